@@ -1,0 +1,52 @@
+"""What training, serving and monitoring share: the store, and the format of a model.
+
+The three programs meet only here. Training writes a model version, serving reads it and writes traffic, monitoring
+reads both; none of them imports another. So whatever two of them must agree on lives in this package:
+
+- the records (`records.py`) and where they are kept (`store.py` is the one door, `tables.py` their columns);
+- the signature of a model (`signature.py`) and how values become its inputs (`boundary.py`);
+- the `Predictor` that opens a model file with onnxruntime and NumPy alone (`predictor.py`);
+- captured traffic (`traffic.py`): a journal that serving appends to, Parquet that monitoring reads.
+
+What may not live here: anything that trains, answers HTTP or judges drift. Start reading at `store.py`.
+
+Decisions:
+    Polars is imported inside functions, because a serving process that answers JSON never needs it.
+    No pickle: records are JSON by msgspec, blobs are ONNX, Parquet, JSON and HTML.
+    A store is a folder. `Store.open` is the only place that knows, so that a database and an object store can follow.
+"""
+
+from storage.errors import (
+    AutopilotError,
+    DataError,
+    FailureError,
+    InputError,
+    ModelFileError,
+    RowError,
+    SettingError,
+    StoreError,
+    StoreVersionError,
+    UnknownNameError,
+)
+from storage.predictor import Predictor
+from storage.settings import Settings
+from storage.signature import Column, Signature
+from storage.store import Store
+
+__all__ = [
+    "AutopilotError",
+    "Column",
+    "DataError",
+    "FailureError",
+    "InputError",
+    "ModelFileError",
+    "Predictor",
+    "RowError",
+    "SettingError",
+    "Settings",
+    "Signature",
+    "Store",
+    "StoreError",
+    "StoreVersionError",
+    "UnknownNameError",
+]

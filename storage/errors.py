@@ -1,0 +1,63 @@
+"""Errors that all packages share.
+
+AutopilotError
+├── InputError            what the user gave cannot be used; exit code 2, HTTP 4xx
+│   ├── DataError         a table: a file, a column, a row of it
+│   ├── RowError          a row to predict; knows the row's number and the column's name
+│   ├── SettingError      an option, an environment variable, a line of the settings file
+│   └── UnknownNameError  a model, version, endpoint or run that the store does not hold
+└── FailureError          the work could not be done; exit code 1, HTTP 5xx
+    ├── StoreError        the store cannot be opened, read or written
+    │   └── StoreVersionError  the store was written by a newer version of this program
+    └── ModelFileError    a file is no model of ours, or was changed since it was written
+
+A message names the place, the value received and the remedy, in this order.
+"""
+
+
+class AutopilotError(Exception):
+    """Root of every error that is raised on purpose; `str()` of it is meant for the user."""
+
+
+class InputError(AutopilotError):
+    """The user can mend this: exit code 2 on the command line, a 4xx status over HTTP."""
+
+
+class DataError(InputError):
+    """A table cannot be used as it is."""
+
+
+class RowError(InputError):
+    """One row to predict cannot be used.
+
+    `row` counts from 0 in the request's order; `column` is None where the row as a whole is at fault.
+    """
+
+    def __init__(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+        self.column = column
+
+
+class SettingError(InputError):
+    """An option has a value that it cannot have."""
+
+
+class UnknownNameError(InputError):
+    """The store holds nothing by this name."""
+
+
+class FailureError(AutopilotError):
+    """The work could not be done although the input was fine: exit code 1, a 5xx status."""
+
+
+class StoreError(FailureError):
+    """The store cannot be opened, read or written."""
+
+
+class StoreVersionError(StoreError):
+    """The store has a schema that this version does not know."""
+
+
+class ModelFileError(FailureError):
+    """A file is not a model that autopilot wrote, or its bytes are not those that were written."""

@@ -1,0 +1,73 @@
+"""Model versions: the registry."""
+
+import re
+
+from msgspec.structs import replace
+from sqlalchemy import func, select
+
+from storage.blobs import Blobs
+from storage.database import Database, insert_record, record_of
+from storage.errors import InputError, UnknownNameError
+from storage.records import ModelVersion
+from storage.tables import models
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+class Models:
+    """Published model versions. A version never changes; a newer one takes the next number."""
+
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        self._database = database
+        self._blobs = blobs
+
+    def publish(self, version: ModelVersion) -> ModelVersion:
+        """Record a version under the next free number of its name; the number given is ignored.
+
+        Its blobs must be in the store already, so that whoever sees the record can read them.
+        """
+        with self._database.write() as connection:
+            latest = connection.execute(select(func.max(models.c.version)).where(models.c.name == version.name)).scalar()
+            numbered = replace(version, version=(latest or 0) + 1)
+            insert_record(connection, models, numbered)
+        return numbered
+
+    def get(self, spec: str) -> ModelVersion:
+        """A version by `name` (the latest) or `name:3`. Raises UnknownNameError."""
+        name, _, number = spec.partition(":")
+        query = select(models).where(models.c.name == name)
+        if number:
+            if not number.isdecimal():
+                raise UnknownNameError(f"{spec!r} is no model version. Write it as name or name:3.")
+            query = query.where(models.c.version == int(number))
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(models.c.version.desc()).limit(1)).mappings().first()
+        if row is None:
+            raise UnknownNameError(f"The store has no model {spec!r}. `autopilot models` lists those that it has.")
+        return record_of(ModelVersion, row)
+
+    def list(self) -> list[ModelVersion]:
+        """All versions, by name, newest first."""
+        query = select(models).order_by(models.c.name, models.c.version.desc())
+        with self._database.read() as connection:
+            return [record_of(ModelVersion, row) for row in connection.execute(query).mappings().all()]
+
+    def read_file(self, version: ModelVersion) -> bytes:
+        """The ONNX file's bytes, checked against their digest."""
+        return self._blobs.get(version.digest)
+
+    def read_reference(self, version: ModelVersion) -> bytes:
+        """The reference sample as the bytes of a Parquet file.
+
+        Columns: the signature's, typed as `boundary.typed` does, and the outputs under `traffic.OUTPUT_PREFIX` names.
+        """
+        return self._blobs.get(version.reference_digest)
+
+
+def check_name(name: str, what: str) -> str:
+    """The name, if it can stand in a URL and a path. Raises InputError."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name {what}. Use up to 63 letters, digits, '_', '-' and '.', a letter or digit first."
+        )
+    return name

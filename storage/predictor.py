@@ -1,0 +1,143 @@
+"""The Predictor: an ONNX model file, opened with onnxruntime and NumPy alone."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.boundary import Blocks, blocks_of_frame, blocks_of_rows, typed
+from storage.errors import DataError, ModelFileError
+from storage.packed import PACK_TENSOR, pack, read_metadata
+from storage.records import Card
+from storage.signature import BLOCKS, Signature
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Rows of one call of the graph: bounds memory, and is far above where a call's fixed cost matters.
+_CHUNK_ROWS = 20_000
+
+
+class Outputs(NamedTuple):
+    """What the graph gives for N rows.
+
+    label: (N,) of str or int64, and probabilities: float32 (N, C) in the order of `signature.classes`; or
+    prediction: float64 (N,) for regression. What the task does not have is None.
+    """
+
+    label: NDArray[Any] | None
+    probabilities: NDArray[np.float32] | None
+    prediction: NDArray[np.float64] | None
+
+
+class Predictor:
+    """Predicts with a stored model; safe to share between threads.
+
+    It runs the packed sister of the file (`storage/packed.py`) on one thread: on shared machines more threads made
+    each size of request slower. `signature` tells inputs and outputs, `card` how the model came to be.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        """Open a model file's bytes. Raises ModelFileError if autopilot did not write them."""
+        metadata = read_metadata(model)
+        try:
+            self.signature = msgspec.json.decode(metadata["signature"], type=Signature)
+            self.card = msgspec.json.decode(metadata["card"], type=Card)
+        except (KeyError, msgspec.MsgspecError) as error:
+            raise ModelFileError("The file is not a model that autopilot wrote: it has no signature.") from error
+        self.model_bytes = model
+        widths = {block: len(self.signature.block(block)) for block in BLOCKS}
+        self._session = open_session(pack(model, widths))
+        self._fed = [(PACK_TENSOR.format(block), index) for index, block in enumerate(BLOCKS) if widths[block]]
+        self._outputs = ["prediction"] if self.signature.task == "regression" else ["label", "probabilities"]
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Predictor":
+        """Open a model file. Raises DataError if there is none."""
+        try:
+            return cls(Path(path).read_bytes())
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise DataError(f"There is no model file {str(path)!r}. Give the path of an .onnx file.") from error
+
+    def save(self, path: str | Path) -> Path:
+        """Write the portable model file; it runs wherever onnxruntime does, without autopilot."""
+        path = Path(path)
+        path.write_bytes(self.model_bytes)
+        return path
+
+    def predict(self, frame: "pl.DataFrame") -> "pl.DataFrame":
+        """Predict a frame of raw columns; more columns than the model takes do no harm.
+
+        Gives the rows in their order: `label` and `p_CLASS` for each class, or `prediction`. Raises DataError.
+        """
+        blocks = blocks_of_frame(self.signature, typed(self.signature, frame))
+        return frame_of_outputs(self.signature, self.run(blocks))
+
+    def predict_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Predict one row given as a dictionary; the fastest way for one row. Raises RowError.
+
+        The answer has the same keys as the columns of `predict`.
+        """
+        return self.predict_rows([row])[0]
+
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Predict rows given as dictionaries, in their order. Raises RowError that names row and column."""
+        if not rows:
+            return []
+        outputs = self.run_once(blocks_of_rows(self.signature, rows))
+        names = self.signature.outputs
+        if outputs.prediction is not None:
+            return [{"prediction": value} for value in outputs.prediction.tolist()]
+        assert outputs.label is not None and outputs.probabilities is not None
+        pairs = zip(outputs.label.tolist(), outputs.probabilities.tolist(), strict=True)
+        return [dict(zip(names, (label, *shares), strict=True)) for label, shares in pairs]
+
+    def run(self, blocks: Blocks) -> Outputs:
+        """Run the graph on any number of rows, in chunks of bounded memory."""
+        if blocks.rows <= _CHUNK_ROWS:
+            return self.run_once(blocks)
+        starts = range(0, blocks.rows, _CHUNK_ROWS)
+        parts = [self.run_once(blocks.slice(start, start + _CHUNK_ROWS)) for start in starts]
+        return Outputs(*(None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    def run_once(self, blocks: Blocks) -> Outputs:
+        """Run the graph once: the hot path of serving."""
+        answer = self._session.run(self._outputs, {name: blocks[index] for name, index in self._fed})
+        if len(answer) == 1:
+            return Outputs(None, None, answer[0].reshape(-1))
+        return Outputs(answer[0], answer[1], None)
+
+
+def open_session(model: bytes) -> Any:
+    """An onnxruntime session as we want it everywhere: one thread, no spinning. Raises ModelFileError.
+
+    More threads, or spinning ones, made single rows and batches slower on shared cores; callers that have many rows
+    run several calls at once, since `run` releases the interpreter lock.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - onnxruntime's own exceptions share no base class
+        raise ModelFileError(f"onnxruntime {onnxruntime.__version__} cannot open the model: {error}") from error
+
+
+def frame_of_outputs(signature: Signature, outputs: Outputs) -> "pl.DataFrame":
+    """Outputs as a frame with the columns `signature.outputs`."""
+    import polars as pl
+
+    if outputs.prediction is not None:
+        return pl.DataFrame({"prediction": outputs.prediction})
+    assert outputs.label is not None and outputs.probabilities is not None
+    dtype = pl.String if isinstance(signature.classes[0], str) else pl.Int64
+    shares = {f"p_{name}": outputs.probabilities[:, index] for index, name in enumerate(signature.classes)}
+    return pl.DataFrame({"label": pl.Series(outputs.label.tolist(), dtype=dtype), **shares})

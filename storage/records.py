@@ -1,0 +1,194 @@
+"""The records of a store: plain data, one struct for each table, read by all three programs.
+
+Times are aware datetimes in UTC. A window is half open: `start <= time < end`.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from storage.signature import Signature, Task
+
+
+class Experiment(Struct, frozen=True):
+    """A named series of runs; by default one for each target."""
+
+    name: str
+    created_at: datetime
+
+
+class Run(Struct, frozen=True):
+    """One call of `fit`.
+
+    data: where the rows came from, as the user wrote it; data_digest: sha256 of the rows as read.
+    status: a run that a kill interrupted stays `running`; its `ended_at` is None.
+    reason: why it failed, for the user.
+    """
+
+    id: str
+    experiment: str
+    status: Literal["running", "completed", "failed"]
+    data: str
+    data_digest: str
+    rows: int
+    target: str
+    task: Task
+    metric: str
+    budget_s: float
+    seed: int
+    created_at: datetime
+    ended_at: datetime | None = None
+    model: str | None = None
+    version: int | None = None
+    reason: str | None = None
+
+
+class Trial(Struct, frozen=True):
+    """One candidate with one set of parameters, scored on the run's folds.
+
+    status: `completed` on all folds, `raced` when the first folds showed that it would not win, `failed` with a reason.
+    score: mean of fold_scores, in the metric's own direction; None if no fold ended.
+    rounds: boosting rounds, trees or solver steps that a refit on all rows should use; 0 where there is no such thing.
+    """
+
+    run_id: str
+    number: int
+    candidate: str
+    params: dict[str, Any]
+    status: Literal["completed", "raced", "failed"]
+    score: float | None
+    fold_scores: tuple[float, ...]
+    seconds: float
+    rounds: int = 0
+    reason: str | None = None
+
+
+class Member(Struct, frozen=True):
+    """A trial's share in the published ensemble; weights sum to 1."""
+
+    trial: int
+    candidate: str
+    weight: float
+
+
+class Parity(Struct, frozen=True):
+    """How far the ONNX file is from the model as trained.
+
+    rows: rows compared: real ones, and rows with nulls, unseen categories and extremes.
+    max_abs_diff: of probabilities; for regression of predictions in units of the target's standard deviation.
+    label_flips: rows whose label differs although the trained model's margin exceeds the tolerance.
+    """
+
+    rows: int
+    max_abs_diff: float
+    label_flips: int
+
+
+class Scores(Struct, frozen=True):
+    """How good a model is. All by the metric named, in its own direction.
+
+    validation_score: out-of-fold, of the ensemble; every decision of the search has seen these rows.
+    test_score: of rows that no decision has seen; baseline_score: of the constant guess on the same rows.
+    test, baseline: the task's other metrics on those rows, by name.
+    """
+
+    metric: str
+    validation_score: float
+    test_score: float
+    baseline_score: float
+    test_rows: int
+    test: dict[str, float]
+    baseline: dict[str, float]
+
+
+class Card(Struct, frozen=True):
+    """What a stranger wants to know of a model file; travels in it under the metadata key `card`.
+
+    digest: sha256 of the graph, metadata left out. versions: of the libraries that trained and wrote it.
+    """
+
+    name: str
+    created_at: datetime
+    rows: int
+    seed: int
+    seconds: float
+    digest: str
+    scores: Scores
+    parity: Parity
+    members: tuple[Member, ...]
+    versions: dict[str, str]
+
+
+class ModelVersion(Struct, frozen=True):
+    """A published model: immutable, numbered from 1 within its name.
+
+    digest: of the ONNX file in the blob store; reference_digest: of the Parquet file that holds a bounded sample of
+    training rows with out-of-fold predictions, which monitoring compares traffic with.
+    """
+
+    name: str
+    version: int
+    run_id: str
+    digest: str
+    size_bytes: int
+    reference_digest: str
+    signature: Signature
+    card: Card
+    created_at: datetime
+
+
+class Endpoint(Struct, frozen=True):
+    """A name under which a model version is served. `revision` grows with each change; servers follow it."""
+
+    name: str
+    model: str
+    version: int
+    revision: int
+    capture: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class Report(Struct, frozen=True):
+    """A drift report on an endpoint's traffic in a window.
+
+    verdict: `drift`, `no drift` or `too few rows`. json_digest, html_digest: blobs.
+    """
+
+    id: str
+    endpoint: str
+    model: str
+    version: int
+    window_start: datetime
+    window_end: datetime
+    verdict: str
+    drifted: bool
+    rows: int
+    json_digest: str
+    html_digest: str
+    created_at: datetime
+
+
+class Schedule(Struct, frozen=True):
+    """When an endpoint's drift report is due. One schedule for each endpoint.
+
+    cron: five fields, UTC, day of week 0 or 7 = Sunday. Each execution covers the time since the one before.
+    """
+
+    endpoint: str
+    cron: str
+    level: float
+    created_at: datetime
+
+
+class Execution(Struct, frozen=True):
+    """One due time of a schedule and what became of it; at most one for each due time."""
+
+    endpoint: str
+    scheduled_at: datetime
+    status: Literal["running", "completed", "failed"]
+    started_at: datetime
+    ended_at: datetime | None = None
+    report_id: str | None = None
+    reason: str | None = None

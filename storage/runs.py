@@ -1,0 +1,68 @@
+"""Experiments, their runs, and each run's trials."""
+
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+
+from storage.database import Database, insert_record, record_of, values_of
+from storage.errors import UnknownNameError
+from storage.records import Experiment, Run, Trial
+from storage.tables import experiments, runs, trials
+
+
+class Runs:
+    """Runs and trials. A trial that was added is on disk when `add_trial` returns."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def start(self, run: Run) -> None:
+        """Record a run as it begins, and its experiment if that is new."""
+        with self._database.write() as connection:
+            known = connection.execute(select(experiments.c.name).where(experiments.c.name == run.experiment)).first()
+            if known is None:
+                insert_record(connection, experiments, Experiment(run.experiment, run.created_at))
+            insert_record(connection, runs, run)
+
+    def add_trial(self, trial: Trial) -> None:
+        """Record a finished trial."""
+        with self._database.write() as connection:
+            connection.execute(insert(trials).values(values_of(trial)))
+
+    def complete(self, run_id: str, ended_at: datetime, model: str, version: int) -> None:
+        """Record that a run published a model version."""
+        self._end(run_id, status="completed", ended_at=ended_at, model=model, version=version)
+
+    def fail(self, run_id: str, ended_at: datetime, reason: str) -> None:
+        """Record that a run ended without a model."""
+        self._end(run_id, status="failed", ended_at=ended_at, reason=reason)
+
+    def get(self, run_id: str) -> Run:
+        """A run by its id. Raises UnknownNameError."""
+        with self._database.read() as connection:
+            row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
+        if row is None:
+            raise UnknownNameError(f"The store has no run {run_id!r}. `autopilot runs` lists them.")
+        return record_of(Run, row)
+
+    def list(self, limit: int = 100) -> list[Run]:
+        """The latest runs, newest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(runs).order_by(runs.c.created_at.desc()).limit(limit)).mappings().all()
+        return [record_of(Run, row) for row in rows]
+
+    def experiments(self) -> "list[Experiment]":
+        """All experiments by name."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(experiments).order_by(experiments.c.name)).mappings().all()
+        return [record_of(Experiment, row) for row in rows]
+
+    def trials(self, run_id: str) -> "list[Trial]":
+        """A run's trials in the order in which they were numbered."""
+        query = select(trials).where(trials.c.run_id == run_id).order_by(trials.c.number)
+        with self._database.read() as connection:
+            return [record_of(Trial, row) for row in connection.execute(query).mappings().all()]
+
+    def _end(self, run_id: str, **values: object) -> None:
+        with self._database.write() as connection:
+            connection.execute(update(runs).where(runs.c.id == run_id).values(values))

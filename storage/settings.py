@@ -1,0 +1,89 @@
+"""Settings: environment variables and one TOML file, typed, each with the place that it came from.
+
+Order, first wins: an argument of the call, `AUTOPILOT_<NAME>` in the environment, `<name>` in the file named by
+`AUTOPILOT_CONFIG` (`./autopilot.toml` where that is not set), the default.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from storage.errors import SettingError
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set.
+
+    store: folder of the store; made on first use.
+    host: address that the server listens on; 127.0.0.1 is reachable from this machine alone.
+    port: TCP port of the server, 1-65535.
+    max_body_bytes: largest request body that the server reads; more is refused with status 413.
+    threads: trials that `fit` trains at once, each on one thread; 0 means one for each core.
+    """
+
+    store: str = "./autopilot-store"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    max_body_bytes: int = 6_291_456  # what the SageMaker runtime accepts
+    threads: int = 0
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read file and environment. Raises SettingError with the place and the value of the first bad one."""
+        return cls.trace(environ)[0]
+
+    @classmethod
+    def trace(cls, environ: Mapping[str, str] | None = None) -> tuple["Settings", dict[str, str]]:
+        """The settings, and for each name where its value came from.
+
+        >>> settings, origin = Settings.trace({"AUTOPILOT_PORT": "9000"})
+        >>> settings.port, origin["port"], origin["host"]
+        (9000, 'AUTOPILOT_PORT', 'default')
+        """
+        environ = os.environ if environ is None else environ
+        path = Path(environ.get("AUTOPILOT_CONFIG", "autopilot.toml"))
+        values: dict[str, Any] = {}
+        origin = dict.fromkeys(cls.__struct_fields__, "default")
+        for name, value in _read_file(path, required="AUTOPILOT_CONFIG" in environ).items():
+            values[name], origin[name] = value, str(path)
+        for name in cls.__struct_fields__:
+            if (variable := _variable(name, environ)) is not None:
+                values[name], origin[name] = environ[variable], variable
+        return _convert(values, origin), origin
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str | None:
+    """The environment variable that sets `name`. PORT, which container platforms set, stands in for AUTOPILOT_PORT."""
+    wanted = [f"AUTOPILOT_{name.upper()}"] + (["PORT"] if name == "port" else [])
+    return next((variable for variable in wanted if variable in environ), None)
+
+
+def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
+    if not path.exists():
+        if required:
+            raise SettingError(f"AUTOPILOT_CONFIG names {str(path)!r}, which does not exist. Create it or unset it.")
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"Settings file {str(path)!r} is not TOML: {error}. Correct that line.") from error
+
+
+def _convert(values: dict[str, Any], origin: dict[str, str]) -> Settings:
+    known = Settings.__struct_fields__
+    for name, value in values.items():
+        if name not in known:
+            raise SettingError(f"{origin[name]} sets {name!r}, which is no setting. Settings are: {', '.join(known)}.")
+        try:
+            msgspec.convert({name: value}, Settings, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingError(f"{origin[name]} sets {name} to {value!r}: {error}.") from error
+    settings = msgspec.convert(values, Settings, strict=False)
+    if not 0 <= settings.port <= 65535:
+        raise SettingError(f"{origin['port']} sets port to {settings.port}. Use a number from 1 to 65535.")
+    return settings
