@@ -1,0 +1,74 @@
+"""Autopilot: a table in, a served and watched model out.
+
+This package trains: data in, model version out. It also holds the command line, which starts the servers of `serving`
+and `monitor` as processes of their own and never imports them.
+
+    fit.py        the main job in one function; start reading here
+    data.py       reading tables        infer.py      what each column is
+    plan/         features, rendered in Polars and in ONNX
+    candidates/   families of models    search/       which is tried next, and the ensemble
+    graph/        the ONNX file and its parity gate
+    publish.py    from the best trials to a registered version
+    cli.py        the command line
+
+What may not live here: HTTP, drift, SQL.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autopilot.endpoint import Endpoint
+    from autopilot.fit import fit
+    from autopilot.load import load
+    from autopilot.result import Result
+    from autopilot.search.space import CategoricalParameter, ContinuousParameter, IntegerParameter
+
+__version__ = "0.1.0"
+
+#: Where each public name lives; imported when first used, so that `import autopilot` takes milliseconds.
+_HOMES = {
+    "CategoricalParameter": "autopilot.search.space",
+    "ContinuousParameter": "autopilot.search.space",
+    "Endpoint": "autopilot.endpoint",
+    "IntegerParameter": "autopilot.search.space",
+    "Result": "autopilot.result",
+    "fit": "autopilot.fit",
+    "load": "autopilot.load",
+}
+
+__all__ = [
+    "CategoricalParameter",
+    "ContinuousParameter",
+    "Endpoint",
+    "IntegerParameter",
+    "Result",
+    "fit",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'autopilot' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+class _Package(ModuleType):
+    """Keeps `autopilot.fit` the function: importing the file fit.py would put the module in its place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _HOMES and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,60 @@
+"""`autopilot` and `python -m autopilot`: the command line, its exit codes and its last words."""
+
+import errno
+import os
+import sys
+
+from storage.errors import FailureError, InputError
+
+OK, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and leave with its exit code: 0, 1 failed, 2 bad usage or bad data."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command; every error becomes a message on standard error and an exit code."""
+    from cyclopts import CycloptsError
+
+    from autopilot.cli import app
+
+    try:
+        return app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or OK
+    except CycloptsError as error:
+        return _say(f"{str(error).strip()} See: autopilot --help", BAD_USAGE)
+    except InputError as error:
+        return _say(str(error), BAD_USAGE)
+    except FailureError as error:
+        return _say(str(error), FAILED)
+    except KeyboardInterrupt:
+        return _say("Interrupted.", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output went away, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        return _say_unexpected(error)
+
+
+def _say_unexpected(error: Exception) -> int:
+    """A full disk or a bug; AUTOPILOT_DEBUG shows the traceback."""
+    if "AUTOPILOT_DEBUG" in os.environ:
+        raise error
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+        return _say(f"The disk is full: {error}. Free some space, or name another store with --store.", FAILED)
+    if isinstance(error, MemoryError):
+        return _say("The machine is out of memory. Give fewer rows or columns.", FAILED)
+    return _say(
+        f"Unexpected {type(error).__name__}: {error}. This is a bug; AUTOPILOT_DEBUG=1 shows where. Please report it.",
+        FAILED,
+    )
+
+
+def _say(message: str, code: int) -> int:
+    print(f"autopilot: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""What a candidate is."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from autopilot.deadline import Deadline
+from autopilot.graph.graph import Graph
+from autopilot.plan import Recipe
+from autopilot.search.space import Params, Space
+from storage.signature import Task
+
+Matrix = NDArray[np.float32]
+Values = NDArray[np.float64]
+
+
+class Problem(Struct, frozen=True):
+    """What is to be learnt.
+
+    outputs: 1 for regression, else the number of classes. rows: that a fold trains on.
+    """
+
+    task: Task
+    outputs: int
+    rows: int
+
+
+class Job(NamedTuple):
+    """One training.
+
+    X: float32 (rows, features). y: float64 (rows,): class numbers, or values with mean 0 and deviation 1.
+    X_valid, y_valid: rows to decide on how long to train, None for a refit. rounds: how long a refit trains.
+    deadline: when to stop with what there is.
+    """
+
+    X: Matrix
+    y: Values
+    X_valid: Matrix | None
+    y_valid: Values | None
+    params: Params
+    rounds: int
+    deadline: Deadline
+    seed: int
+    problem: Problem
+
+
+class Fitted(Protocol):
+    """A trained model: predicts here, and emits the nodes that predict the same."""
+
+    @property
+    def rounds(self) -> int:
+        """Boosting rounds, trees or solver steps that it trained; 0 where there is no such thing."""
+        ...
+
+    def predict(self, X: Matrix) -> Values:
+        """Probabilities (rows, classes), or values (rows, 1)."""
+        ...
+
+    def emit(self, g: Graph, features: str) -> str:
+        """double [N, outputs] from float32 [N, features]."""
+        ...
+
+
+class Candidate(Protocol):
+    """A family of models.
+
+    `fit` looks at the deadline in its loop and returns the best that it has when it passes. It may raise: the trial
+    then counts as failed, with the reason.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in leaderboards."""
+        ...
+
+    @property
+    def recipe(self) -> Recipe:
+        """The features that it reads."""
+        ...
+
+    def applies(self, problem: Problem) -> bool:
+        """Whether to try it at all."""
+        ...
+
+    def space(self, problem: Problem) -> Space:
+        """Parameters and their ranges; empty if there is nothing to choose."""
+        ...
+
+    def points(self, problem: Problem) -> list[Params]:
+        """Good first parameters, best first; each names all of the space."""
+        ...
+
+    def fit(self, job: Job) -> Fitted:
+        """Train."""
+        ...
+
+

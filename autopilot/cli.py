@@ -1,0 +1,353 @@
+"""The command line: each command is a function, its options are the arguments.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or bad data. `--json` prints one JSON document on standard output; progress
+and messages go to standard error. What a command needs is imported inside it, so that `--help` answers at once.
+"""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from autopilot import __version__
+from storage.errors import InputError
+from storage.settings import Settings
+from storage.store import Store
+
+app = App(
+    name="autopilot",
+    version=__version__,
+    help="From a table to a served and watched model, on one machine.",
+    help_on_error=False,
+)
+monitor = App(name="monitor", help="Drift reports on an endpoint's traffic: now, on a schedule, or of two files.")
+app.command(monitor)
+
+StorePath = Annotated[str | None, Parameter(name="--store", help="Folder of the store; default: the setting `store`.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
+Delimiter = Annotated[str, Parameter(help="Between the cells of a csv file.")]
+
+
+@app.command
+def fit(
+    data: str,
+    /,
+    *,
+    target: str,
+    name: str | None = None,
+    task: Literal["auto", "binary", "multiclass", "regression"] = "auto",
+    metric: str = "auto",
+    budget: str = "60s",
+    seed: int = 0,
+    column: Annotated[list[str] | None, Parameter(negative="", help="Overrule a kind, such as zip=category.")] = None,
+    ignore: Annotated[list[str] | None, Parameter(negative="", help="Leave a column out.")] = None,
+    delimiter: Delimiter = ",",
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
+    """Find the best model for a table and register it.
+
+    Parameters
+    ----------
+    data
+        A path or URL of csv, tsv, parquet, ndjson or arrow, also with .gz.
+    target
+        The column to predict.
+    name
+        Of the model; by default the file's name.
+    metric
+        What to optimise, such as roc_auc, log_loss, f1, rmse; auto chooses by task.
+    budget
+        Wall time of the whole command, such as 30s, 5m, 1h.
+    """
+    from autopilot import terminal
+    from autopilot.fit import fit as run
+
+    kinds: Any = dict(_pair(text) for text in column or ())
+    result = run(
+        data,
+        target,
+        name=name,
+        task=task,
+        metric=metric,
+        budget=budget,
+        seed=seed,
+        store=store,
+        columns=kinds,
+        ignore=ignore or (),
+        delimiter=delimiter,
+    )
+    if json:
+        terminal.print_json(result.summary())
+    else:
+        terminal.print_result(result)
+
+
+@app.command
+def predict(
+    model: str,
+    file: str,
+    /,
+    *,
+    out: Annotated[str, Parameter(name=["--out", "-o"], help="File to write: parquet, csv, ndjson or arrow.")],
+    delimiter: Delimiter = ",",
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
+    """Score a file of any size into another, in bounded memory.
+
+    Parameters
+    ----------
+    model
+        A registered name, name:3, or the path of an .onnx file.
+    file
+        csv, tsv, parquet, ndjson or arrow with the model's columns.
+    """
+    from autopilot import terminal
+    from autopilot.load import load
+    from autopilot.predict_file import predict_file
+
+    rows = predict_file(load(model, store=store), file, out, delimiter=delimiter)
+    if json:
+        terminal.print_json({"rows": rows, "out": str(Path(out).resolve())})
+    else:
+        terminal.out.print(f"{rows:,} rows predicted into {out}")
+
+
+@app.command
+def deploy(model: str, /, *, endpoint: str, capture: bool = True, store: StorePath = None, json: Json = False) -> None:
+    """Serve a model version under a name; servers that run follow at once.
+
+    Parameters
+    ----------
+    model
+        A registered name (its latest version) or name:3.
+    endpoint
+        Name of the endpoint; made if it is new.
+    capture
+        Keep requests and answers for the monitor.
+    """
+    from autopilot import terminal
+
+    opened = _open(store)
+    deployed = opened.endpoints.deploy(endpoint, opened.models.get(model), datetime.now(UTC), capture=capture)
+    if json:
+        terminal.print_json(deployed)
+        return
+    terminal.out.print(f"Endpoint [bold]{deployed.name}[/bold] serves {deployed.model}:{deployed.version}.")
+    terminal.out.print("\nNext:  [bold]autopilot serve[/bold]   (a server that runs has it already)")
+
+
+@app.command
+def serve(*, host: str | None = None, port: int | None = None, store: StorePath = None) -> int:
+    """Start the HTTP server, and the monitor beside it, until Ctrl-C.
+
+    Parameters
+    ----------
+    host
+        Address to listen on; default: the setting `host`, 127.0.0.1.
+    port
+        TCP port; default: the setting `port`, 8080.
+    """
+    from autopilot import servers
+
+    settings = Settings.load()
+    root = str(_open(store).root)
+    return servers.serve(root, host or settings.host, settings.port if port is None else port)
+
+
+@monitor.command(name="run")
+def monitor_run(
+    endpoint: str,
+    /,
+    *,
+    level: float = 0.05,
+    hours: float = 24.0,
+    out: Annotated[str | None, Parameter(name=["--out", "-o"], help="Also write the HTML page to this file.")] = None,
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
+    """Compare an endpoint's recent traffic with the training sample, and write a report.
+
+    Parameters
+    ----------
+    level
+        Chance of any alarm in a report without drift.
+    hours
+        How far back to look.
+    """
+    from autopilot import servers, terminal
+
+    opened = _open(store)
+    report = servers.ask_monitor(
+        "run", endpoint, "--store", str(opened.root), "--level", str(level), "--hours", str(hours)
+    )
+    page = opened.reports.read_html(opened.reports.get(report["id"]))
+    if out is not None:
+        Path(out).write_bytes(page)
+    if json:
+        terminal.print_json(report)
+        return
+    settings = Settings.load()
+    terminal.print_drift(report, f"http://{settings.host}:{settings.port}/reports/{report['id']}" if out is None else out)
+
+
+@monitor.command(name="compare")
+def monitor_compare(
+    reference: str,
+    current: str,
+    /,
+    *,
+    level: float = 0.05,
+    out: Annotated[str | None, Parameter(name=["--out", "-o"], help="Also write the HTML page to this file.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare two files of the same columns: has anything drifted?
+
+    Parameters
+    ----------
+    reference
+        What was usual: csv, tsv, parquet, ndjson or arrow.
+    current
+        What is to be judged.
+    level
+        Chance of any alarm in a report without drift.
+    """
+    import tempfile
+
+    from autopilot import servers, terminal
+    from autopilot.data import read
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / f"{index}.parquet") for index in range(2)]
+        for place, path in zip((reference, current), paths, strict=True):
+            read(place).write_parquet(path)
+        page = ["--out", out] if out is not None else []
+        report = servers.ask_monitor("compare", *paths, "--level", str(level), *page)
+    if json:
+        terminal.print_json(report)
+    else:
+        terminal.print_drift(report, out or "name a file by --out to get it")
+
+
+@monitor.command(name="schedule")
+def monitor_schedule(
+    endpoint: str,
+    /,
+    *,
+    cron: str | None = None,
+    level: float = 0.05,
+    remove: Annotated[bool, Parameter(negative="", help="Remove the schedule.")] = False,
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
+    """Report on schedule while the server runs; each report covers the time since the one before.
+
+    Parameters
+    ----------
+    cron
+        Five fields in UTC, such as "0 * * * *" for each full hour; day of week 0 is Sunday.
+    level
+        Chance of any alarm in a report without drift.
+    """
+    from autopilot import servers, terminal
+    from storage.records import Schedule
+
+    opened = _open(store)
+    opened.endpoints.get(endpoint)
+    if remove or cron is None:
+        removed = opened.schedules.remove(endpoint) if remove else False
+        listed = [schedule for schedule in opened.schedules.list() if schedule.endpoint == endpoint]
+        terminal.print_json({"endpoint": endpoint, "removed": removed, "schedules": listed}) if json else terminal.out.print(
+            f"Schedule of {endpoint}: {listed[0].cron}" if listed else f"{endpoint} has no schedule."
+        )
+        return
+    servers.ask_monitor("check-cron", cron)
+    schedule = Schedule(endpoint, cron, level, datetime.now(UTC))
+    opened.schedules.put(schedule)
+    if json:
+        terminal.print_json(schedule)
+    else:
+        terminal.out.print(f"{endpoint} is reported on at {cron!r} (UTC) while `autopilot serve` runs.")
+
+
+@app.command
+def models(*, store: StorePath = None, json: Json = False) -> None:
+    """List the registered model versions."""
+    from autopilot import terminal
+
+    found = _open(store).models.list()
+    terminal.print_json(found) if json else terminal.print_models(found)
+
+
+@app.command
+def runs(run: str | None = None, /, *, store: StorePath = None, json: Json = False) -> None:
+    """List the runs, or one run's trials.
+
+    Parameters
+    ----------
+    run
+        A run's id.
+    """
+    from autopilot import terminal
+
+    opened = _open(store)
+    if run is None:
+        found = opened.runs.list()
+        terminal.print_json(found) if json else terminal.print_runs(found)
+        return
+    record, trials = opened.runs.get(run), opened.runs.trials(run)
+    if json:
+        terminal.print_json({"run": record, "trials": trials})
+    else:
+        terminal.print_trials(trials, record.metric)
+
+
+@app.command
+def endpoints(*, store: StorePath = None, json: Json = False) -> None:
+    """List the endpoints."""
+    from autopilot import terminal
+
+    found = _open(store).endpoints.list()
+    terminal.print_json(found) if json else terminal.print_endpoints(found)
+
+
+@app.command
+def doctor(*, store: StorePath = None, json: Json = False) -> int:
+    """Print versions, settings and where each came from, and whether the store is healthy."""
+    from autopilot import terminal
+    from autopilot.doctor import examine
+
+    found = examine(store)
+    terminal.print_json(found) if json else terminal.print_doctor(found)
+    return 0 if found["healthy"] else 1
+
+
+@app.command
+def demo(*, budget: str = "40s", port: int | None = None, store: StorePath = None) -> int:
+    """Show the whole way on the 2013 New York flights: fit, deploy, serve, live traffic, drift report.
+
+    Parameters
+    ----------
+    budget
+        Time to fit.
+    port
+        TCP port; default: the setting `port`, or a free one if that is taken.
+    """
+    from autopilot.demo import run
+
+    settings = Settings.load()
+    return run(_open(store), budget, settings.host, settings.port if port is None else port, stays=sys.stdout.isatty())
+
+
+def _open(store: str | None) -> Store:
+    return Store.open(Settings.load().store if store is None else store)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, mark, kind = text.rpartition("=")
+    if not mark:
+        raise InputError(f"--column {text!r} names no kind. Write it as --column zip=category.")
+    return name, kind

@@ -1,0 +1,209 @@
+"""Reading a table: from a path, a URL, or whatever frame the caller has."""
+
+import csv
+import gzip
+import hashlib
+import io
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import polars as pl
+
+from autopilot.errors import FetchError
+from storage.errors import DataError
+
+#: What a csv cell may hold to mean "missing", beside nothing at all. As in pandas, less the exotic ones.
+NULL_WORDS = ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A"]
+
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+_URL_TIMEOUT_S = 20
+
+
+def read(data: Any, *, delimiter: str = ",") -> pl.DataFrame:
+    """The table as a Polars frame.
+
+    data: a path or an http(s) URL of csv, tsv, parquet, ndjson or arrow, each also with `.gz`; a Polars frame or lazy
+        frame; a pandas frame; a pyarrow table; anything with the Arrow capsule interface (`__arrow_c_stream__`).
+    delimiter: between the cells of a csv file.
+
+    Raises DataError if there is no table in it, names repeat, or cells cannot be read; FetchError if a URL does not
+    answer.
+    """
+    if isinstance(data, str | Path):
+        frame = _read_place(str(data), delimiter)
+    elif isinstance(data, pl.LazyFrame):
+        frame = data.collect()
+    elif isinstance(data, pl.DataFrame):
+        frame = data
+    else:
+        frame = _read_object(data)
+    _refuse_useless(frame, describe(data))
+    return frame
+
+
+def describe(data: Any) -> str:
+    """Where a table came from, in words for records and messages."""
+    return str(data) if isinstance(data, str | Path) else f"a {type(data).__module__.partition('.')[0]} {type(data).__name__}"
+
+
+def digest(frame: pl.DataFrame) -> str:
+    """sha256 over names, types and row hashes: equal for equal tables whatever file they came from."""
+    names = repr([(name, str(dtype)) for name, dtype in frame.schema.items()]).encode()
+    plain = frame.select(pl.exclude(pl.List, pl.Array, pl.Struct, pl.Object))
+    rows = plain.hash_rows().to_numpy().tobytes() if plain.width else b""
+    return hashlib.sha256(names + rows).hexdigest()
+
+
+def format_of(place: str) -> str:
+    """csv, tsv, parquet, ndjson or arrow, by the name's ending; `.gz` is looked through. Raises DataError."""
+    path = urlsplit(place).path if "://" in place else place
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
+    if not suffixes or suffixes[-1] not in _FORMATS:
+        raise DataError(
+            f"{place!r} does not tell its format. Name it with one of {', '.join(_FORMATS)}, optionally with .gz."
+        )
+    return _FORMATS[suffixes[-1]]
+
+
+def _read_place(place: str, delimiter: str) -> pl.DataFrame:
+    form = format_of(place)
+    data = _fetch(place) if place.startswith(("http://", "https://")) else _read_bytes(place)
+    if data[:2] == b"\x1f\x8b":
+        data = _gunzip(data, place)
+    if not data.strip():
+        raise DataError(f"{place!r} is empty. Give a file with a header and rows.")
+    if form in ("csv", "tsv"):
+        return read_csv(data, place, "\t" if form == "tsv" else delimiter)
+    try:
+        if form == "parquet":
+            return pl.read_parquet(io.BytesIO(data))
+        if form == "ndjson":
+            return pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
+        return _read_arrow(data)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{place!r} cannot be read as {form}: {_first_line(error)}. Check the file and its ending.") from error
+
+
+def _read_bytes(place: str) -> bytes:
+    try:
+        return Path(place).expanduser().read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {place!r}. Check the path; it is taken from {str(Path.cwd())!r}.") from error
+    except OSError as error:
+        raise DataError(f"{place!r} cannot be read: {error.strerror}. Name a file that you may read.") from error
+
+
+def _fetch(url: str) -> bytes:
+    request = urllib.request.Request(url, headers={"User-Agent": "autopilot"})  # noqa: S310 - http(s) only, see caller
+    try:
+        with urllib.request.urlopen(request, timeout=_URL_TIMEOUT_S) as answer:  # noqa: S310
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        raise FetchError(f"{url!r} answered {error.code} {error.reason}. Check the address.") from error
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise FetchError(f"{url!r} did not answer: {reason}. Check the address and the network.") from error
+
+
+def _gunzip(data: bytes, place: str) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError) as error:
+        raise DataError(f"{place!r} is gzip that cannot be unpacked: {error}. Copy it again.") from error
+
+
+def _read_arrow(data: bytes) -> pl.DataFrame:
+    """Arrow IPC as a file (begins with ARROW1) or as a stream."""
+    return pl.read_ipc(io.BytesIO(data)) if data.startswith(b"ARROW1") else pl.read_ipc_stream(io.BytesIO(data))
+
+
+def read_csv(data: bytes, place: str, delimiter: str) -> pl.DataFrame:
+    """A csv table from bytes; types are inferred from all rows. Raises DataError."""
+    text = _decode(data, place)
+    header = next(csv.reader(io.StringIO(text.split("\n", 1)[0]), delimiter=delimiter), [])
+    _refuse_repeated(header, place)
+    _refuse_delimiter(header, place, delimiter)
+    try:
+        return pl.read_csv(
+            io.BytesIO(text.encode()),
+            separator=delimiter,
+            null_values=NULL_WORDS,
+            infer_schema_length=None,
+            try_parse_dates=True,
+            truncate_ragged_lines=False,
+        )
+    except pl.exceptions.NoDataError as error:
+        raise DataError(f"{place!r} has a header and no rows. Give at least a few dozen rows.") from error
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{place!r} cannot be read as csv: {_first_line(error)}. Each row needs {len(header)} cells; "
+            'put cells that hold the delimiter in "quotes".'
+        ) from error
+
+
+def _decode(data: bytes, place: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{place!r} is not UTF-8: line {line} holds the byte 0x{data[error.start]:02x}. "
+            "Save it as UTF-8, for example by: iconv -f latin1 -t utf-8."
+        ) from error
+
+
+def _refuse_repeated(header: list[str], place: str) -> None:
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise DataError(f"{place!r} has more than one column {repeated[0]!r}. Give each column a name of its own.")
+
+
+def _refuse_delimiter(header: list[str], place: str, delimiter: str) -> None:
+    """One wide column whose name holds another delimiter: the file is not separated as was said."""
+    if len(header) != 1:
+        return
+    other = next((mark for mark in ";\t|," if mark != delimiter and mark in header[0]), None)
+    if other is not None:
+        raise DataError(
+            f"{place!r} has one column, {header[0][:60]!r}, when split at {delimiter!r}. It seems to be separated by "
+            f"{other!r}: use --delimiter {other!r}, or autopilot.fit(polars.read_csv(path, separator={other!r}))."
+        )
+
+
+def _read_object(data: Any) -> pl.DataFrame:
+    columns = getattr(data, "columns", None)
+    if columns is not None and type(data).__module__.startswith("pandas"):
+        _refuse_repeated([str(name) for name in columns], describe(data))
+    try:
+        if type(data).__module__.startswith("pandas"):
+            return pl.from_pandas(data, nan_to_null=True)
+        return pl.DataFrame(data)
+    except (pl.exceptions.PolarsError, TypeError, ValueError, ImportError) as error:
+        raise DataError(
+            f"{describe(data)} is no table: {_first_line(error)}. Give a path, a URL, or a Polars, pandas or Arrow table."
+        ) from error
+
+
+def _refuse_useless(frame: pl.DataFrame, place: str) -> None:
+    if frame.width == 0 or frame.height == 0:
+        raise DataError(f"{place!r} has {frame.height} rows and {frame.width} columns. Give at least a few dozen rows.")
+    if "" in frame.columns:
+        raise DataError(f"{place!r} has a column without a name (number {frame.columns.index('') + 1}). Name it.")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

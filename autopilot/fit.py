@@ -1,0 +1,126 @@
+"""From a table to a registered model: the main job, told in one function."""
+
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from autopilot.data import describe, digest, read
+from autopilot.deadline import Deadline, parse_budget
+from autopilot.events import Observer
+from autopilot.infer import Table, infer
+from autopilot.metrics import Metric, metric_named
+from storage.models import check_name
+from storage.records import Run
+from storage.settings import Settings
+from storage.signature import Kind, Task
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from autopilot.candidates import Candidate
+    from autopilot.result import Result
+
+#: Of the budget: the clock runs from the call, and closing files takes its time.
+_USED_SHARE = 0.97
+
+
+def fit(
+    data: Any,
+    target: str,
+    *,
+    name: str | None = None,
+    task: Task | Literal["auto"] = "auto",
+    metric: str = "auto",
+    budget: str | float = "60s",
+    seed: int = 0,
+    store: str | Path | Store | None = None,
+    progress: bool | Observer = True,
+    columns: Mapping[str, Kind] | None = None,
+    ignore: Sequence[str] = (),
+    candidates: "Sequence[Candidate] | None" = None,
+    delimiter: str = ",",
+) -> "Result":
+    """Find the best model for a table within a time, and register it as one ONNX file that takes the raw columns.
+
+    data: a path or URL of csv, tsv, parquet, ndjson or arrow (also .gz), a Polars, pandas or Arrow table.
+    target: the column to predict; rows without it are left out.
+    name: of the model; by default the file's name, or the target's.
+    task: `binary`, `multiclass`, `regression`; `auto` looks at the target.
+    metric: what to optimise; `auto` is roc_auc, log_loss or rmse by task.
+    budget: wall time of the whole call: `30s`, `5m`, `1h` or seconds.
+    seed: the same seed gives the same folds and the same suggestions; a time limit still ends runs differently.
+    store: folder of the store; by default the setting `store`.
+    progress: True shows it on standard error, False nothing; or a function that gets each event.
+    candidates: families to try; all by default.
+    columns: kinds that overrule what would be inferred, such as {"zip": "category"}. ignore: columns to leave out.
+
+    Raises InputError for data that cannot be used, with the place, the value and the remedy; FailureError if no model
+    could be made.
+
+    >>> import polars as pl, tempfile
+    >>> rows = pl.DataFrame({"x": range(200), "y": [number % 7 > 3 for number in range(200)]})
+    >>> result = fit(rows, target="y", budget=2, store=tempfile.mkdtemp(), progress=False, columns={"x": "number"})
+    >>> result.model.predict_row({"x": 4})["label"]
+    'true'
+    """
+    started = time.monotonic()
+    budget_s = parse_budget(budget)
+    deadline = Deadline(started + _USED_SHARE * budget_s)
+    with _observer(progress) as observe:
+        frame = read(data, delimiter=delimiter)
+        table = infer(frame, target, task=task, columns=columns, ignore=ignore)
+        chosen = metric_named(metric, table.signature.task)
+        model_name = check_name(name or _default_name(data, target), "a model")
+        opened = Store.open(Settings.load().store if store is None else store)
+        run = _begin(opened, table, chosen, describe(data), digest(frame), model_name, budget_s, seed)
+        from autopilot.training import Training  # scikit-learn, LightGBM, hyperopt: seconds that the budget counts
+
+        try:
+            return Training(opened, run, table, chosen, deadline, started, observe).work(candidates)
+        except BaseException as error:
+            opened.runs.fail(run.id, datetime.now(UTC), f"{type(error).__name__}: {error}"[:500])
+            raise
+
+
+def _begin(
+    store: Store, table: Table, metric: Metric, data: str, data_digest: str, name: str, budget_s: float, seed: int
+) -> Run:
+    run = Run(
+        id=uuid.uuid4().hex[:12],
+        experiment=name,
+        status="running",
+        data=data,
+        data_digest=data_digest,
+        rows=table.frame.height,
+        target=table.signature.target,
+        task=table.signature.task,
+        metric=metric.name,
+        budget_s=budget_s,
+        seed=seed,
+        created_at=datetime.now(UTC),
+    )
+    store.runs.start(run)
+    return run
+
+
+def _default_name(data: Any, target: str) -> str:
+    """The file's name, or the target's, with what a URL cannot hold taken out."""
+    words = Path(str(data)).name.partition(".")[0] if isinstance(data, str | Path) else target
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", words).strip("-_")[:63] or "model"
+
+
+@contextmanager
+def _observer(progress: bool | Observer) -> Iterator[Observer]:
+    if callable(progress):
+        yield progress
+    elif not progress:
+        yield lambda event: None
+    else:
+        from autopilot.progress import showing
+
+        with showing() as observe:
+            yield observe

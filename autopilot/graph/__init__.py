@@ -1,0 +1,12 @@
+"""The ONNX graph: how a fitted plan and fitted models become one portable file, and the gate that it must pass.
+
+- `graph.py`: the writer that ops and candidates emit nodes into;
+- `trees.py`: tree ensembles as one node, exact thresholds;
+- `export.py`: plan + members + output as a model file;
+- `parity.py`: the gate: what the file gives is what was trained, or it is not published.
+
+What may not live here: fitting. Decisions:
+    Standard operators only, opset 21 and ai.onnx.ml 3, IR 10: what onnxruntime 1.18 and later read.
+    Features are float32, because trees compare in float32; everything after the models is float64.
+    skl2onnx converts six constructs silently wrong, so it may only ever be used in `sklearn.py`, behind the gate.
+"""

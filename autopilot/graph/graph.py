@@ -1,0 +1,119 @@
+"""The graph writer: nodes, constants and the raw inputs of one model."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from storage.packed import PACK_NODE, PACK_TENSOR
+from storage.signature import BLOCKS, Block, Signature
+
+#: Pinned together: every graph of this version of autopilot speaks exactly these.
+OPSETS = {"": 21, "ai.onnx.ml": 3}
+IR_VERSION = 10
+ML = "ai.onnx.ml"
+
+_ELEM: dict[Block, int] = {
+    "number": TensorProto.DOUBLE,
+    "text": TensorProto.STRING,
+    "time": TensorProto.INT64,
+}
+
+
+class Graph:
+    """Collects nodes and constants; gives each tensor a name that no column can have (they begin with "/").
+
+    The raw inputs are joined into one tensor for each block first (see `storage/packed.py` for why):
+
+        g = Graph(signature)
+        x = g.columns("number", ("age", "fare"))    float64 [N, 2]
+        y = g.op("Mul", x, g.const(np.float64(2)))   float64 [N, 2]
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._initializers: list[onnx.TensorProto] = []
+        self._gathered: dict[tuple[Block, tuple[str, ...]], str] = {}
+        self._count = 0
+        for block in BLOCKS:
+            if signature.block(block):
+                self._join(block)
+
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output and return the output's name. "" stands for an absent optional input."""
+        output = self._name(kind)
+        self._nodes.append(helper.make_node(kind, list(inputs), [output], domain=domain, **attributes))
+        return output
+
+    def split_words(self, text: str) -> str:
+        """Strings [N] split at spaces: [N, longest], padded with ""."""
+        words, counts = self._name("StringSplit"), self._name("StringSplit")
+        self._nodes.append(helper.make_node("StringSplit", [text], [words, counts]))
+        return words
+
+    def const(self, value: Any) -> str:
+        """A constant tensor: a NumPy array or scalar, float64, float32, int64 or an object array of str."""
+        array = np.asarray(value)
+        data = "\0".join(array.ravel().tolist()).encode() if array.dtype == object else array.tobytes()
+        key = (array.dtype.str, array.shape, data)
+        if key not in self._constants:
+            self._constants[key] = self._name("const")
+            self._initializers.append(_tensor(array, self._constants[key]))
+        return self._constants[key]
+
+    def columns(self, block: Block, names: tuple[str, ...]) -> str:
+        """The columns of a block: float64, string or int64 [N, len(names)]."""
+        whole = self.signature.block(block)
+        if names == whole:
+            return PACK_TENSOR.format(block)
+        if (block, names) not in self._gathered:
+            at = np.array([whole.index(name) for name in names], dtype=np.int64)
+            self._gathered[block, names] = self.op("Gather", PACK_TENSOR.format(block), self.const(at), axis=1)
+        return self._gathered[block, names]
+
+    def zeros(self, like: str, width: int) -> str:
+        """float32 zeros [N, width], with N taken from `like` [N, any]."""
+        rows = self.op("Shape", like, start=0, end=1)
+        shape = self.op("Concat", rows, self.const(np.array([width], dtype=np.int64)), axis=0)
+        return self.op("ConstantOfShape", shape, value=numpy_helper.from_array(np.zeros(1, dtype=np.float32)))
+
+    def cast(self, x: str, to: int) -> str:
+        """Cast to an element type of `onnx.TensorProto`."""
+        return self.op("Cast", x, to=to)
+
+    def add_output(self, x: str, name: str) -> None:
+        """Give a tensor the name under which the model returns it."""
+        self._nodes.append(helper.make_node("Identity", [x], [name]))
+
+    def model(self, outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        """The whole model, checked against the ONNX specification."""
+        inputs = [
+            helper.make_tensor_value_info(name, _ELEM[block], ["N", 1])
+            for block in BLOCKS
+            for name in self.signature.block(block)
+        ]
+        graph = helper.make_graph(self._nodes, "autopilot", inputs, outputs, self._initializers)
+        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="autopilot")
+        onnx.checker.check_model(model)
+        return model
+
+    def _join(self, block: Block) -> None:
+        names = list(self.signature.block(block))
+        name, output = PACK_NODE.format(block), PACK_TENSOR.format(block)
+        self._nodes.append(helper.make_node("Concat", names, [output], name=name, axis=1))
+
+    def _name(self, kind: str) -> str:
+        self._count += 1
+        return f"/{kind}_{self._count}"
+
+
+def _tensor(array: NDArray[Any], name: str) -> onnx.TensorProto:
+    if array.dtype == object:
+        values = [str(value).encode() for value in array.ravel()]
+        return helper.make_tensor(name, TensorProto.STRING, array.shape, values)
+    return numpy_helper.from_array(array, name)

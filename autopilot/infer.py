@@ -1,0 +1,285 @@
+"""What each column is: the signature of a table, and the findings that a user should see."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+import polars as pl
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from storage.boundary import parse_times, typed
+from storage.errors import DataError, InputError
+from storage.signature import Column, Dropped, Kind, Signature, Task
+
+Severity = Literal["info", "warning"]
+
+#: A model's own output names; a raw column cannot share them in one ONNX graph.
+RESERVED = ("label", "probabilities", "prediction", "interval")
+
+#: Whole numbers with at most this many distinct values are classes; more are a quantity.
+_MAX_INTEGER_CLASSES = 20
+#: Levels kept in the signature for documentation.
+_MAX_LEVELS = 1000
+#: A text column with at least this many words in the mean is prose.
+_PROSE_WORDS = 3.0
+#: Share of distinct values from which strings are taken for identifiers.
+_IDENTIFIER_SHARE = 0.95
+_MIN_ROWS = 20
+
+
+class Finding(Struct, frozen=True):
+    """Something about the data that the user should know.
+
+    column: None where it concerns the table or the target.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    column: str | None = None
+
+
+class Table(Struct, frozen=True):
+    """A table ready to learn from.
+
+    frame: the signature's columns, typed as `storage.boundary.typed` does. y: float64 (rows,); class numbers in the
+    order of `signature.classes`, or values.
+    """
+
+    signature: Signature
+    frame: pl.DataFrame
+    y: NDArray[np.float64]
+    findings: tuple[Finding, ...]
+
+
+def infer(
+    frame: pl.DataFrame,
+    target: str,
+    *,
+    task: Task | Literal["auto"] = "auto",
+    columns: Mapping[str, Kind] | None = None,
+    ignore: Sequence[str] = (),
+) -> Table:
+    """Decide what each column is and take out what cannot help.
+
+    Rows without a target are left out. Columns that are constant, all null, row numbers, unique strings or of a type
+    that cannot be fed (lists, structs) are dropped with a reason. `columns` overrules the kind that would be inferred,
+    `ignore` drops more. Raises DataError or InputError, naming column, value and remedy.
+
+    >>> table = infer(pl.DataFrame({"x": [1.5, 2.0, None] * 10, "y": ["a", "b", "a"] * 10}), "y")
+    >>> table.signature.task, table.signature.classes, table.signature.columns[0].kind
+    ('binary', ('a', 'b'), 'number')
+    """
+    columns = columns or {}
+    _refuse_unknown_names(frame, target, [*columns, *ignore])
+    frame, findings = _with_target(frame, target)
+    task, classes, y, finding = _read_target(frame.get_column(target), task)
+    kept: list[Column] = []
+    series: dict[str, pl.Series] = {}
+    dropped: list[Dropped] = []
+    for name in frame.columns:
+        if name == target:
+            continue
+        values, kind, reason = _judge(frame.get_column(name), columns.get(name), ignored=name in ignore)
+        if reason is not None:
+            dropped.append(Dropped(name, reason))
+            continue
+        if name in RESERVED:
+            raise DataError(f"Column {name!r} has the name of a model's output. Rename it.")
+        series[name] = values
+        kept.append(Column(name, kind, str(frame.schema[name])))
+    if not kept:
+        raise DataError(
+            f"No column is left to predict {target!r} from: "
+            + "; ".join(f"{drop.name!r} {drop.reason}" for drop in dropped[:5])
+            + ". Add columns that vary."
+        )
+    signature = Signature(task, target, tuple(kept), tuple(dropped), classes)
+    clean = typed(signature, pl.DataFrame(series))
+    signature = Signature(
+        task, target, tuple(_described(column, clean.get_column(column.name)) for column in kept), tuple(dropped), classes
+    )
+    findings += [finding, *(Finding("info", "dropped", f"{drop.name!r} {drop.reason}.", drop.name) for drop in dropped)]
+    return Table(signature, clean, y, tuple(findings))
+
+
+def _refuse_unknown_names(frame: pl.DataFrame, target: str, others: Sequence[str]) -> None:
+    for name in [target, *others]:
+        if name not in frame.columns:
+            shown = ", ".join(repr(column) for column in frame.columns[:12]) + (", ..." if frame.width > 12 else "")
+            what = "target" if name == target else "column"
+            raise DataError(f"The data has no {what} {name!r}. Its columns are {shown}.")
+
+
+def _with_target(frame: pl.DataFrame, target: str) -> tuple[pl.DataFrame, list[Finding]]:
+    """The rows that have a target."""
+    values = frame.get_column(target)
+    known = values.is_not_null() & values.is_not_nan() if values.dtype.is_float() else values.is_not_null()
+    missing = frame.height - int(known.sum())
+    if missing == frame.height:
+        raise DataError(f"Target {target!r} is null in all {frame.height} rows. Name another target.")
+    if frame.height - missing < _MIN_ROWS:
+        raise DataError(
+            f"The data has {frame.height - missing} rows with a target; at least {_MIN_ROWS} are needed to train and "
+            "to check a model. Give more rows."
+        )
+    if not missing:
+        return frame, []
+    message = f"{missing} of {frame.height} rows have no target and were left out."
+    return frame.filter(known), [Finding("warning", "target_missing", message, target)]
+
+
+# ---------------------------------------------------------------------------------------------------------- target
+
+
+def _read_target(
+    values: pl.Series, task: Task | Literal["auto"]
+) -> tuple[Task, tuple[str | int, ...], NDArray[np.float64], Finding]:
+    if task not in ("auto", *get_args(Task)):
+        raise InputError(f"task is {task!r}. Use auto, binary, multiclass or regression.")
+    if task == "auto":
+        task = _guess_task(values)
+    if task == "regression":
+        return task, (), _read_values(values), _told(values, task, f"it has {values.n_unique()} distinct numbers")
+    labels = _read_labels(values)
+    classes = tuple(labels.unique().sort().to_list())
+    _refuse_classes(values.name, classes, labels.len(), task)
+    order = {name: index for index, name in enumerate(classes)}
+    y = labels.replace_strict(order, return_dtype=pl.Float64).to_numpy()
+    return task, classes, y, _told(values, task, f"it has {len(classes)} classes")
+
+
+def _told(values: pl.Series, task: Task, why: str) -> Finding:
+    return Finding("info", "task", f"{values.name!r} is predicted as {task}: {why}.", values.name)
+
+
+def _guess_task(values: pl.Series) -> Task:
+    distinct = values.n_unique()
+    if values.dtype.is_numeric():
+        whole = values.dtype.is_integer() or bool((values.cast(pl.Float64) % 1 == 0).all())
+        if not whole or distinct > _MAX_INTEGER_CLASSES or (values.dtype.is_float() and distinct > 2):
+            return "regression" if distinct > 1 else "binary"
+    return "binary" if distinct <= 2 else "multiclass"
+
+
+def _read_values(values: pl.Series) -> NDArray[np.float64]:
+    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean):
+        raise DataError(
+            f"Target {values.name!r} is {values.dtype}, which is no quantity. Use --task multiclass, or convert it."
+        )
+    y = values.cast(pl.Float64).to_numpy()
+    if not np.isfinite(y).all():
+        row = int(np.flatnonzero(~np.isfinite(y))[0])
+        raise DataError(f"Target {values.name!r} is {y[row]} in row {row} of those with a target. Correct or drop it.")
+    if np.ptp(y) == 0:
+        raise DataError(f"Target {values.name!r} is {y[0]:g} in every row. There is nothing to predict.")
+    return y
+
+
+def _read_labels(values: pl.Series) -> pl.Series:
+    """Whole numbers as int64, everything else as text."""
+    if values.dtype == pl.Boolean:
+        return values.cast(pl.String)
+    if values.dtype.is_integer():
+        return values.cast(pl.Int64)
+    if values.dtype.is_float():
+        if not bool((values % 1 == 0).all()):
+            raise DataError(f"Target {values.name!r} holds fractions such as {values[0]}. Use --task regression.")
+        return values.cast(pl.Int64)
+    if values.dtype in (pl.List, pl.Array, pl.Struct, pl.Object, pl.Binary):
+        raise DataError(f"Target {values.name!r} is {values.dtype}. Give one value for each row.")
+    return values.cast(pl.String)
+
+
+def _refuse_classes(name: str, classes: tuple[Any, ...], rows: int, task: Task) -> None:
+    if len(classes) == 1:
+        raise DataError(f"Target {name!r} is {classes[0]!r} in every row. There is nothing to predict.")
+    if task == "binary" and len(classes) != 2:
+        raise DataError(f"Target {name!r} has {len(classes)} classes, not 2. Use --task multiclass.")
+    if len(classes) > max(2, rows // 2):
+        raise DataError(
+            f"Target {name!r} has {len(classes)} classes in {rows} rows, so most are seen once. "
+            "Name another target, or group its classes."
+        )
+
+
+# --------------------------------------------------------------------------------------------------------- columns
+
+
+def _judge(values: pl.Series, wanted: Kind | None, *, ignored: bool) -> tuple[pl.Series, Kind, str | None]:
+    """The column as it will be read, its kind, and a reason to drop it or None."""
+    if ignored:
+        return values, "number", "was ignored as asked"
+    if values.dtype in (pl.List, pl.Array, pl.Struct, pl.Object, pl.Binary):
+        return values, "number", f"is of type {values.dtype}, which no model here takes"
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+    distinct = values.drop_nulls().n_unique()
+    if distinct == 0:
+        return values, "number", "holds only nulls"
+    if distinct == 1 and not values.null_count():
+        return values, "number", "is the same in every row"
+    if wanted is not None:
+        if wanted not in get_args(Kind):
+            raise InputError(f"Column {values.name!r} cannot be {wanted!r}. Kinds are {', '.join(get_args(Kind))}.")
+        return values, wanted, None
+    if values.dtype == pl.String:
+        return _judge_strings(values, distinct)
+    if values.dtype in (pl.Categorical, pl.Enum):
+        return values, "category", None
+    if values.dtype in (pl.Date, pl.Datetime):
+        return values, "time", None
+    return values, "number", _row_number(values, distinct)
+
+
+def _judge_strings(values: pl.Series, distinct: int) -> tuple[pl.Series, Kind, str | None]:
+    present = values.drop_nulls()
+    if parse_times(present).null_count() == 0:
+        return values, "time", None
+    _refuse_mixed(values, present)
+    words = cast("float", (present.str.strip_chars().str.count_matches(" +") + 1).mean())
+    if words >= _PROSE_WORDS and distinct > 20:
+        return values, "text", None
+    if distinct >= _IDENTIFIER_SHARE * present.len() and distinct > _MIN_ROWS:
+        return values, "category", "is different in nearly every row, as an identifier is"
+    return values, "category", None
+
+
+def _refuse_mixed(values: pl.Series, present: pl.Series) -> None:
+    """Text in which nearly every cell is a number: a typing mistake, not a category."""
+    numbers = present.str.strip_chars().cast(pl.Float64, strict=False)
+    wrong = numbers.null_count()
+    if not wrong or wrong > 0.05 * present.len():
+        return
+    cast_all = values.str.strip_chars().cast(pl.Float64, strict=False)
+    row = int((values.is_not_null() & cast_all.is_null()).arg_true()[0])
+    raise DataError(
+        f"Column {values.name!r} is a number in {present.len() - wrong} rows, but row {row} holds {values[row]!r}. "
+        f"Correct or empty that cell, or say what the column is: --column {values.name}=category, or --ignore {values.name}."
+    )
+
+
+def _row_number(values: pl.Series, distinct: int) -> str | None:
+    """A reason to drop a column that only counts rows."""
+    if not values.dtype.is_integer() or distinct < values.len() or distinct < _MIN_ROWS:
+        return None
+    low, high = cast("int", values.min()), cast("int", values.max())
+    return "counts the rows" if high - low == values.len() - 1 and values.is_sorted() else None
+
+
+def _described(column: Column, values: pl.Series) -> Column:
+    """The column with its range or levels."""
+    nullable = values.null_count() > 0
+    if column.kind == "category":
+        counts = values.drop_nulls().value_counts(sort=True).head(_MAX_LEVELS)
+        levels = tuple(counts.get_column(column.name).to_list())
+        return Column(column.name, column.kind, column.dtype, nullable, levels=levels)
+    if column.kind == "text":
+        return Column(column.name, column.kind, column.dtype, nullable)
+    physical = values.to_physical()
+    finite = physical.filter(physical.is_finite()) if physical.dtype.is_float() else physical.drop_nulls()
+    low, high = cast("float | None", finite.min()), cast("float | None", finite.max())
+    return Column(
+        column.name, column.kind, column.dtype, nullable, None if low is None else float(low), None if high is None else float(high)
+    )

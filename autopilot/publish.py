@@ -1,0 +1,206 @@
+"""From a blend of trials to a published version: refit, export, gate, store."""
+
+import hashlib
+import io
+import platform
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from datetime import datetime
+from importlib.metadata import version as version_of
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import onnx
+import polars as pl
+from numpy.typing import NDArray
+
+from autopilot.candidates.candidate import Fitted, Job, Problem
+from autopilot.deadline import Deadline
+from autopilot.errors import ParityError
+from autopilot.events import Note, Observer, Phase
+from autopilot.graph import parity
+from autopilot.metrics import Metric, metrics_of
+from autopilot.model import TrainedMember, TrainedModel
+from autopilot.plan import Plan, Recipe
+from autopilot.search.ensemble import Blend, single
+from autopilot.search.matrices import Matrices
+from autopilot.search.trial import Outcome
+from storage.predictor import Outputs, Predictor, frame_of_outputs
+from storage.records import Card, Member, ModelVersion, Parity, Run, Scores
+from storage.signature import Signature
+from storage.store import Store
+from storage.traffic import OUTPUT_PREFIX
+
+_LIBRARIES = ("autopilot", "lightgbm", "numpy", "onnx", "onnxruntime", "polars", "scikit-learn")
+_REFERENCE_ROWS = 10_000
+_VECTORS = 3
+#: A refit trains on more rows than a fold did, so boosting goes a little further.
+_MORE_ROUNDS = 1.1
+
+
+class Passed(NamedTuple):
+    """A blend whose file passed the gate."""
+
+    blend: Blend
+    graph: onnx.ModelProto
+    parity: Parity
+
+
+class Publisher:
+    """Turns blends into files until one is exact, and stores that one."""
+
+    def __init__(self, matrices: Matrices, deadline: Deadline, seed: int, observe: Observer) -> None:
+        self._matrices, self._deadline, self._seed, self._observe = matrices, deadline, seed, observe
+        self._refitted: dict[int, Fitted] = {}
+        self._plans: dict[Recipe, tuple[Plan, Any, Any]] = {}
+
+    def first_exact(self, blend: Blend, others: Sequence[Outcome], executor: Executor) -> Passed:
+        """The blend if its file gives what was trained; else its exact members; else the next best trial alone.
+
+        Raises ParityError if none does, which would take a constant guess that differs.
+        """
+        self._refit(blend.outcomes, executor)
+        passed = self._attempt(blend)
+        if passed is not None:
+            return passed
+        exact = [outcome for outcome in blend.outcomes if self._attempt(single(outcome)) is not None]
+        for outcome in [*exact, *(other for other in others if other not in blend.outcomes)]:
+            self._refit((outcome,), executor)
+            passed = self._attempt(single(outcome))
+            if passed is not None:
+                return passed
+        raise ParityError(
+            "No model's ONNX file gave what was trained, so none was published. Update onnxruntime, and report the data's shape."
+        )
+
+    def _refit(self, outcomes: Sequence[Outcome], executor: Executor) -> None:
+        """Train on all rows, members at once."""
+        for recipe in {outcome.spec.candidate.recipe for outcome in outcomes} - self._plans.keys():
+            self._plans[recipe] = self._matrices.of_all(recipe)
+        wanted = [outcome for outcome in outcomes if outcome.spec.number not in self._refitted]
+        futures = [executor.submit(self._refit_one, outcome) for outcome in wanted]
+        for outcome, future in zip(wanted, futures, strict=True):
+            self._refitted[outcome.spec.number] = future.result()
+
+    def _refit_one(self, outcome: Outcome) -> Fitted:
+        spec, matrices = outcome.spec, self._matrices
+        _, X, y = self._plans[spec.candidate.recipe]
+        rounds = round(outcome.trial.rounds * _MORE_ROUNDS) if len(matrices.folds.folds) > 1 else outcome.trial.rounds
+        problem = Problem(matrices.table.signature.task, matrices.outputs, len(X))
+        job = Job(X, y, None, None, spec.params, max(rounds, 1), self._deadline, spec.seed, problem)
+        return spec.candidate.fit(job)
+
+    def _attempt(self, blend: Blend) -> Passed | None:
+        """Export and measure; None if the file is not exact, which is noted."""
+        model = self._assemble(blend)
+        graph = model.export()
+        found = parity.measure(model, graph.SerializeToString(), self._matrices.table.frame, self._seed)
+        if parity.passes(found):
+            return Passed(blend, graph, found)
+        names = ", ".join(f"{outcome.spec.candidate.name} #{outcome.spec.number}" for outcome in blend.outcomes)
+        self._observe(
+            Note(
+                f"Not published: the ONNX file of {names} differs from what was trained "
+                f"(by {found.max_abs_diff:.2g} at most, {found.label_flips} labels of {found.rows})."
+            )
+        )
+        return None
+
+    def _assemble(self, blend: Blend) -> TrainedModel:
+        members = tuple(
+            TrainedMember(self._refitted[outcome.spec.number], outcome.spec.candidate.recipe, weight)
+            for outcome, weight in zip(blend.outcomes, blend.weights, strict=True)
+        )
+        recipes = sorted({member.recipe for member in members})
+        plans = {recipe: self._plans[recipe][0] for recipe in recipes}
+        return TrainedModel(self._matrices.table.signature, plans, members, self._matrices.unit)
+
+
+def score(matrices: Matrices, metric: Metric, blend: Blend, baseline: Outcome) -> Scores:
+    """The blend's scores, and the constant guess's beside them, on the rows that no decision has seen."""
+    y = matrices.table.y[matrices.folds.test]
+    ours, constant = (matrices.unit.unscale(found) for found in (blend.test, single(baseline).test))
+    metrics = metrics_of(matrices.table.signature.task)
+    return Scores(
+        metric=metric.name,
+        validation_score=blend.score,
+        test_score=metric.score(y, ours),
+        baseline_score=metric.score(y, constant),
+        test_rows=len(y),
+        test={other.name: other.score(y, ours) for other in metrics},
+        baseline={other.name: other.score(y, constant) for other in metrics},
+    )
+
+
+def make_card(matrices: Matrices, passed: Passed, scores: Scores, run: Run, *, now: datetime, seconds: float) -> Card:
+    """The model's card."""
+    graph = passed.graph.SerializeToString(deterministic=True)
+    members = zip(passed.blend.outcomes, passed.blend.weights, strict=True)
+    return Card(
+        name=run.experiment,
+        created_at=now,
+        rows=len(matrices.table.y),
+        seed=run.seed,
+        seconds=round(seconds, 3),
+        digest=hashlib.sha256(graph).hexdigest(),
+        scores=scores,
+        parity=passed.parity,
+        members=tuple(Member(o.spec.number, o.spec.candidate.name, weight) for o, weight in members),
+        versions={"python": platform.python_version(), **{library: version_of(library) for library in _LIBRARIES}},
+    )
+
+
+def make_file(matrices: Matrices, passed: Passed, card: Card) -> bytes:
+    """The portable model file: the graph and its metadata, with a few rows and their answers to check it by."""
+    signature = matrices.table.signature
+    metadata = {
+        "signature": msgspec.json.encode(signature).decode(),
+        "classes": msgspec.json.encode(signature.classes).decode(),
+        "card": msgspec.json.encode(card).decode(),
+    }
+    model = onnx.ModelProto()
+    model.CopyFrom(passed.graph)
+    onnx.helper.set_model_props(model, metadata)
+    rows = matrices.table.frame.head(_VECTORS)
+    answers = Predictor(model.SerializeToString()).predict(rows)
+    vectors = {"rows": rows.to_dicts(), "answers": answers.to_dicts()}
+    onnx.helper.set_model_props(model, {**metadata, "vectors": msgspec.json.encode(vectors).decode()})
+    return model.SerializeToString(deterministic=True)
+
+
+def reference_sample(matrices: Matrices, blend: Blend, seed: int) -> pl.DataFrame:
+    """At most 10,000 rows with predictions of models that had not seen them: what monitoring compares traffic with."""
+    rows = np.concatenate([matrices.folds.validated, matrices.folds.test])
+    predicted = np.concatenate([blend.valid, blend.test])
+    outputs = frame_of_outputs(matrices.table.signature, _outputs(matrices, predicted))
+    named = outputs.rename(lambda name: OUTPUT_PREFIX + name)
+    whole = pl.concat([matrices.table.frame[rows], named], how="horizontal")
+    return whole.sample(min(_REFERENCE_ROWS, whole.height), seed=seed)
+
+
+def _outputs(matrices: Matrices, predicted: NDArray[np.float64]) -> Outputs:
+    if matrices.table.signature.task == "regression":
+        return Outputs(None, None, matrices.unit.unscale(predicted)[:, 0])
+    labels = np.array(matrices.table.signature.classes, dtype=object)[predicted.argmax(axis=1)]
+    return Outputs(labels, predicted.astype(np.float32), None)
+
+
+def publish(
+    store: Store, run_id: str, file: bytes, card: Card, reference: pl.DataFrame, signature: Signature
+) -> ModelVersion:
+    """Store file and reference sample, then record the version: whoever sees it can read both."""
+    parquet = io.BytesIO()
+    reference.write_parquet(parquet)
+    record = ModelVersion(
+        name=card.name,
+        version=0,
+        run_id=run_id,
+        digest=store.blobs.put(file),
+        size_bytes=len(file),
+        reference_digest=store.blobs.put(parquet.getvalue()),
+        signature=signature,
+        card=card,
+        created_at=card.created_at,
+    )
+    return store.models.publish(record)

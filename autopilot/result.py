@@ -1,0 +1,150 @@
+"""What `fit` gives."""
+
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+import polars as pl
+from msgspec import Struct
+
+from autopilot.endpoint import Endpoint
+from autopilot.infer import Finding
+from autopilot.metrics import METRICS
+from storage.predictor import Predictor
+from storage.records import ModelVersion, Run, Scores, Trial
+from storage.store import Store
+
+_STATUS_ORDER = {"completed": 0, "raced": 1, "failed": 2}
+
+
+class Result(Struct, frozen=True):
+    """A finished run: the model, how good it is, and what else was tried.
+
+    model: predicts, and saves the ONNX file. best: the registered version. trials: in the order in which they ended.
+    seconds: wall time of the whole call. In a notebook a result shows as a table.
+    """
+
+    store: Store
+    run: Run
+    best: ModelVersion
+    model: Predictor
+    trials: tuple[Trial, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def metrics(self) -> Scores:
+        """Validation and test scores, with the constant guess's beside them."""
+        return self.best.card.scores
+
+    @property
+    def leaderboard(self) -> pl.DataFrame:
+        """All trials, best first: rank, candidate, score by the run's metric, weight in the ensemble, status, seconds."""
+        return pl.DataFrame(
+            [
+                {
+                    "rank": rank,
+                    "trial": trial.number,
+                    "candidate": trial.candidate,
+                    "score": trial.score,
+                    "weight": self._weights.get(trial.number, 0.0),
+                    "status": trial.status,
+                    "seconds": round(trial.seconds, 2),
+                    "params": ", ".join(f"{name}={_short(value)}" for name, value in trial.params.items()),
+                    "reason": trial.reason,
+                }
+                for rank, trial in enumerate(self._ranked(), start=1)
+            ],
+            schema_overrides={"score": pl.Float64, "reason": pl.String, "weight": pl.Float64},
+            infer_schema_length=None,
+        )
+
+    def predict(self, frame: Any) -> pl.DataFrame:
+        """Predict a table of raw columns: `label` and `p_CLASS` for each class, or `prediction`. Raises DataError."""
+        from autopilot.data import read
+
+        return self.model.predict(read(frame))
+
+    def deploy(self, endpoint: str, *, capture: bool = True) -> Endpoint:
+        """Serve this version under a name; `autopilot serve` on the same store answers for it. Raises InputError."""
+        self.store.endpoints.deploy(endpoint, self.best, datetime.now(UTC), capture=capture)
+        return Endpoint(endpoint)
+
+    def summary(self) -> dict[str, Any]:
+        """What `autopilot fit --json` prints; scripts may rely on its keys."""
+        scores = self.metrics
+        return {
+            "model": self.best.name,
+            "version": self.best.version,
+            "run": self.run.id,
+            "task": self.run.task,
+            "metric": scores.metric,
+            "validation_score": scores.validation_score,
+            "test_score": scores.test_score,
+            "baseline_score": scores.baseline_score,
+            "test_rows": scores.test_rows,
+            "test": scores.test,
+            "baseline": scores.baseline,
+            "seconds": round(self.seconds, 3),
+            "budget_s": self.run.budget_s,
+            "onnx_path": str(self.onnx_path),
+            "size_bytes": self.best.size_bytes,
+            "parity": self.best.card.parity,
+            "members": self.best.card.members,
+            "leaderboard": self.leaderboard.to_dicts(),
+            "findings": self.findings,
+            "store": str(self.store.root),
+        }
+
+    @property
+    def onnx_path(self) -> Any:
+        """Where the store keeps the ONNX file."""
+        return self.store.blobs.path(self.best.digest)
+
+    @property
+    def _weights(self) -> dict[int, float]:
+        return {member.trial: member.weight for member in self.best.card.members}
+
+    def _ranked(self) -> list[Trial]:
+        metric = METRICS[self.run.metric]
+        return sorted(
+            self.trials,
+            key=lambda trial: (
+                _STATUS_ORDER[trial.status],
+                float("inf") if trial.score is None else metric.loss(trial.score),
+            ),
+        )
+
+    def __repr__(self) -> str:
+        scores = self.metrics
+        return (
+            f"Result({self.best.name}:{self.best.version}, {scores.metric} {scores.test_score:.4g} on {scores.test_rows} "
+            f"held-out rows, constant guess {scores.baseline_score:.4g}, {len(self.trials)} trials in {self.seconds:.0f} s)"
+        )
+
+    def _repr_html_(self) -> str:
+        """The table that notebooks show."""
+        scores = self.metrics
+        rows = "".join(
+            f"<tr><td>{row['rank']}</td><td>{escape(row['candidate'])}</td><td>{_cell(row['score'])}</td>"
+            f"<td>{_cell(row['weight'] or None)}</td><td>{row['status']}</td><td>{row['seconds']}</td></tr>"
+            for row in self.leaderboard.head(10).to_dicts()
+        )
+        metrics = "".join(
+            f"<tr><td>{escape(name)}</td><td>{_cell(value)}</td><td>{_cell(scores.baseline[name])}</td></tr>"
+            for name, value in scores.test.items()
+        )
+        return (
+            f"<h4>{escape(self.best.name)}:{self.best.version} &mdash; {escape(self.run.target)}, {self.run.task}</h4>"
+            f"<table><tr><th>held-out metric</th><th>model</th><th>constant guess</th></tr>{metrics}</table>"
+            f"<table><tr><th>rank</th><th>candidate</th><th>{escape(scores.metric)}</th><th>weight</th><th>status</th>"
+            f"<th>seconds</th></tr>{rows}</table>"
+        )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
