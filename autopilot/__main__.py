@@ -1,5 +1,10 @@
 """`autopilot` and `python -m autopilot`: the command line, its exit codes and its last words."""
 
+import time
+
+PROCESS_STARTED = time.monotonic()  # before the other imports: a budget counts them
+
+# ruff: noqa: E402
 import errno
 import os
 import sys
@@ -33,7 +38,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output went away, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last place that can turn a bug into words
         return _say_unexpected(error)
 
 

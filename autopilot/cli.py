@@ -63,6 +63,7 @@ def fit(
         Wall time of the whole command, such as 30s, 5m, 1h.
     """
     from autopilot import terminal
+    from autopilot.__main__ import PROCESS_STARTED
     from autopilot.fit import fit as run
 
     kinds: Any = dict(_pair(text) for text in column or ())
@@ -78,6 +79,7 @@ def fit(
         columns=kinds,
         ignore=ignore or (),
         delimiter=delimiter,
+        _started=PROCESS_STARTED,
     )
     if json:
         terminal.print_json(result.summary())
@@ -191,7 +193,9 @@ def monitor_run(
         terminal.print_json(report)
         return
     settings = Settings.load()
-    terminal.print_drift(report, f"http://{settings.host}:{settings.port}/reports/{report['id']}" if out is None else out)
+    terminal.print_drift(
+        report, f"http://{settings.host}:{settings.port}/reports/{report['id']}" if out is None else out
+    )
 
 
 @monitor.command(name="compare")
@@ -260,7 +264,9 @@ def monitor_schedule(
     if remove or cron is None:
         removed = opened.schedules.remove(endpoint) if remove else False
         listed = [schedule for schedule in opened.schedules.list() if schedule.endpoint == endpoint]
-        terminal.print_json({"endpoint": endpoint, "removed": removed, "schedules": listed}) if json else terminal.out.print(
+        terminal.print_json(
+            {"endpoint": endpoint, "removed": removed, "schedules": listed}
+        ) if json else terminal.out.print(
             f"Schedule of {endpoint}: {listed[0].cron}" if listed else f"{endpoint} has no schedule."
         )
         return

@@ -57,7 +57,11 @@ def read(data: Any, *, delimiter: str = ",") -> pl.DataFrame:
 
 def describe(data: Any) -> str:
     """Where a table came from, in words for records and messages."""
-    return str(data) if isinstance(data, str | Path) else f"a {type(data).__module__.partition('.')[0]} {type(data).__name__}"
+    return (
+        str(data)
+        if isinstance(data, str | Path)
+        else f"a {type(data).__module__.partition('.')[0]} {type(data).__name__}"
+    )
 
 
 def digest(frame: pl.DataFrame) -> str:
@@ -95,7 +99,9 @@ def _read_place(place: str, delimiter: str) -> pl.DataFrame:
             return pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
         return _read_arrow(data)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{place!r} cannot be read as {form}: {_first_line(error)}. Check the file and its ending.") from error
+        raise DataError(
+            f"{place!r} cannot be read as {form}: {_first_line(error)}. Check the file and its ending."
+        ) from error
 
 
 def _read_bytes(place: str) -> bytes:
@@ -194,7 +200,8 @@ def _read_object(data: Any) -> pl.DataFrame:
         return pl.DataFrame(data)
     except (pl.exceptions.PolarsError, TypeError, ValueError, ImportError) as error:
         raise DataError(
-            f"{describe(data)} is no table: {_first_line(error)}. Give a path, a URL, or a Polars, pandas or Arrow table."
+            f"{describe(data)} is no table: {_first_line(error)}. Give a path, a URL, or a Polars, pandas or Arrow "
+            "table."
         ) from error
 
 

@@ -3,7 +3,7 @@
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ def fit(
     ignore: Sequence[str] = (),
     candidates: "Sequence[Candidate] | None" = None,
     delimiter: str = ",",
+    _started: float | None = None,
 ) -> "Result":
     """Find the best model for a table within a time, and register it as one ONNX file that takes the raw columns.
 
@@ -67,7 +68,7 @@ def fit(
     >>> result.model.predict_row({"x": 4})["label"]
     'true'
     """
-    started = time.monotonic()
+    started = time.monotonic() if _started is None else _started  # the command line counts from its process's start
     budget_s = parse_budget(budget)
     deadline = Deadline(started + _USED_SHARE * budget_s)
     with _observer(progress) as observe:
@@ -114,7 +115,7 @@ def _default_name(data: Any, target: str) -> str:
 
 
 @contextmanager
-def _observer(progress: bool | Observer) -> Iterator[Observer]:
+def _observer(progress: bool | Observer) -> Generator[Observer]:
     if callable(progress):
         yield progress
     elif not progress:

@@ -98,7 +98,11 @@ def infer(
     signature = Signature(task, target, tuple(kept), tuple(dropped), classes)
     clean = typed(signature, pl.DataFrame(series))
     signature = Signature(
-        task, target, tuple(_described(column, clean.get_column(column.name)) for column in kept), tuple(dropped), classes
+        task,
+        target,
+        tuple(_described(column, clean.get_column(column.name)) for column in kept),
+        tuple(dropped),
+        classes,
     )
     findings += [finding, *(Finding("info", "dropped", f"{drop.name!r} {drop.reason}.", drop.name) for drop in dropped)]
     return Table(signature, clean, y, tuple(findings))
@@ -256,7 +260,8 @@ def _refuse_mixed(values: pl.Series, present: pl.Series) -> None:
     row = int((values.is_not_null() & cast_all.is_null()).arg_true()[0])
     raise DataError(
         f"Column {values.name!r} is a number in {present.len() - wrong} rows, but row {row} holds {values[row]!r}. "
-        f"Correct or empty that cell, or say what the column is: --column {values.name}=category, or --ignore {values.name}."
+        f"Correct or empty that cell, or say what the column is: --column {values.name}=category, or "
+        f"--ignore {values.name}."
     )
 
 
@@ -281,5 +286,10 @@ def _described(column: Column, values: pl.Series) -> Column:
     finite = physical.filter(physical.is_finite()) if physical.dtype.is_float() else physical.drop_nulls()
     low, high = cast("float | None", finite.min()), cast("float | None", finite.max())
     return Column(
-        column.name, column.kind, column.dtype, nullable, None if low is None else float(low), None if high is None else float(high)
+        column.name,
+        column.kind,
+        column.dtype,
+        nullable,
+        None if low is None else float(low),
+        None if high is None else float(high),
     )

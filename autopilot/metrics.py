@@ -121,8 +121,16 @@ METRICS: dict[str, Metric] = {
         Metric("accuracy", _CLASSES, "label", greater_is_better=True, function=_sk("accuracy_score")),
         Metric("balanced_accuracy", _CLASSES, "label", greater_is_better=True, function=_sk("balanced_accuracy_score")),
         Metric("f1", ("binary",), "label", greater_is_better=True, function=_sk("f1_score", zero_division=0)),
-        Metric("f1_macro", _CLASSES, "label", greater_is_better=True, function=_sk("f1_score", average="macro", zero_division=0)),
-        Metric("precision", ("binary",), "label", greater_is_better=True, function=_sk("precision_score", zero_division=0)),
+        Metric(
+            "f1_macro",
+            _CLASSES,
+            "label",
+            greater_is_better=True,
+            function=_sk("f1_score", average="macro", zero_division=0),
+        ),
+        Metric(
+            "precision", ("binary",), "label", greater_is_better=True, function=_sk("precision_score", zero_division=0)
+        ),
         Metric("recall", ("binary",), "label", greater_is_better=True, function=_sk("recall_score", zero_division=0)),
         Metric("average_precision", ("binary",), "probabilities", greater_is_better=True, function=_average_precision),
         Metric("mcc", _CLASSES, "label", greater_is_better=True, function=_sk("matthews_corrcoef")),
@@ -131,6 +139,8 @@ METRICS: dict[str, Metric] = {
         Metric("mae", ("regression",), "value", greater_is_better=False, function=_sk("mean_absolute_error")),
         Metric("r2", ("regression",), "value", greater_is_better=True, function=_sk("r2_score")),
         Metric("rmsle", ("regression",), "value", greater_is_better=False, function=_rmsle),
-        Metric("mape", ("regression",), "value", greater_is_better=False, function=_sk("mean_absolute_percentage_error")),
+        Metric(
+            "mape", ("regression",), "value", greater_is_better=False, function=_sk("mean_absolute_percentage_error")
+        ),
     )
 }

@@ -29,9 +29,9 @@ class TrainedMember(NamedTuple):
 class TrainedModel(NamedTuple):
     """What was trained, before it is a file. Members of one recipe share a plan.
 
-        raw columns ── plan "trees" ──┬─ lightgbm ──── · 0.6 ─┐
-                    │                 └─ extra_trees ─ · 0.3 ─┤ sum ── label, probabilities
-                    └─ plan "linear" ─── linear ────── · 0.1 ─┘        or prediction
+    raw columns ── plan "trees" ──┬─ lightgbm ──── · 0.6 ─┐
+                │                 └─ extra_trees ─ · 0.3 ─┤ sum ── label, probabilities
+                └─ plan "linear" ─── linear ────── · 0.1 ─┘        or prediction
     """
 
     signature: Signature

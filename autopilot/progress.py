@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console, Group
@@ -19,7 +19,7 @@ _SHOWN_TRIALS = 4
 
 
 @contextmanager
-def showing() -> Iterator[Observer]:
+def showing() -> Generator[Observer]:
     """An observer that shows events until the block ends: live where standard error is a terminal or a notebook."""
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter):
@@ -102,7 +102,9 @@ class LiveDisplay:
         )
         ended = [Text(f"  {told(trial, started.metric)}", style="dim") for trial in self._ended[-_SHOWN_TRIALS:]]
         running = ", ".join(f"{candidate} #{number}" for number, candidate in sorted(self._running.items()))
-        return Group(Text(headline(started), style="bold"), bar, best, *ended, Text(f"  trying {running}" if running else ""))
+        return Group(
+            Text(headline(started), style="bold"), bar, best, *ended, Text(f"  trying {running}" if running else "")
+        )
 
 
 def headline(started: Started) -> str:

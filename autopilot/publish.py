@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from importlib.metadata import version as version_of
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,14 +15,13 @@ import onnx
 import polars as pl
 from numpy.typing import NDArray
 
-from autopilot.candidates.candidate import Fitted, Job, Problem
+from autopilot.candidates.candidate import Fitted, Job, Matrix, Problem, Values
 from autopilot.deadline import Deadline
 from autopilot.errors import ParityError
-from autopilot.events import Note, Observer, Phase
+from autopilot.events import Note, Observer
 from autopilot.graph import parity
 from autopilot.metrics import Metric, metrics_of
 from autopilot.model import TrainedMember, TrainedModel
-from autopilot.plan import Plan, Recipe
 from autopilot.search.ensemble import Blend, single
 from autopilot.search.matrices import Matrices
 from autopilot.search.trial import Outcome
@@ -31,6 +30,9 @@ from storage.records import Card, Member, ModelVersion, Parity, Run, Scores
 from storage.signature import Signature
 from storage.store import Store
 from storage.traffic import OUTPUT_PREFIX
+
+if TYPE_CHECKING:
+    from autopilot.plan import Plan, Recipe
 
 _LIBRARIES = ("autopilot", "lightgbm", "numpy", "onnx", "onnxruntime", "polars", "scikit-learn")
 _REFERENCE_ROWS = 10_000
@@ -53,10 +55,10 @@ class Publisher:
     def __init__(self, matrices: Matrices, deadline: Deadline, seed: int, observe: Observer) -> None:
         self._matrices, self._deadline, self._seed, self._observe = matrices, deadline, seed, observe
         self._refitted: dict[int, Fitted] = {}
-        self._plans: dict[Recipe, tuple[Plan, Any, Any]] = {}
+        self._plans: dict[Recipe, tuple[Plan, Matrix, Values]] = {}
 
     def first_exact(self, blend: Blend, others: Sequence[Outcome], executor: Executor) -> Passed:
-        """The blend if its file gives what was trained; else its exact members; else the next best trial alone.
+        """The blend if its file gives what was trained; else the first of its members, or of the next best trials.
 
         Raises ParityError if none does, which would take a constant guess that differs.
         """
@@ -64,20 +66,23 @@ class Publisher:
         passed = self._attempt(blend)
         if passed is not None:
             return passed
-        exact = [outcome for outcome in blend.outcomes if self._attempt(single(outcome)) is not None]
-        for outcome in [*exact, *(other for other in others if other not in blend.outcomes)]:
+        members = {outcome.spec.number for outcome in blend.outcomes}
+        for outcome in [*blend.outcomes, *(other for other in others if other.spec.number not in members)]:
             self._refit((outcome,), executor)
             passed = self._attempt(single(outcome))
             if passed is not None:
                 return passed
         raise ParityError(
-            "No model's ONNX file gave what was trained, so none was published. Update onnxruntime, and report the data's shape."
+            "No model's ONNX file gave what was trained, so none was published. Update onnxruntime; if that does not "
+            "help, please report the columns' types."
         )
 
     def _refit(self, outcomes: Sequence[Outcome], executor: Executor) -> None:
         """Train on all rows, members at once."""
-        for recipe in {outcome.spec.candidate.recipe for outcome in outcomes} - self._plans.keys():
-            self._plans[recipe] = self._matrices.of_all(recipe)
+        for outcome in outcomes:
+            recipe: Recipe = outcome.spec.candidate.recipe
+            if recipe not in self._plans:
+                self._plans[recipe] = self._matrices.of_all(recipe)
         wanted = [outcome for outcome in outcomes if outcome.spec.number not in self._refitted]
         futures = [executor.submit(self._refit_one, outcome) for outcome in wanted]
         for outcome, future in zip(wanted, futures, strict=True):
@@ -112,8 +117,7 @@ class Publisher:
             TrainedMember(self._refitted[outcome.spec.number], outcome.spec.candidate.recipe, weight)
             for outcome, weight in zip(blend.outcomes, blend.weights, strict=True)
         )
-        recipes = sorted({member.recipe for member in members})
-        plans = {recipe: self._plans[recipe][0] for recipe in recipes}
+        plans: dict[Recipe, Plan] = {member.recipe: self._plans[member.recipe][0] for member in members}
         return TrainedModel(self._matrices.table.signature, plans, members, self._matrices.unit)
 
 

@@ -39,7 +39,7 @@ class Result(Struct, frozen=True):
 
     @property
     def leaderboard(self) -> pl.DataFrame:
-        """All trials, best first: rank, candidate, score by the run's metric, weight in the ensemble, status, seconds."""
+        """All trials, best first; score is by the run's metric, weight is the share in the ensemble."""
         return pl.DataFrame(
             [
                 {
@@ -118,8 +118,9 @@ class Result(Struct, frozen=True):
     def __repr__(self) -> str:
         scores = self.metrics
         return (
-            f"Result({self.best.name}:{self.best.version}, {scores.metric} {scores.test_score:.4g} on {scores.test_rows} "
-            f"held-out rows, constant guess {scores.baseline_score:.4g}, {len(self.trials)} trials in {self.seconds:.0f} s)"
+            f"Result({self.best.name}:{self.best.version}, {scores.metric} {scores.test_score:.4g} on "
+            f"{scores.test_rows} held-out rows, constant guess {scores.baseline_score:.4g}, "
+            f"{len(self.trials)} trials in {self.seconds:.0f} s)"
         )
 
     def _repr_html_(self) -> str:

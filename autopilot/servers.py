@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -29,7 +29,7 @@ def serve(store: str, host: str, port: int) -> int:
 
 
 @contextmanager
-def running(store: str, host: str, port: int) -> Iterator[list[Process]]:
+def running(store: str, host: str, port: int) -> Generator[list[Process]]:
     """Both servers while the block runs; ended gracefully after it, by force if they do not end within 20 s."""
     processes = [
         _start("serving", "--store", store, "--host", host, "--port", str(port)),
@@ -50,7 +50,7 @@ def running(store: str, host: str, port: int) -> Iterator[list[Process]]:
 def ask_monitor(*arguments: str) -> dict[str, Any]:
     """Run a command of `python -m monitor` and read its JSON. Raises its error again."""
     command = [sys.executable, "-m", "monitor", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)  # noqa: S603 - our own module
+    done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip()
         raise (InputError if done.returncode == 2 else FailureError)(message.removeprefix("monitor: "))
@@ -59,11 +59,11 @@ def ask_monitor(*arguments: str) -> dict[str, Any]:
 
 def _start(module: str, *arguments: str) -> Process:
     """In a session of its own, so that Ctrl-C reaches it through us and once."""
-    return subprocess.Popen([sys.executable, "-m", module, *arguments], start_new_session=True)  # noqa: S603 - our own module
+    return subprocess.Popen([sys.executable, "-m", module, *arguments], start_new_session=True)
 
 
 @contextmanager
-def _forwarding(processes: list[Process]) -> Iterator[None]:
+def _forwarding(processes: list[Process]) -> Generator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         for process in processes:
             process.terminate()

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from autopilot.progress import shown
 from autopilot.result import Result
-from storage.records import Endpoint, ModelVersion, Run
+from storage.records import Endpoint, ModelVersion, Run, Trial
 
 _SHOWN_TRIALS = 8
 out = Console(highlight=False)
@@ -87,18 +87,18 @@ def print_runs(runs: Sequence[Run]) -> None:
     _print_or_say(table, "No runs yet. Start one:  autopilot fit DATA --target COLUMN")
 
 
-def print_trials(rows: Sequence[dict[str, Any]], metric: str) -> None:
+def print_trials(trials: Sequence[Trial], metric: str) -> None:
     """One run's trials."""
     table = _table("Trials", "trial", "candidate", metric, "status", "seconds", "parameters", "reason")
-    for row in rows:
+    for trial in trials:
         table.add_row(
-            str(row["number"]),
-            row["candidate"],
-            shown(row["score"]),
-            row["status"],
-            f"{row['seconds']:.1f}",
-            ", ".join(f"{name}={shown(v) if isinstance(v, float) else v}" for name, v in row["params"].items()),
-            row["reason"] or "",
+            str(trial.number),
+            trial.candidate,
+            shown(trial.score),
+            trial.status,
+            f"{trial.seconds:.1f}",
+            ", ".join(f"{name}={shown(v) if isinstance(v, float) else v}" for name, v in trial.params.items()),
+            trial.reason or "",
         )
     out.print(table)
 

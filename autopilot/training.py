@@ -34,7 +34,14 @@ class Training:
     """The steps of one run in their order. `deadline` is for all of them together."""
 
     def __init__(
-        self, store: Store, run: Run, table: Table, metric: Metric, deadline: Deadline, started: float, observe: Observer
+        self,
+        store: Store,
+        run: Run,
+        table: Table,
+        metric: Metric,
+        deadline: Deadline,
+        started: float,
+        observe: Observer,
     ) -> None:
         self._store, self._run, self._table, self._metric = store, run, table, metric
         self._deadline, self._started, self._observe = deadline, started, observe
@@ -96,7 +103,9 @@ class Training:
         signature = self._table.signature
         rows = self._table.frame.height
         self._observe(
-            Started(signature.target, signature.task, self._metric.name, rows, len(signature.columns), self._run.budget_s)
+            Started(
+                signature.target, signature.task, self._metric.name, rows, len(signature.columns), self._run.budget_s
+            )
         )
         for finding in self._table.findings:
             self._observe(Note(finding.message))

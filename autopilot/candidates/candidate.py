@@ -95,5 +95,3 @@ class Candidate(Protocol):
     def fit(self, job: Job) -> Fitted:
         """Train."""
         ...
-
-

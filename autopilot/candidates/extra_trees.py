@@ -20,7 +20,7 @@ _MOST_OUTPUTS = 30
 
 
 class ExtraTrees:
-    """Trees with random cuts, averaged (Geurts et al., 2006): errs differently from boosting, so it adds to an ensemble.
+    """Trees with random cuts, averaged (Geurts et al., 2006): they err differently from boosting, and so add to it.
 
     scikit-learn's ExtraTrees, which sees missing values, in chunks of 10 trees until 100 or the deadline. Leaves are
     capped so that the forest stays small enough to serve.

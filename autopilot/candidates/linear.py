@@ -104,7 +104,9 @@ def _fit_logistic(X: Values, y: Values, job: Job) -> _LinearModel:
             raise StopIteration
 
     options = {"maxiter": _MOST_STEPS, "ftol": 1e-9, "gtol": 1e-6}
-    found: Any = minimize(objective, start.ravel(), jac=True, method="L-BFGS-B", callback=stop_at_deadline, options=options)
+    found: Any = minimize(
+        objective, start.ravel(), jac=True, method="L-BFGS-B", callback=stop_at_deadline, options=options
+    )
     weights = found.x.reshape(start.shape)
     return _LinearModel(weights[:-1], weights[-1], int(found.nit), is_classifier=True)
 

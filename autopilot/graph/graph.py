@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from storage.packed import PACK_NODE, PACK_TENSOR
@@ -62,7 +61,7 @@ class Graph:
         key = (array.dtype.str, array.shape, data)
         if key not in self._constants:
             self._constants[key] = self._name("const")
-            self._initializers.append(_tensor(array, self._constants[key]))
+            self._initializers.append(numpy_helper.from_array(array, self._constants[key]))
         return self._constants[key]
 
     def columns(self, block: Block, names: tuple[str, ...]) -> str:
@@ -110,10 +109,3 @@ class Graph:
     def _name(self, kind: str) -> str:
         self._count += 1
         return f"/{kind}_{self._count}"
-
-
-def _tensor(array: NDArray[Any], name: str) -> onnx.TensorProto:
-    if array.dtype == object:
-        values = [str(value).encode() for value in array.ravel()]
-        return helper.make_tensor(name, TensorProto.STRING, array.shape, values)
-    return numpy_helper.from_array(array, name)

@@ -1,7 +1,8 @@
-"""The parity gate: what the file gives is what was trained, on real rows and on hostile ones, or it is not published."""
+"""The parity gate: what the file gives is what was trained, on real and on hostile rows, or it is not published."""
+
+from typing import Any
 
 import numpy as np
-import onnxruntime
 import polars as pl
 from numpy.typing import NDArray
 
@@ -10,7 +11,7 @@ from storage.boundary import Blocks, blocks_of_frame
 from storage.packed import PACK_TENSOR, pack
 from storage.predictor import Outputs, open_session
 from storage.records import Parity
-from storage.signature import BLOCKS, Signature
+from storage.signature import BLOCKS, Block, Signature
 
 #: Largest difference of a probability, or of a prediction in units of the target's standard deviation.
 TOLERANCE = 1e-5
@@ -81,14 +82,14 @@ def _strange(dtype: pl.DataType) -> pl.Series:
 
 
 def _run(file: bytes, signature: Signature, feeds: dict[str, NDArray[np.generic]]) -> Outputs:
-    session: onnxruntime.InferenceSession = open_session(file)
+    session: Any = open_session(file)
     if signature.task == "regression":
         return Outputs(None, None, session.run(["prediction"], feeds)[0].reshape(-1))
     label, shares = session.run(["label", "probabilities"], feeds)
     return Outputs(label, shares, None)
 
 
-def _widths(signature: Signature) -> dict[str, int]:
+def _widths(signature: Signature) -> dict[Block, int]:
     return {block: len(signature.block(block)) for block in BLOCKS}
 
 
@@ -110,15 +111,18 @@ def _identical(left: Outputs, right: Outputs) -> bool:
 
 
 def _compare(model: TrainedModel, trained: Outputs, served: Outputs) -> Parity:
-    if trained.prediction is not None and served.prediction is not None:
-        apart = np.abs(trained.prediction - served.prediction) / model.unit.deviation
+    if trained.probabilities is None:
+        apart = np.abs(_numbers(trained.prediction) - _numbers(served.prediction)) / model.unit.deviation
         return Parity(len(apart), _largest(apart), 0)
-    assert trained.probabilities is not None and served.probabilities is not None
-    apart = np.abs(trained.probabilities.astype(np.float64) - served.probabilities)
+    apart = np.abs(_numbers(trained.probabilities) - _numbers(served.probabilities))
     top = np.sort(trained.probabilities, axis=1)
     decided = top[:, -1] - top[:, -2] > TOLERANCE  # a tie has no right label
     flips = int(np.sum(decided & (trained.label != served.label)))
     return Parity(len(apart), _largest(apart), flips)
+
+
+def _numbers(values: Any) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)
 
 
 def _largest(apart: NDArray[np.float64]) -> float:

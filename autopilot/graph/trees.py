@@ -8,7 +8,7 @@ Exactness: features are float32 and thresholds were found in float64. `x <= t` f
 predictions on dense grids moved.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,9 @@ def emit_trees(g: Graph, features: str, trees: list[Tree], targets: list[int] | 
     )
 
 
-def _joined(is_leaf: NDArray[np.bool_], parts: "list[NDArray[np.float32]] | list[NDArray[np.int64]]", at_leaf: float) -> list[float]:
+def _joined(
+    is_leaf: NDArray[np.bool_], parts: "list[NDArray[np.float32]] | list[NDArray[np.int64]]", at_leaf: float
+) -> list[float]:
     """One list over all trees' nodes, leaves blanked."""
     return np.where(is_leaf, np.array(at_leaf, dtype=parts[0].dtype), np.concatenate(parts)).tolist()
 
@@ -84,7 +86,7 @@ def _leaves(
     tree_ids: NDArray[np.int64],
     node_ids: NDArray[np.int64],
     is_leaf: NDArray[np.bool_],
-) -> dict[str, list[float]]:
+) -> dict[str, Any]:
     """The attributes that give each leaf its weights."""
     value = np.concatenate([tree.value for tree in trees])[is_leaf]
     width = value.shape[1]

@@ -81,4 +81,3 @@ class Op(Struct, frozen=True, tag=True):
     def onnx(self, g: Graph, x: str) -> str:
         """The same features as float32 [N, features], from the columns of the block [N, columns]."""
         raise NotImplementedError
-

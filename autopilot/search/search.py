@@ -15,6 +15,8 @@ from autopilot.search.trial import Outcome, Spec, evaluate
 
 #: A trial is given up when it has lost more than this share of what the best gains over the baseline.
 _RACE_MARGIN = 0.1
+#: For the constant guess, which takes no time: there is always a valid model, also where the budget is spent already.
+_FREE_S = 60.0
 #: No trial may take more than this share of the time that is left, so that one slow fit does not rule the run.
 _MOST_SHARE = 0.5
 #: A family whose improvement is expected to take more than so many times what is left is not tried again.
@@ -96,7 +98,7 @@ class Search:
         self._count += 1
         family.started += 1
         self._observe(TrialStarted(spec.number, family.candidate.name, params))
-        limit = until if family.is_free else until.share(_MOST_SHARE)
+        limit = Deadline.after(_FREE_S) if family.is_free else until.share(_MOST_SHARE)
         race = self._race_of(family)
         future = executor.submit(evaluate, spec, self._matrices, self._metric, limit, race)
         return future, family, number
@@ -198,4 +200,3 @@ class _Family:
         if not np.isfinite(gap) or gained <= 0:
             return max(since, 4.0 * self._spent_s + 1.0)
         return max(since, gap * self._spent_s / gained)
-

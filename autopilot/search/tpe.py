@@ -60,7 +60,7 @@ class Tpe:
         """What became of a suggestion; None or a loss that is not finite means that it failed."""
         failed = loss is None or not math.isfinite(loss)
         result = {"status": STATUS_FAIL} if failed else {"status": STATUS_OK, "loss": loss}
-        for document in self._trials._dynamic_trials:  # noqa: SLF001 - hyperopt offers no other way to tell
+        for document in self._trials._dynamic_trials:  # pyright: ignore[reportPrivateUsage] - no other way to tell
             if document["tid"] == number:
                 document["state"] = JOB_STATE_DONE
                 document["result"] = result

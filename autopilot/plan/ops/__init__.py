@@ -10,7 +10,9 @@ from autopilot.plan.ops.scale import Scale
 from autopilot.plan.ops.scaled_calendar import ScaledCalendar
 from autopilot.plan.ops.target_mean import TargetMean
 
-AnyOp = Numbers | Scale | MissingFlags | OneHot | OrdinalCodes | TargetMean | CalendarParts | ScaledCalendar | HashedWords
+AnyOp = (
+    Numbers | Scale | MissingFlags | OneHot | OrdinalCodes | TargetMean | CalendarParts | ScaledCalendar | HashedWords
+)
 
 OPS = (Numbers, Scale, MissingFlags, OneHot, OrdinalCodes, TargetMean, CalendarParts, ScaledCalendar, HashedWords)
 

@@ -1,6 +1,6 @@
 """Times as parts of the calendar."""
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Final, Literal, Self, get_args
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ from storage.boundary import MISSING_TIME
 from storage.signature import Block
 
 Part = Literal["days", "year", "month", "day", "weekday", "hour", "minute"]
-PARTS: tuple[Part, ...] = ("days", "year", "month", "day", "weekday", "hour", "minute")
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 _DAY_US = 86_400_000_000
 #: The arithmetic is exact from 1900 to the end of 2100; other times are taken as the nearest of these.
@@ -33,7 +33,7 @@ class CalendarParts(Op, frozen=True):
     @classmethod
     def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
         """Keep the parts that vary in any of the columns."""
-        parts = tuple(part for part in PARTS if any(varies(frame, name, part) for name in columns))
+        parts = varying(frame, columns)
         return cls(columns, parts) if parts else None
 
     def names(self) -> tuple[str, ...]:
@@ -114,6 +114,11 @@ def emit_parts(g: Graph, x: str, parts: tuple[Part, ...]) -> list[str]:
     return [found[part] for part in parts]
 
 
-def varies(frame: pl.DataFrame, name: str, part: Part) -> bool:
-    """Whether a part takes more than one value."""
-    return frame.select(polars_part(name, part).drop_nulls().n_unique()).item() > 1
+def varying(frame: pl.DataFrame, columns: tuple[str, ...]) -> tuple[Part, ...]:
+    """The parts that take more than one value in any of the columns."""
+    parts: list[Part] = []
+    for part in PARTS:
+        distinct = frame.select(polars_part(name, part).drop_nulls().n_unique().alias(name) for name in columns)
+        if max(distinct.row(0)) > 1:
+            parts.append(part)
+    return tuple(parts)

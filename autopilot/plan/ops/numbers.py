@@ -33,9 +33,7 @@ class Numbers(Op, frozen=True):
 
     def polars(self) -> list[pl.Expr]:
         """Clip and cast."""
-        return [
-            pl.col(name).clip(-LARGEST, LARGEST).cast(pl.Float32).fill_null(float("nan")) for name in self.columns
-        ]
+        return [pl.col(name).clip(-LARGEST, LARGEST).cast(pl.Float32).fill_null(float("nan")) for name in self.columns]
 
     def onnx(self, g: Graph, x: str) -> str:
         """Clip lets NaN through: https://onnx.ai/onnx/operators/onnx__Clip.html."""

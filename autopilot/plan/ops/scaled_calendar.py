@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from autopilot.graph.graph import Graph
 from autopilot.plan.op import Op, Target
-from autopilot.plan.ops.calendar_parts import PARTS, Part, emit_parts, polars_part, varies
+from autopilot.plan.ops.calendar_parts import Part, emit_parts, polars_part, varying
 from storage.boundary import MISSING_TIME
 from storage.signature import Block
 
@@ -28,7 +28,7 @@ class ScaledCalendar(Op, frozen=True):
     @classmethod
     def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
         """Mean and standard deviation of each part of each column."""
-        parts = tuple(part for part in PARTS if any(varies(frame, name, part) for name in columns))
+        parts = varying(frame, columns)
         if not parts:
             return None
         numbers = [polars_part(name, part).cast(pl.Float64) for part in parts for name in columns]
@@ -42,7 +42,7 @@ class ScaledCalendar(Op, frozen=True):
 
     def polars(self) -> list[pl.Expr]:
         """Polars' own calendar, scaled in float64."""
-        pairs = [(name, part) for part in self.parts for name in self.columns]
+        pairs: list[tuple[str, Part]] = [(name, part) for part in self.parts for name in self.columns]
         return [
             ((polars_part(name, part).cast(pl.Float64) - mean) * factor).cast(pl.Float32).fill_null(0.0)
             for (name, part), mean, factor in zip(pairs, self.mean, self.factor, strict=True)

@@ -19,8 +19,9 @@ class TargetMean(Op, frozen=True):
     """The smoothed mean target of each level: (sum + 10 * prior) / (rows + 10), prior = the mean of all rows.
 
     Micci-Barreca, "A preprocessing scheme for high-cardinality categorical attributes", 2001. One feature for a
-    number or two classes, one for each class up to 12 classes, none beyond (see `Target`). Training rows get the mean over the other
-    folds, so that no row sees its own target. Missing is a level like another; unseen levels get the prior.
+    number or two classes, one for each class up to 12 classes, none beyond (see `Target`). Training rows get the mean
+    over the other folds, so that no row sees its own target. Missing is a level like another; unseen
+    levels get the prior.
     """
 
     block: ClassVar[Block] = "text"
@@ -50,9 +51,9 @@ class TargetMean(Op, frozen=True):
     def polars(self) -> list[pl.Expr]:
         """Look the level up."""
         return [
-            level(name).replace_strict(
-                list(levels), [row[index] for row in means], default=prior, return_dtype=pl.Float64
-            ).cast(pl.Float32)
+            level(name)
+            .replace_strict(list(levels), [row[index] for row in means], default=prior, return_dtype=pl.Float64)
+            .cast(pl.Float32)
             for name, levels, means in zip(self.columns, self.levels, self.means, strict=True)
             for index, prior in enumerate(self.prior)
         ]
