@@ -7,13 +7,14 @@ missing, times become int64 microseconds since 1970 UTC with the smallest int64 
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import DataError, RowError
-from storage.signature import BLOCK_OF_KIND, Block, Column, Signature
+from storage.signature import BLOCK_OF_KIND, BLOCKS, Block, Column, Signature
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,9 +49,9 @@ class Blocks(NamedTuple):
 
 
 def typed(signature: Signature, frame: "pl.DataFrame", *, first_row: int = 0) -> "pl.DataFrame":
-    """Exactly the signature's columns: Float64 without NaN, String, Datetime("us") in UTC without a zone; null = missing.
+    """Exactly the signature's columns: Float64 without NaN, String without "", Datetime("us") in UTC without a zone.
 
-    Columns that the model does not take are left out. first_row: number of the frame's first row, for messages. Raises
+    Null is missing. Columns that the model does not take are left out. first_row: number of the frame's first row, for messages. Raises
     DataError that names the first column that is absent or the first cell that has another type than in training.
     """
     absent = [name for name in signature.names if name not in frame.columns]
@@ -116,12 +117,14 @@ class _Given(NamedTuple):
 
         series = self.series
         if series.dtype.is_float():  # whole numbers with nulls arrive as floats from pandas and csv
-            whole = series.fill_nan(None).cast(pl.Int64, strict=False)
-            if not (whole.cast(pl.Float64) == series.fill_nan(None)).fill_null(value=True).all():
+            known = series.fill_nan(None)
+            whole = known.cast(pl.Int64, strict=False)
+            if not whole.cast(pl.Float64).eq_missing(known.cast(pl.Float64)).all():
                 raise self._type_changed()
             series = whole
         if series.dtype.is_integer() or series.dtype in (pl.String, pl.Null, pl.Boolean, pl.Categorical, pl.Enum):
-            return series.cast(pl.String)
+            text = series.cast(pl.String)
+            return text.set(text == "", None)
         raise self._type_changed()
 
     def _time(self) -> "pl.Series":
@@ -131,8 +134,12 @@ class _Given(NamedTuple):
         if series.dtype == pl.Datetime:
             zone = getattr(series.dtype, "time_zone", None)
             naive = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else series
-            return naive.dt.cast_time_unit("us")
-        if series.dtype == pl.Date or series.dtype.is_integer() or series.dtype == pl.Null:
+            return _in_microseconds(naive)
+        if series.dtype.is_integer():
+            micros = series.cast(pl.Int64, strict=False)
+            self._refuse_lost(micros, "Send microseconds since 1970, at most 2**63.")
+            return micros.cast(pl.Datetime("us"))
+        if series.dtype in (pl.Date, pl.Null):
             return series.cast(pl.Datetime("us"))
         if series.dtype == pl.String:
             parsed = parse_times(series)
@@ -152,6 +159,16 @@ class _Given(NamedTuple):
             f"Column {self.column.name!r} was {self.column.kind} ({self.column.dtype}) in training; here it is "
             f"{self.series.dtype}. Convert it before you predict."
         )
+
+
+def _in_microseconds(times: "pl.Series") -> "pl.Series":
+    """A Datetime column in microseconds; milliseconds beyond them end at the last one, 292,000 years from now."""
+    import polars as pl
+
+    if times.dtype == pl.Datetime("ms"):
+        most = (2**63 - 1) // 1000
+        return (times.to_physical().clip(-most, most) * 1000).cast(pl.Datetime("us"))
+    return times.dt.cast_time_unit("us")
 
 
 def parse_times(series: "pl.Series") -> "pl.Series":
@@ -181,10 +198,10 @@ def blocks_of_rows(signature: Signature, rows: Sequence[Mapping[str, Any]]) -> B
     Each row has each of the signature's columns; None, NaN and NaT are missing. A row may also carry the target and
     what training dropped; any other name is refused, since it is a misspelling. Raises RowError.
     """
-    values: dict[Block, list[list[Any]]] = {"number": [], "text": [], "time": []}
+    values: dict[Block, list[list[Any]]] = {block: [] for block in BLOCKS}
     layout = [(column, BLOCK_OF_KIND[column.kind]) for column in signature.columns]
     for number, row in enumerate(rows):
-        out: dict[Block, list[Any]] = {"number": [], "text": [], "time": []}
+        out: dict[Block, list[Any]] = {block: [] for block in BLOCKS}
         for column, block in layout:
             try:
                 value = row[column.name]
@@ -193,13 +210,13 @@ def blocks_of_rows(signature: Signature, rows: Sequence[Mapping[str, Any]]) -> B
             out[block].append(_CONVERT[block](column, value, number))
         if len(row) > len(layout):
             refuse_unknown(signature, row, number)
-        for block in out:
+        for block in BLOCKS:
             values[block].append(out[block])
-    count = len(rows)
+    number, text, time = ((len(rows), len(signature.block(block))) for block in BLOCKS)
     return Blocks(
-        np.array(values["number"], dtype=np.float64).reshape(count, -1),
-        np.array(values["text"], dtype=object).reshape(count, -1),
-        np.array(values["time"], dtype=np.int64).reshape(count, -1),
+        np.array(values["number"], dtype=np.float64).reshape(number),
+        np.array(values["text"], dtype=object).reshape(text),
+        np.array(values["time"], dtype=np.int64).reshape(time),
     )
 
 
@@ -224,10 +241,10 @@ def number_value(column: Column, value: Any, row: int) -> float:
     """A number as float64: NaN for None. Raises RowError for text, and for whole numbers beyond float64."""
     if value is None:
         return float("nan")
-    if isinstance(value, int | float | np.number | np.bool_):
+    if isinstance(value, int | float | np.integer | np.floating | np.bool_ | Decimal):
         try:
             return float(value)
-        except OverflowError:
+        except (OverflowError, ValueError):  # 10**400, a signalling NaN
             pass
     elif _is_missing(value):
         return float("nan")
@@ -237,7 +254,9 @@ def number_value(column: Column, value: Any, row: int) -> float:
 def text_value(column: Column, value: Any, row: int) -> str:
     """A category or text: "" for None. Whole numbers and booleans are written as Polars writes them."""
     if isinstance(value, str):
-        return value
+        if value.isascii() or _is_utf8(value):
+            return value
+        raise _wrong_value(column, row, value, "Send text that UTF-8 can hold.")
     if value is None or _is_missing(value):
         return ""
     if isinstance(value, bool | np.bool_):
@@ -251,8 +270,8 @@ def time_value(column: Column, value: Any, row: int) -> int:
     """A time in microseconds since 1970 UTC: the smallest int64 for None. A time without a zone is taken as UTC."""
     if value is None or _is_missing(value):
         return MISSING_TIME
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
-        return value
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and abs(int(value)) < 2**63:
+        return int(value)
     try:
         if isinstance(value, str):
             value = datetime.fromisoformat(value.strip())
@@ -270,8 +289,20 @@ _CONVERT = {"number": number_value, "text": text_value, "time": time_value}
 
 
 def _is_missing(value: Any) -> bool:
-    """NaN and NaT are the values that differ from themselves."""
-    return not isinstance(value, str) and bool(value != value)
+    """NaN and NaT are the values that differ from themselves; pandas' NA and arrays do not say whether they do."""
+    try:
+        return not isinstance(value, str) and bool(value != value)
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether no surrogate stands alone; onnxruntime would raise for one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong_value(column: Column, row: int, value: Any, remedy: str) -> RowError:
