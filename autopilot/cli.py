@@ -115,7 +115,7 @@ def predict(
     if json:
         terminal.print_json({"rows": rows, "out": str(Path(out).resolve())})
     else:
-        terminal.out.print(f"{rows:,} rows predicted into {out}")
+        terminal.say(f"{rows:,} rows predicted into {out}")
 
 
 @app.command
@@ -138,8 +138,8 @@ def deploy(model: str, /, *, endpoint: str, capture: bool = True, store: StorePa
     if json:
         terminal.print_json(deployed)
         return
-    terminal.out.print(f"Endpoint [bold]{deployed.name}[/bold] serves {deployed.model}:{deployed.version}.")
-    terminal.out.print("\nNext:  [bold]autopilot serve[/bold]   (a server that runs has it already)")
+    terminal.say(f"Endpoint [bold]{deployed.name}[/bold] serves {deployed.model}:{deployed.version}.")
+    terminal.say("\nNext:  [bold]autopilot serve[/bold]   (a server that runs has it already)")
 
 
 @app.command
@@ -266,7 +266,7 @@ def monitor_schedule(
         listed = [schedule for schedule in opened.schedules.list() if schedule.endpoint == endpoint]
         terminal.print_json(
             {"endpoint": endpoint, "removed": removed, "schedules": listed}
-        ) if json else terminal.out.print(
+        ) if json else terminal.say(
             f"Schedule of {endpoint}: {listed[0].cron}" if listed else f"{endpoint} has no schedule."
         )
         return
@@ -276,7 +276,7 @@ def monitor_schedule(
     if json:
         terminal.print_json(schedule)
     else:
-        terminal.out.print(f"{endpoint} is reported on at {cron!r} (UTC) while `autopilot serve` runs.")
+        terminal.say(f"{endpoint} is reported on at {cron!r} (UTC) while `autopilot serve` runs.")
 
 
 @app.command

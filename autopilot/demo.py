@@ -34,7 +34,7 @@ _CAPTURE_S = 3.0
 
 def run(store: Store, budget: str, host: str, port: int, *, stays: bool) -> int:
     """Show it; gives the exit code. stays: keep serving until Ctrl-C."""
-    say = terminal.out.print
+    say = terminal.say
     early, live = _flights()
     say(f"[bold]1  Fit[/bold] on {early.height:,} New York flights of January to April 2013: who will be late?\n")
     result = fit(early, _TARGET, name=_NAME, budget=budget, store=store)
@@ -90,7 +90,7 @@ def _free_port(host: str, port: int) -> int:
             try:
                 probe.bind((host, wanted))
             except OSError:
-                terminal.out.print(f"Port {wanted} is in use; taking a free one.")
+                terminal.say(f"Port {wanted} is in use; taking a free one.")
                 continue
             return int(probe.getsockname()[1])
     raise FailureError(f"No port is free on {host}. Name one with --port.")
@@ -157,4 +157,4 @@ def _stay(processes: list[servers.Process]) -> None:
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
     except KeyboardInterrupt:
-        terminal.out.print("Stopped.")
+        terminal.say("Stopped.")

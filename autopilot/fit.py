@@ -14,6 +14,7 @@ from autopilot.deadline import Deadline, parse_budget
 from autopilot.events import Observer
 from autopilot.infer import Table, infer
 from autopilot.metrics import Metric, metric_named
+from storage.errors import InputError
 from storage.models import check_name
 from storage.records import Run
 from storage.settings import Settings
@@ -65,16 +66,19 @@ def fit(
     >>> import polars as pl, tempfile
     >>> rows = pl.DataFrame({"x": range(200), "y": [number % 7 > 3 for number in range(200)]})
     >>> result = fit(rows, target="y", budget=2, store=tempfile.mkdtemp(), progress=False, columns={"x": "number"})
-    >>> result.model.predict_row({"x": 4})["label"]
-    'true'
+    >>> list(result.model.predict_row({"x": 4}))
+    ['label', 'p_false', 'p_true']
     """
     started = time.monotonic() if _started is None else _started  # the command line counts from its process's start
     budget_s = parse_budget(budget)
+    if not 0 <= seed < 2**63:
+        raise InputError(f"The seed is {seed}. Use a whole number from 0 to 2**63 - 1.")
     deadline = Deadline(started + _USED_SHARE * budget_s)
     with _observer(progress) as observe:
         frame = read(data, delimiter=delimiter)
         table = infer(frame, target, task=task, columns=columns, ignore=ignore)
         chosen = metric_named(metric, table.signature.task)
+        chosen.refuse(table.y)
         model_name = check_name(name or _default_name(data, target), "a model")
         opened = Store.open(Settings.load().store if store is None else store)
         run = _begin(opened, table, chosen, describe(data), digest(frame), model_name, budget_s, seed)

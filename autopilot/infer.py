@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from storage.boundary import parse_times, typed
 from storage.errors import DataError, InputError
 from storage.signature import Column, Dropped, Kind, Signature, Task
+from storage.traffic import OUTPUT_PREFIX
 
 Severity = Literal["info", "warning"]
 
 #: A model's own output names; a raw column cannot share them in one ONNX graph.
 RESERVED = ("label", "probabilities", "prediction", "interval")
+#: Tensors inside a graph begin with "/" (`graph.py`), what capture adds to the columns with the other.
+RESERVED_PREFIXES = ("/", OUTPUT_PREFIX)
 
 #: Whole numbers with at most this many distinct values are classes; more are a quantity.
 _MAX_INTEGER_CLASSES = 20
@@ -85,8 +88,7 @@ def infer(
         if reason is not None:
             dropped.append(Dropped(name, reason))
             continue
-        if name in RESERVED:
-            raise DataError(f"Column {name!r} has the name of a model's output. Rename it.")
+        _refuse_reserved(name)
         series[name] = values
         kept.append(Column(name, kind, str(frame.schema[name])))
     if not kept:
@@ -114,6 +116,15 @@ def _refuse_unknown_names(frame: pl.DataFrame, target: str, others: Sequence[str
             shown = ", ".join(repr(column) for column in frame.columns[:12]) + (", ..." if frame.width > 12 else "")
             what = "target" if name == target else "column"
             raise DataError(f"The data has no {what} {name!r}. Its columns are {shown}.")
+
+
+def _refuse_reserved(name: str) -> None:
+    """Raise for a name that means something else in a model file or in captured traffic."""
+    if name in RESERVED:
+        raise DataError(f"Column {name!r} has the name of a model's output. Rename it.")
+    if name.startswith(RESERVED_PREFIXES):
+        prefixes = " and ".join(repr(prefix) for prefix in RESERVED_PREFIXES)
+        raise DataError(f"Column {name!r} begins as only names of our own do: {prefixes}. Rename it.")
 
 
 def _with_target(frame: pl.DataFrame, target: str) -> tuple[pl.DataFrame, list[Finding]]:

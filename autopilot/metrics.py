@@ -1,5 +1,6 @@
 """Metrics by their names in the field. A new one is a line in METRICS."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ class Metric(Struct, frozen=True):
     """A number that says how good predictions are.
 
     function: from scikit-learn, so that the value is what a user would compute. greater_is_better: its direction.
+    least: the smallest target that it is defined for.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Metric(Struct, frozen=True):
     needs: Needs
     greater_is_better: bool
     function: Callable[[Values, Values], float]
+    least: float = -math.inf
 
     def score(self, y: Values, predicted: Values) -> float:
         """The metric of predictions.
@@ -45,6 +48,14 @@ class Metric(Struct, frozen=True):
         """The score turned so that smaller is better."""
         return -score if self.greater_is_better else score
 
+    def refuse(self, y: Values) -> None:
+        """Raise InputError if the targets are beyond what it is defined for."""
+        if y.min() < self.least:
+            raise InputError(
+                f"The metric {self.name!r} needs targets of {self.least:g} or more; the least is {y.min():g}. "
+                "Use another metric."
+            )
+
 
 def metric_named(name: str, task: Task) -> Metric:
     """The metric of that name, `auto` for the task's usual one. Raises InputError that lists the task's metrics.
@@ -59,9 +70,10 @@ def metric_named(name: str, task: Task) -> Metric:
     return found
 
 
-def metrics_of(task: Task) -> list[Metric]:
-    """All metrics of a task."""
-    return [metric for metric in METRICS.values() if task in metric.tasks]
+def metrics_of(task: Task, y: Values | None = None) -> list[Metric]:
+    """All metrics of a task; with targets, those that are defined for them."""
+    least = math.inf if y is None else y.min()
+    return [metric for metric in METRICS.values() if task in metric.tasks and least >= metric.least]
 
 
 def _sk(name: str, **options: Any) -> Callable[[Values, Values], float]:
@@ -107,9 +119,7 @@ def _brier(y: Values, shares: Values) -> float:
 
 
 def _rmsle(y: Values, predicted: Values) -> float:
-    """Root mean squared difference of log(1 + x); negative predictions count as 0, negative targets have no score."""
-    if y.min() < 0:
-        return float("nan")
+    """Root mean squared difference of log(1 + x); negative predictions count as 0."""
     return float(np.sqrt(np.mean((np.log1p(np.clip(predicted, 0, None)) - np.log1p(y)) ** 2)))
 
 
@@ -138,7 +148,7 @@ METRICS: dict[str, Metric] = {
         Metric("rmse", ("regression",), "value", greater_is_better=False, function=_sk("root_mean_squared_error")),
         Metric("mae", ("regression",), "value", greater_is_better=False, function=_sk("mean_absolute_error")),
         Metric("r2", ("regression",), "value", greater_is_better=True, function=_sk("r2_score")),
-        Metric("rmsle", ("regression",), "value", greater_is_better=False, function=_rmsle),
+        Metric("rmsle", ("regression",), "value", greater_is_better=False, function=_rmsle, least=0.0),
         Metric(
             "mape", ("regression",), "value", greater_is_better=False, function=_sk("mean_absolute_percentage_error")
         ),

@@ -125,7 +125,7 @@ def score(matrices: Matrices, metric: Metric, blend: Blend, baseline: Outcome) -
     """The blend's scores, and the constant guess's beside them, on the rows that no decision has seen."""
     y = matrices.table.y[matrices.folds.test]
     ours, constant = (matrices.unit.unscale(found) for found in (blend.test, single(baseline).test))
-    metrics = metrics_of(matrices.table.signature.task)
+    metrics = metrics_of(matrices.table.signature.task, y)
     return Scores(
         metric=metric.name,
         validation_score=blend.score,

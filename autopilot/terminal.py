@@ -16,6 +16,11 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+def say(text: str) -> None:
+    """A line on standard output, never broken: addresses and paths can be copied."""
+    out.print(text, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     print(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
@@ -32,15 +37,15 @@ def print_result(result: Result) -> None:
     out.print(board)
     more = result.leaderboard.height - _SHOWN_TRIALS
     if more > 0:
-        out.print(f"  and {more} more: autopilot runs {result.run.id}")
+        say(f"  and {more} more: autopilot runs {result.run.id}")
     out.print(_metrics(result))
     parity = result.best.card.parity
-    out.print(
+    say(
         f"Model [bold]{result.best.name}:{result.best.version}[/bold] in {result.seconds:.1f} s of "
         f"{result.run.budget_s:g} s. One ONNX file, {result.best.size_bytes / 1e6:.1f} MB, within "
         f"{parity.max_abs_diff:.1g} of what was trained on {parity.rows:,} rows:\n  {result.onnx_path}"
     )
-    out.print(f"\nNext:  [bold]autopilot deploy {result.best.name} --endpoint {result.best.name}[/bold]")
+    say(f"\nNext:  [bold]autopilot deploy {result.best.name} --endpoint {result.best.name}[/bold]")
 
 
 def _metrics(result: Result) -> Table:
@@ -133,7 +138,7 @@ def print_drift(report: dict[str, Any], address: str) -> None:
             style="bold red" if column["drifted"] else None,
         )
     out.print(table)
-    out.print(f"The page with charts:  {address}")
+    say(f"The page with charts:  {address}")
 
 
 def print_doctor(found: dict[str, Any]) -> None:
@@ -147,9 +152,9 @@ def print_doctor(found: dict[str, Any]) -> None:
     out.print(versions, settings)
     store = found["store"]
     if found["healthy"]:
-        out.print(f"Store {store['path']}: healthy, schema {store['schema']}, {store['free_bytes'] / 1e9:.1f} GB free")
+        say(f"Store {store['path']}: healthy, schema {store['schema']}, {store['free_bytes'] / 1e9:.1f} GB free")
     else:
-        out.print(f"[bold red]Store {store['path']}: {'; '.join(store['complaints'])}[/bold red]")
+        say(f"[bold red]Store {store['path']}: {'; '.join(store['complaints'])}[/bold red]")
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -60,6 +60,8 @@ class Training:
             self._observe(Phase("refitting on all rows and checking the ONNX file"))
             publisher = Publisher(matrices, self._deadline, self._run.seed, self._observe)
             passed = publisher.first_exact(best, outcomes, executor)
+        if all(outcome.spec.candidate.name == "baseline" for outcome in passed.blend.outcomes):
+            self._observe(Note("Nothing better than the constant guess was found in the time. Give a larger budget."))
         self._observe(Phase("publishing"))
         return self._publish(matrices, passed, _baseline(outcomes))
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 
 from storage.errors import StoreError
@@ -35,7 +35,7 @@ class Blobs:
         """Bytes of a digest. Raises StoreError if there are none or they were changed."""
         try:
             data = bytes(self._objects.get(_key(digest)).bytes())
-        except (NotFoundError, FileNotFoundError) as error:
+        except FileNotFoundError as error:
             raise StoreError(f"Blob {digest} is not in the store. It was deleted from the folder by hand.") from error
         except (BaseError, OSError) as error:
             raise StoreError(f"Blob {digest} could not be read: {error}.") from error

@@ -5,7 +5,7 @@ decoded request) passes through here: numbers become float64 with NaN for missin
 missing, times become int64 microseconds since 1970 UTC with the smallest int64 for missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MISSING_TIME = -(2**63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal)
 
 
 class Blocks(NamedTuple):
@@ -51,8 +52,9 @@ class Blocks(NamedTuple):
 def typed(signature: Signature, frame: "pl.DataFrame", *, first_row: int = 0) -> "pl.DataFrame":
     """Exactly the signature's columns: Float64 without NaN, String without "", Datetime("us") in UTC without a zone.
 
-    Null is missing. Columns that the model does not take are left out. first_row: number of the frame's first row, for messages. Raises
-    DataError that names the first column that is absent or the first cell that has another type than in training.
+    Null is missing. Columns that the model does not take are left out. first_row: number of the frame's first row, for
+    messages. Raises DataError that names the first column that is absent or the first cell that has another type than
+    in training.
     """
     absent = [name for name in signature.names if name not in frame.columns]
     if absent:
@@ -179,9 +181,13 @@ def parse_times(series: "pl.Series") -> "pl.Series":
     text = series.str.strip_chars().str.replace("T", " ", literal=True).str.replace(r"\s*Z$", "+00:00").alias("text")
     instants = pl.DataFrame(text).select(
         pl.coalesce(
-            pl.col("text").str.to_datetime("%Y-%m-%d %H:%M:%S%.f%:z", time_unit="us", strict=False).dt.replace_time_zone(None),
+            pl.col("text")
+            .str.to_datetime("%Y-%m-%d %H:%M:%S%.f%:z", time_unit="us", strict=False)
+            .dt.replace_time_zone(None),
             pl.col("text").str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False),
-            pl.col("text").str.to_datetime("%Y-%m-%d %H:%M%:z", time_unit="us", strict=False).dt.replace_time_zone(None),
+            pl.col("text")
+            .str.to_datetime("%Y-%m-%d %H:%M%:z", time_unit="us", strict=False)
+            .dt.replace_time_zone(None),
             pl.col("text").str.to_datetime("%Y-%m-%d %H:%M", time_unit="us", strict=False),
             pl.col("text").str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")),
         ).alias(name)
@@ -198,20 +204,17 @@ def blocks_of_rows(signature: Signature, rows: Sequence[Mapping[str, Any]]) -> B
     Each row has each of the signature's columns; None, NaN and NaT are missing. A row may also carry the target and
     what training dropped; any other name is refused, since it is a misspelling. Raises RowError.
     """
-    values: dict[Block, list[list[Any]]] = {block: [] for block in BLOCKS}
-    layout = [(column, BLOCK_OF_KIND[column.kind]) for column in signature.columns]
+    values: dict[Block, list[Any]] = {"number": [], "text": [], "time": []}
+    layout: list[tuple[Column, Block]] = [(column, BLOCK_OF_KIND[column.kind]) for column in signature.columns]
     for number, row in enumerate(rows):
-        out: dict[Block, list[Any]] = {block: [] for block in BLOCKS}
         for column, block in layout:
             try:
                 value = row[column.name]
             except KeyError:
                 raise absent_column(number, column.name) from None
-            out[block].append(_CONVERT[block](column, value, number))
+            values[block].append(_CONVERT[block](column, value, number))
         if len(row) > len(layout):
             refuse_unknown(signature, row, number)
-        for block in BLOCKS:
-            values[block].append(out[block])
     number, text, time = ((len(rows), len(signature.block(block))) for block in BLOCKS)
     return Blocks(
         np.array(values["number"], dtype=np.float64).reshape(number),
@@ -241,7 +244,7 @@ def number_value(column: Column, value: Any, row: int) -> float:
     """A number as float64: NaN for None. Raises RowError for text, and for whole numbers beyond float64."""
     if value is None:
         return float("nan")
-    if isinstance(value, int | float | np.integer | np.floating | np.bool_ | Decimal):
+    if isinstance(value, _NUMBERS):
         try:
             return float(value)
         except (OverflowError, ValueError):  # 10**400, a signalling NaN
@@ -285,7 +288,11 @@ def time_value(column: Column, value: Any, row: int) -> int:
     raise _wrong_value(column, row, value, "Send a date or time such as 2024-05-01 or 2024-05-01T13:30:00Z, or null.")
 
 
-_CONVERT = {"number": number_value, "text": text_value, "time": time_value}
+_CONVERT: dict[Block, Callable[[Column, Any, int], Any]] = {
+    "number": number_value,
+    "text": text_value,
+    "time": time_value,
+}
 
 
 def _is_missing(value: Any) -> bool:

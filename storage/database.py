@@ -1,7 +1,7 @@
 """The database: opened, brought up to date, and read and written as records."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +34,7 @@ class Database:
             self._migrate()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> Generator[Connection]:
         """A connection that sees one state of the database."""
         with self._told("read"), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
@@ -44,7 +44,7 @@ class Database:
                 connection.exec_driver_sql("ROLLBACK")
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self) -> Generator[Connection]:
         """A connection whose changes are all kept, or none if the block raises."""
         with self._told("written"), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -85,7 +85,7 @@ class Database:
             connection.exec_driver_sql("COMMIT")
 
     @contextmanager
-    def _told(self, verb: str) -> Iterator[None]:
+    def _told(self, verb: str) -> Generator[None]:
         try:
             yield
         except IntegrityError:

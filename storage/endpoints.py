@@ -28,9 +28,7 @@ class Endpoints:
                 connection.execute(insert(endpoints).values(values_of(endpoint)))
             else:
                 old = record_of(Endpoint, row)
-                endpoint = Endpoint(
-                    name, version.name, version.version, old.revision + 1, capture, old.created_at, now
-                )
+                endpoint = Endpoint(name, version.name, version.version, old.revision + 1, capture, old.created_at, now)
                 connection.execute(update(endpoints).where(endpoints.c.name == name).values(values_of(endpoint)))
         return endpoint
 
@@ -39,7 +37,9 @@ class Endpoints:
         with self._database.read() as connection:
             row = connection.execute(select(endpoints).where(endpoints.c.name == name)).mappings().first()
         if row is None:
-            raise UnknownNameError(f"The store has no endpoint {name!r}. `autopilot endpoints` lists those that it has.")
+            raise UnknownNameError(
+                f"The store has no endpoint {name!r}. `autopilot endpoints` lists those that it has."
+            )
         return record_of(Endpoint, row)
 
     def list(self) -> list[Endpoint]:

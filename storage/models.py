@@ -11,6 +11,7 @@ from storage.errors import InputError, UnknownNameError
 from storage.records import ModelVersion
 from storage.tables import models
 
+_MOST_DIGITS = 9  # of a version; a database's integer holds as many
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -27,7 +28,9 @@ class Models:
         Its blobs must be in the store already, so that whoever sees the record can read them.
         """
         with self._database.write() as connection:
-            latest = connection.execute(select(func.max(models.c.version)).where(models.c.name == version.name)).scalar()
+            latest = connection.execute(
+                select(func.max(models.c.version)).where(models.c.name == version.name)
+            ).scalar()
             numbered = replace(version, version=(latest or 0) + 1)
             insert_record(connection, models, numbered)
         return numbered
@@ -37,7 +40,7 @@ class Models:
         name, _, number = spec.partition(":")
         query = select(models).where(models.c.name == name)
         if number:
-            if not number.isdecimal():
+            if not number.isdecimal() or len(number) > _MOST_DIGITS:
                 raise UnknownNameError(f"{spec!r} is no model version. Write it as name or name:3.")
             query = query.where(models.c.version == int(number))
         with self._database.read() as connection:

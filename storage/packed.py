@@ -40,7 +40,7 @@ def read_metadata(model: bytes) -> dict[str, str]:
     for field, _, start, stop in _fields(model, 0, len(model)):
         if field == _MODEL_METADATA:
             entry = {number: model[a:b] for number, _, a, b in _fields(model, start, stop)}
-            metadata[entry.get(1, b"").decode()] = entry.get(2, b"").decode()
+            metadata[_text(entry.get(1, b""))] = _text(entry.get(2, b""))
     return metadata
 
 
@@ -82,6 +82,13 @@ def _value_info(block: Block, width: int) -> bytes:
     columns = _delimited(1, _varint(1 << 3 | _VARINT) + _varint(width))
     tensor = _varint(1 << 3 | _VARINT) + _varint(_ELEM_TYPE[block]) + _delimited(2, rows + columns)
     return _delimited(1, PACK_TENSOR.format(block).encode()) + _delimited(2, _delimited(1, tensor))
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ModelFileError("The ONNX file's metadata is not UTF-8. Copy the file again.") from error
 
 
 def _fields(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:

@@ -12,7 +12,7 @@ from storage.boundary import Blocks, blocks_of_frame, blocks_of_rows, typed
 from storage.errors import DataError, ModelFileError
 from storage.packed import PACK_TENSOR, pack, read_metadata
 from storage.records import Card
-from storage.signature import BLOCKS, Signature
+from storage.signature import BLOCKS, Block, Signature
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,18 +49,21 @@ class Predictor:
         except (KeyError, msgspec.MsgspecError) as error:
             raise ModelFileError("The file is not a model that autopilot wrote: it has no signature.") from error
         self.model_bytes = model
-        widths = {block: len(self.signature.block(block)) for block in BLOCKS}
+        widths: dict[Block, int] = {block: len(self.signature.block(block)) for block in BLOCKS}
         self._session = open_session(pack(model, widths))
         self._fed = [(PACK_TENSOR.format(block), index) for index, block in enumerate(BLOCKS) if widths[block]]
         self._outputs = ["prediction"] if self.signature.task == "regression" else ["label", "probabilities"]
 
     @classmethod
     def open(cls, path: str | Path) -> "Predictor":
-        """Open a model file. Raises DataError if there is none."""
+        """Open a model file. Raises DataError if there is none, ModelFileError if autopilot did not write it."""
         try:
-            return cls(Path(path).read_bytes())
-        except (FileNotFoundError, IsADirectoryError) as error:
+            model = Path(path).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise DataError(f"There is no model file {str(path)!r}. Give the path of an .onnx file.") from error
+        except OSError as error:
+            raise DataError(f"The model file {str(path)!r} cannot be read: {error.strerror}. Allow it.") from error
+        return cls(model)
 
     def save(self, path: str | Path) -> Path:
         """Write the portable model file; it runs wherever onnxruntime does, without autopilot."""
@@ -89,14 +92,15 @@ class Predictor:
             return []
         outputs = self.run_once(blocks_of_rows(self.signature, rows))
         names = self.signature.outputs
-        if outputs.prediction is not None:
-            return [{"prediction": value} for value in outputs.prediction.tolist()]
-        assert outputs.label is not None and outputs.probabilities is not None
+        if outputs.label is None or outputs.probabilities is None:
+            return [{"prediction": value} for value in np.asarray(outputs.prediction).tolist()]
         pairs = zip(outputs.label.tolist(), outputs.probabilities.tolist(), strict=True)
         return [dict(zip(names, (label, *shares), strict=True)) for label, shares in pairs]
 
     def run(self, blocks: Blocks) -> Outputs:
-        """Run the graph on any number of rows, in chunks of bounded memory."""
+        """Run the graph on any number of rows, none too, in chunks of bounded memory."""
+        if not blocks.rows:  # StringNormalizer refuses a tensor without elements
+            return self._nothing()
         if blocks.rows <= _CHUNK_ROWS:
             return self.run_once(blocks)
         starts = range(0, blocks.rows, _CHUNK_ROWS)
@@ -104,11 +108,17 @@ class Predictor:
         return Outputs(*(None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def run_once(self, blocks: Blocks) -> Outputs:
-        """Run the graph once: the hot path of serving."""
+        """Run the graph once, on at least one row: the hot path of serving."""
         answer = self._session.run(self._outputs, {name: blocks[index] for name, index in self._fed})
         if len(answer) == 1:
             return Outputs(None, None, answer[0].reshape(-1))
         return Outputs(answer[0], answer[1], None)
+
+    def _nothing(self) -> Outputs:
+        """The outputs of no rows."""
+        if self.signature.task == "regression":
+            return Outputs(None, None, np.empty(0))
+        return Outputs(np.empty(0, dtype=object), np.empty((0, len(self.signature.classes)), dtype=np.float32), None)
 
 
 def open_session(model: bytes) -> Any:
@@ -127,7 +137,7 @@ def open_session(model: bytes) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - onnxruntime's own exceptions share no base class
+    except Exception as error:  # onnxruntime's own exceptions share no base class
         raise ModelFileError(f"onnxruntime {onnxruntime.__version__} cannot open the model: {error}") from error
 
 
@@ -135,9 +145,8 @@ def frame_of_outputs(signature: Signature, outputs: Outputs) -> "pl.DataFrame":
     """Outputs as a frame with the columns `signature.outputs`."""
     import polars as pl
 
-    if outputs.prediction is not None:
-        return pl.DataFrame({"prediction": outputs.prediction})
-    assert outputs.label is not None and outputs.probabilities is not None
+    if outputs.label is None or outputs.probabilities is None:
+        return pl.DataFrame({"prediction": np.asarray(outputs.prediction, dtype=np.float64)})
     dtype = pl.String if isinstance(signature.classes[0], str) else pl.Int64
     shares = {f"p_{name}": outputs.probabilities[:, index] for index, name in enumerate(signature.classes)}
     return pl.DataFrame({"label": pl.Series(outputs.label.tolist(), dtype=dtype), **shares})

@@ -15,13 +15,15 @@ from msgspec import Struct
 
 from storage.errors import SettingError
 
+_RANGES = {"port": (0, 65_535), "max_body_bytes": (1, 2**31), "threads": (0, 1024)}
+
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set.
 
     store: folder of the store; made on first use.
     host: address that the server listens on; 127.0.0.1 is reachable from this machine alone.
-    port: TCP port of the server, 1-65535.
+    port: TCP port of the server, 1-65535; 0 takes a free one.
     max_body_bytes: largest request body that the server reads; more is refused with status 413.
     threads: trials that `fit` trains at once, each on one thread; 0 means one for each core.
     """
@@ -72,6 +74,8 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"Settings file {str(path)!r} is not TOML: {error}. Correct that line.") from error
+    except OSError as error:
+        raise SettingError(f"Settings file {str(path)!r} cannot be read: {error.strerror}. Name a file.") from error
 
 
 def _convert(values: dict[str, Any], origin: dict[str, str]) -> Settings:
@@ -84,6 +88,8 @@ def _convert(values: dict[str, Any], origin: dict[str, str]) -> Settings:
         except msgspec.ValidationError as error:
             raise SettingError(f"{origin[name]} sets {name} to {value!r}: {error}.") from error
     settings = msgspec.convert(values, Settings, strict=False)
-    if not 0 <= settings.port <= 65535:
-        raise SettingError(f"{origin['port']} sets port to {settings.port}. Use a number from 1 to 65535.")
+    for name, (least, most) in _RANGES.items():
+        value = getattr(settings, name)
+        if not least <= value <= most:
+            raise SettingError(f"{origin[name]} sets {name} to {value}. Use a number from {least} to {most}.")
     return settings

@@ -64,7 +64,9 @@ class Store:
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"The store {str(root)!r} cannot be made: {error.strerror}. Name another folder.") from error
+            raise StoreError(
+                f"The store {str(root)!r} cannot be made: {error.strerror}. Name another folder."
+            ) from error
         return cls(root)
 
     def health(self) -> Health:

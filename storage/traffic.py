@@ -10,21 +10,22 @@ A server only appends: it never loads Polars for this. A journal is `APJ1`, then
 and payload; the first payload is a Header, each further one an Invocation, in msgpack. A frame that a crash cut short
 ends the journal. What `append` returned from survives a killed process; a power cut may take the last second.
 
-Compaction moves journals into a claim, writes Parquet named after the claim, and removes the claim. Killed anywhere, it
-finds the claim again and writes the same files over: no row is lost or doubled.
+Compaction moves journals into a claim, writes Parquet named after the claim, renames the claim to `CLAIM.done` and
+removes that. Killed anywhere, it finds the claim again and writes the same files over, or finds only what is to be
+removed: no row is lost or doubled.
 """
 
 import fcntl
-import os
 import shutil
 import struct
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -43,6 +44,7 @@ OUTPUT_PREFIX = "autopilot."
 
 _MAGIC = b"APJ1"
 _FRAME = struct.Struct("<II")
+_DONE = ".done"
 _CLAIM_BYTES = 64_000_000  # of journals compacted at once: bounds memory
 
 
@@ -97,7 +99,7 @@ class JournalWriter:
     def __init__(self, folder: Path, header: Header) -> None:
         self._folder = folder
         self._header = header
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._path = folder
 
     def append(self, invocations: Sequence[Invocation]) -> None:
@@ -105,11 +107,10 @@ class JournalWriter:
         file = self._file or self._begin()
         start = file.tell()
         try:
-            file.write(b"".join(_frame(msgspec.msgpack.encode(invocation)) for invocation in invocations))
-            file.flush()
+            _write(file, b"".join(_frame(msgspec.msgpack.encode(invocation)) for invocation in invocations))
         except OSError:
             try:
-                os.truncate(self._path, start)  # half a frame would hide all that follow it
+                file.truncate(start)  # half a frame would hide all that follow it
             finally:
                 self._abandon()
             raise
@@ -122,14 +123,19 @@ class JournalWriter:
             finally:
                 self._abandon()
 
-    def _begin(self) -> BinaryIO:
+    def _begin(self) -> FileIO:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / f"{uuid.uuid4().hex}.open"
         unlocked = self._path.with_suffix(".new")  # a compaction would take an `.open` file that has no lock yet
-        file = unlocked.open("wb")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        unlocked.rename(self._path)
-        file.write(_MAGIC + _frame(msgspec.msgpack.encode(self._header)))
+        file = unlocked.open("wb", buffering=0)  # a buffer would be written at closing, after a failure was reported
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _write(file, _MAGIC + _frame(msgspec.msgpack.encode(self._header)))
+            unlocked.rename(self._path)
+        except OSError:
+            file.close()
+            unlocked.unlink(missing_ok=True)
+            raise
         self._file = file
         return file
 
@@ -137,8 +143,7 @@ class JournalWriter:
         """Let go of the file; without its lock, an `.open` file is taken by the next compaction."""
         file, self._file = self._file, None
         if file is not None:
-            with suppress(OSError):  # a full disk fails the flush again; what it holds was truncated away
-                file.close()
+            file.close()
 
 
 class Traffic:
@@ -160,6 +165,9 @@ class Traffic:
         with self._lock():
             while claim := self._next_claim():
                 rows += self._write_parquet(claim)
+                claim = claim.rename(
+                    claim.with_suffix(_DONE)
+                )  # at once: half of a claim would be written over its whole
                 shutil.rmtree(claim)
         return rows
 
@@ -176,6 +184,7 @@ class Traffic:
         import polars as pl
 
         self.compact()
+        start, end = start.astimezone(UTC), end.astimezone(UTC)
         when = pl.col(f"{OUTPUT_PREFIX}time")
         wanted = (when >= start) & (when < end)
         if model is not None:
@@ -192,13 +201,12 @@ class Traffic:
     def _parts(self, endpoint: str, start: datetime, end: datetime) -> list[Path]:
         """Parquet files of the hours that the window touches."""
         root = self._parquet / f"endpoint={endpoint}"
-        first = (start - timedelta(hours=1)).strftime("date=%Y-%m-%d/hour=%H")
-        last = end.strftime("date=%Y-%m-%d/hour=%H")
+        first, last = (f"date={moment.date()}/hour={moment:%H}" for moment in (start, end))
         paths = sorted(root.glob("variant=*/date=*/hour=*/*.parquet"))
         return [path for path in paths if first <= f"{path.parent.parent.name}/{path.parent.name}" <= last]
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> Generator[None]:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with (self._root / "compact.lock").open("w") as file:
@@ -213,7 +221,9 @@ class Traffic:
         """A claim that an earlier compaction left, or a new one over the oldest complete journals."""
         if self._claims.exists():
             for claim in sorted(self._claims.iterdir()):
-                return claim
+                if claim.suffix != _DONE:
+                    return claim
+                shutil.rmtree(claim)
         journals = [path for path in sorted(self._journals.glob("endpoint=*/*")) if _is_complete(path)]
         if not journals:
             return None
@@ -244,8 +254,8 @@ class Traffic:
                 folder = self._parquet / f"endpoint={endpoint}" / "variant=main" / hour
                 folder.mkdir(parents=True, exist_ok=True)
                 name = f"{claim.name}.{model}.{version}.parquet"
-                part.write_parquet(folder / f".{name}")
-                (folder / f".{name}").rename(folder / name)
+                part.write_parquet(folder / f"{name}.part")  # readers look for names that end in .parquet
+                (folder / f"{name}.part").rename(folder / name)
         return rows
 
 
@@ -266,7 +276,7 @@ def frame_of_invocations(header: Header, invocations: Sequence[Invocation]) -> "
     rows = [invocation.rows for invocation in invocations]
     blocks = _join_blocks(header.signature, invocations)
     own = {
-        "inference_id": pl.Series([i.inference_id for i in invocations]).repeat_by(pl.Series(rows)).explode(),
+        "inference_id": pl.Series(np.repeat([i.inference_id for i in invocations], rows).tolist(), dtype=pl.String),
         "row": pl.Series(np.concatenate([np.arange(count) for count in rows]), dtype=pl.Int32),
         "time": pl.Series(np.repeat([i.time_us for i in invocations], rows)).cast(pl.Datetime("us", "UTC")),
         "model": pl.repeat(header.model, sum(rows), eager=True),
@@ -337,10 +347,17 @@ def _payloads(data: bytes) -> Iterator[bytes]:
     while at + _FRAME.size <= len(data):
         size, checksum = _FRAME.unpack_from(data, at)
         payload = data[at + _FRAME.size : at + _FRAME.size + size]
-        if len(payload) < size or zlib.crc32(payload) != checksum:
-            return
+        if not size or len(payload) < size or zlib.crc32(payload) != checksum:
+            return  # cut short; a length of 0 is a stretch of zeros that a power cut left, and their CRC-32 is 0 too
         yield payload
         at += _FRAME.size + size
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    """Write all of it; the operating system may take less at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _is_complete(path: Path) -> bool:

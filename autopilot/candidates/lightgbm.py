@@ -16,6 +16,9 @@ from autopilot.plan import Recipe
 from autopilot.search.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Params, Space
 
 _MOST_ROUNDS = 3000
+#: Leaves of all trees: keeps the model file below about 25 MB, and its export and check within seconds.
+_MOST_LEAVES = 400_000
+_LEAST_ROUNDS = 5
 _OBJECTIVES = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
 
 
@@ -59,7 +62,7 @@ class LightGBM:
 
     def fit(self, job: Job) -> Fitted:
         """Boost."""
-        rounds = job.rounds or _MOST_ROUNDS
+        rounds = min(job.rounds or _MOST_ROUNDS, _round_limit(job))
         train = lightgbm.Dataset(job.X, job.y, free_raw_data=True)
         callbacks: list[Any] = [_Stop(job.deadline)]
         valid: list[lightgbm.Dataset] = []
@@ -139,6 +142,12 @@ def _settings(job: Job) -> dict[str, Any]:
         "force_row_wise": True,
         "verbosity": -1,
     }
+
+
+def _round_limit(job: Job) -> int:
+    """Each round trains a tree for each class beyond two."""
+    trees = job.problem.outputs if job.problem.task == "multiclass" else 1
+    return max(_LEAST_ROUNDS, _MOST_LEAVES // (trees * job.params["num_leaves"]))
 
 
 def _patience(job: Job) -> int:

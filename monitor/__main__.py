@@ -1,0 +1,54 @@
+"""`python -m monitor --store URL`: compact captured traffic and make the reports that schedules ask for.
+
+With a command (`run`, `compare`, `check-cron`) it does that once instead, and prints one JSON document.
+
+Runs until SIGTERM or SIGINT; then it ends the reports under way and exits with 0. Exit code 2 for a bad option, 1 for a
+store that cannot be opened. A store that fails later is logged to stderr, and the next tick tries again.
+"""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+
+import msgspec
+
+from monitor.commands import add_commands
+from monitor.schedule import watching
+from storage.errors import AutopilotError, InputError
+from storage.settings import Settings
+from storage.store import Store
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Monitor a store; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m monitor", description="Compact traffic and follow schedules.")
+    parser.add_argument("--store", help="the store's folder; the setting `store` where it is not given")
+    add_commands(parser)
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    try:
+        if "answer" in chosen:
+            print(msgspec.json.encode(chosen.answer(chosen)).decode())
+        else:
+            _watch(Store.open(chosen.store or Settings.load().store))
+    except AutopilotError as error:
+        print(f"monitor: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    return 0
+
+
+def _watch(store: Store) -> None:
+    """Until a signal comes."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with watching(store):
+        print(f"Monitoring {store.root}", flush=True)
+        stop.wait()
+    store.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

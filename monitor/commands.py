@@ -1,0 +1,75 @@
+"""What `python -m monitor` can be asked for once, beside watching: each command gives one JSON document.
+
+The command line of `autopilot` is the usual caller: it starts this program as a process and never imports it.
+"""
+
+import argparse
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from monitor.compare import compare
+from monitor.cron import parse_cron
+from monitor.drift import DriftReport
+from monitor.page import render
+from monitor.run import run
+from storage.errors import SettingError
+from storage.settings import Settings
+from storage.store import Store
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Teach the parser the commands; `answer` of what it parses does the work."""
+    commands = parser.add_subparsers(title="commands, instead of watching", metavar="COMMAND")
+    reporting = commands.add_parser("run", help="report on an endpoint's traffic now")
+    reporting.add_argument("endpoint")
+    reporting.add_argument("--store", default=argparse.SUPPRESS)
+    reporting.add_argument("--level", type=float, default=0.05)
+    reporting.add_argument("--hours", type=float, default=24.0, help="how far back to look")
+    reporting.add_argument("--since", help="an instant by ISO 8601 with a zone, instead of --hours")
+    reporting.set_defaults(answer=_run)
+    comparing = commands.add_parser("compare", help="compare two Parquet files")
+    comparing.add_argument("reference")
+    comparing.add_argument("current")
+    comparing.add_argument("--level", type=float, default=0.05)
+    comparing.add_argument("--out", help="write the page to this file")
+    comparing.set_defaults(answer=_compare)
+    checking = commands.add_parser("check-cron", help="say whether a cron line can be read")
+    checking.add_argument("cron")
+    checking.set_defaults(answer=_check_cron)
+
+
+def _run(chosen: argparse.Namespace) -> dict[str, Any]:
+    store = Store.open(chosen.store or Settings.load().store)
+    now = datetime.now(UTC)
+    since = _instant(chosen.since) if chosen.since else now - timedelta(hours=chosen.hours)
+    report, drift = run(store, chosen.endpoint, now=now, level=chosen.level, since=since)
+    return {"id": report.id, "endpoint": report.endpoint, **_fields(drift)}
+
+
+def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
+    reference, current = (pl.read_parquet(path) for path in (chosen.reference, chosen.current))
+    drift = compare(reference, current, level=chosen.level)
+    if chosen.out:
+        Path(chosen.out).write_text(render(drift), encoding="utf-8")
+    return _fields(drift)
+
+
+def _check_cron(chosen: argparse.Namespace) -> dict[str, Any]:
+    parse_cron(chosen.cron)
+    return {"cron": chosen.cron}
+
+
+def _fields(drift: DriftReport) -> dict[str, Any]:
+    return msgspec.to_builtins(drift)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingError(f"--since {text!r} is no instant. Write it as 2024-05-01T13:00:00+00:00.") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

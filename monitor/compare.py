@@ -1,0 +1,144 @@
+"""Compare a table with a reference: has any column drifted?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import polars as pl
+
+from monitor.calibrated import Finding, calibrated
+from monitor.drift import ColumnDrift, DriftReport, Kind
+from monitor.pair import Pair, pair_up
+from monitor.profile import chart_of
+from storage.errors import DataError, SettingError
+
+#: Each method by its name: it gets all columns as pairs, and the level, and returns a finding for each.
+METHODS: dict[str, Callable[[Sequence[Pair], float], list[Finding]]] = {"calibrated": calibrated}
+
+#: What a table of another library has: the Arrow capsule interface, or the older exchange protocol of data frames.
+_PROTOCOLS = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
+
+#: Fewer rows on either side are not judged: with ten columns, 30 rows show a shift by 0.8
+#: standard deviations in four windows of five and little below, and a level needs a sixth of the rows for a cell of its
+#: own. "No drift" would promise too much.
+MINIMUM_ROWS = 30
+
+
+def compare(
+    reference: object,
+    current: object,
+    *,
+    method: str = "calibrated",
+    level: float = 0.05,
+    kinds: Mapping[str, Kind] | None = None,
+) -> DriftReport:
+    """Has any column of `current` drifted away from `reference`?
+
+    reference, current: tables, as Polars frames (eager or lazy), pandas, pyarrow or anything with the Arrow capsule
+        interface. Each column of the reference must be in the current table; others there are listed, not compared.
+    method: how columns are judged; a name of `METHODS`.
+    level: the chance of any alarm in a report without drift, over all columns, above 0 and below 1. What each column's
+        p-value has to reach is in the report.
+    kinds: what columns are, where the caller knows better than their types tell.
+
+    Null and NaN are missing values, and a changed share of them is drift. Infinities are the largest and the smallest
+    numbers. A value that cannot be read as the reference's type counts as missing. A column without any value, or of
+    times, is reported as not tested. With fewer than `MINIMUM_ROWS` on either side, none is.
+
+    Raises DataError if a side is no table, the reference has no columns or the current table lacks one of them, and
+    SettingError for an unknown method or a level out of its range.
+
+    >>> reference = pl.DataFrame({"age": range(1000), "town": ["Ulm", "Bonn"] * 500})
+    >>> current = pl.DataFrame({"age": range(300, 1300), "town": ["Bonn", "Ulm"] * 500})
+    >>> report = compare(reference, current)
+    >>> report.verdict, report.rows
+    ('drift', 1000)
+    >>> for column in report.columns:
+    ...     print(column.name, column.method, round(column.effect, 3), column.drifted)
+    age Kolmogorov-Smirnov 0.3 True
+    town Fisher exact 0.0 False
+    """
+    judge = _method_of(method)
+    if not 0 < level < 1:
+        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+    before, after = frame_of(reference, "reference"), frame_of(current, "current")
+    pairs = [pair_up(before[name], after[name], (kinds or {}).get(name)) for name in _shared_names(before, after)]
+    enough = min(before.height, after.height) >= MINIMUM_ROWS
+    findings = judge(pairs, level) if enough else [_too_few(before.height, after.height)] * len(pairs)
+    drifted = any(finding.drifted for finding in findings)
+    return DriftReport(
+        verdict="drift" if drifted else "no drift" if enough else "too few rows",
+        drifted=drifted,
+        rows=after.height,
+        reference_rows=before.height,
+        method=method,
+        level=level,
+        columns=tuple(_column(pair, finding) for pair, finding in zip(pairs, findings, strict=True)),
+        extra=tuple(name for name in after.columns if name not in before.columns),
+    )
+
+
+def frame_of(data: object, side: str) -> pl.DataFrame:
+    """A table of any kind as a Polars frame. Raises DataError that names the side."""
+    if isinstance(data, pl.DataFrame):
+        return data
+    if isinstance(data, pl.LazyFrame):
+        return data.collect()
+    if not any(hasattr(data, protocol) for protocol in _PROTOCOLS):
+        raise _no_table(data, side, "it is none")
+    try:
+        return pl.DataFrame(cast("Any", data))
+    except (ImportError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise _no_table(data, side, str(error)) from error
+
+
+def _no_table(data: object, side: str, why: str) -> DataError:
+    return DataError(
+        f"The {side} table is a {type(data).__name__} that Polars cannot read: {why}. "
+        "Give a Polars, pandas or pyarrow table."
+    )
+
+
+def _method_of(name: str) -> Callable[[Sequence[Pair], float], list[Finding]]:
+    try:
+        return METHODS[name]
+    except KeyError:
+        raise SettingError(f"method is {name!r}, which is unknown. Methods are: {', '.join(METHODS)}.") from None
+
+
+def _shared_names(before: pl.DataFrame, after: pl.DataFrame) -> list[str]:
+    """The reference's columns, all of which the current table must have."""
+    if not before.width:
+        raise DataError("The reference table has no columns. Give the rows that the current ones are compared with.")
+    absent = [name for name in before.columns if name not in after.columns]
+    if absent:
+        raise DataError(
+            f"The current table lacks {_listed(absent)}, which the reference has. It has {_listed(after.columns)}. "
+            "Add the column, or drop it from the reference."
+        )
+    return before.columns
+
+
+def _too_few(reference_rows: int, rows: int) -> Finding:
+    note = f"A comparison needs {MINIMUM_ROWS} rows on either side; there are {reference_rows:,} and {rows:,}."
+    return Finding("none", None, None, None, None, drifted=False, note=note)
+
+
+def _column(pair: Pair, finding: Finding) -> ColumnDrift:
+    return ColumnDrift(
+        name=pair.name,
+        kind=pair.kind,
+        method=finding.method,
+        statistic=finding.statistic,
+        p_value=finding.p_value,
+        effect=finding.effect,
+        threshold=finding.threshold,
+        drifted=finding.drifted,
+        note=" ".join(filter(None, [pair.note, finding.note])),
+        missing=pair.missing,
+        chart=chart_of(pair),
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:8])
+    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown or "no columns"

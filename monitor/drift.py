@@ -1,0 +1,132 @@
+"""The drift report: what a comparison of two tables found, as plain data."""
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: What a column is compared as: the four kinds of a signature, and `other` for what no test takes (lists, bytes).
+Kind = Literal["number", "category", "text", "time", "other"]
+
+Verdict = Literal["drift", "no drift", "too few rows"]
+
+
+class Counts(Struct, frozen=True):
+    """A number of rows in each sample."""
+
+    reference: int
+    current: int
+
+
+class Histogram(Struct, frozen=True, tag="histogram"):
+    """Both samples counted over the same bins.
+
+    edges: ascending, one more than bins, finite. A bin holds what is >= its left edge and < its right one, the last
+    one also its right edge. below, above: values beyond the edges, which the outermost bins count too.
+    unit: `value`, `characters` for text, `time` for microseconds since 1970 UTC.
+    """
+
+    unit: Literal["value", "characters", "time"]
+    edges: tuple[float, ...]
+    reference: tuple[int, ...]
+    current: tuple[int, ...]
+    below: Counts
+    above: Counts
+
+
+class Bars(Struct, frozen=True, tag="bars"):
+    """Both samples counted by level: the largest levels, and the sum of the `others` levels that are left."""
+
+    levels: tuple[str, ...]
+    reference: tuple[int, ...]
+    current: tuple[int, ...]
+    others: int
+    rest: Counts
+
+
+class ColumnDrift(Struct, frozen=True):
+    """What was found in one column.
+
+    method: the test that decided, in words; `none` for a column that was not tested, `note` says why.
+    statistic, p_value, effect: of that test; the p-value is corrected for the tests that the column underwent, the
+        effect goes from 0 (alike) to 1. None where not tested.
+    threshold: the p-value at or below which the column alarms.
+    drifted: p_value <= threshold and effect >= MINIMUM_EFFECT.
+    missing: rows without a value. chart: None where there is no value at all.
+    """
+
+    name: str
+    kind: Kind
+    method: str
+    statistic: float | None
+    p_value: float | None
+    effect: float | None
+    threshold: float | None
+    drifted: bool
+    note: str
+    missing: Counts
+    chart: Histogram | Bars | None
+
+    @property
+    def tested(self) -> bool:
+        """Whether there was anything to test."""
+        return self.p_value is not None
+
+
+class DriftReport(Struct, frozen=True):
+    """The comparison of a table with a reference.
+
+    verdict: `drift` if any column drifted; `too few rows` if either side has fewer than `MINIMUM_ROWS`.
+    rows, reference_rows: of the current and the reference table.
+    level: the chance of any alarm in a report without drift.
+    columns: one for each of the reference's, in its order. extra: columns that only the current table has.
+    """
+
+    verdict: Verdict
+    drifted: bool
+    rows: int
+    reference_rows: int
+    method: str
+    level: float
+    columns: tuple[ColumnDrift, ...]
+    extra: tuple[str, ...] = ()
+
+    @property
+    def ranked(self) -> tuple[ColumnDrift, ...]:
+        """The columns that drifted first, then by effect; those that were not tested last."""
+        return tuple(sorted(self.columns, key=lambda c: (not c.drifted, not c.tested, -(c.effect or 0.0))))
+
+    @property
+    def tested(self) -> int:
+        """How many columns were tested."""
+        return sum(column.tested for column in self.columns)
+
+    def json(self) -> bytes:
+        """The report as one JSON document, which `DriftReport.parse` reads back."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def parse(cls, data: bytes) -> "DriftReport":
+        """A report from its JSON."""
+        return msgspec.json.decode(data, type=cls)
+
+    def table(self) -> "pl.DataFrame":
+        """One row for each column, in the order of `ranked`, without counts and charts."""
+        import polars as pl
+
+        schema = {
+            "name": pl.String,
+            "kind": pl.String,
+            "method": pl.String,
+            "statistic": pl.Float64,
+            "p_value": pl.Float64,
+            "effect": pl.Float64,
+            "threshold": pl.Float64,
+            "drifted": pl.Boolean,
+            "note": pl.String,
+        }
+        rows = [[getattr(column, name) for name in schema] for column in self.ranked]
+        return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,183 @@
+"""The drift report as one HTML page for people: no script, no font, no other file; it can be mailed and printed."""
+
+from datetime import datetime
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from msgspec import Struct
+
+from monitor import charts
+from monitor.calibrated import MINIMUM_EFFECT
+from monitor.compare import MINIMUM_ROWS
+from monitor.drift import ColumnDrift, DriftReport
+
+#: Columns that get a row with charts, drifted ones and large effects first. 4 kB each keep the page below 300 kB.
+SHOWN_COLUMNS = 60
+
+#: Names of further columns that are listed in a sentence.
+_NAMED_COLUMNS = 100
+
+
+class Subject(Struct, frozen=True):
+    """What a report is on: an endpoint's traffic in `start <= time < end`, answered by one model version."""
+
+    endpoint: str
+    model: str
+    version: int
+    start: datetime
+    end: datetime
+
+
+def render(report: DriftReport, subject: Subject | None = None) -> str:
+    """The page. Names of columns and levels come from strangers and are escaped.
+
+    Up to `SHOWN_COLUMNS` columns are drawn, in the order of `DriftReport.ranked`; all others are named or counted.
+    """
+    ranked = report.ranked
+    further = ranked[SHOWN_COLUMNS:]
+    return _template().render(
+        report=report,
+        subject=subject,
+        headline=headline(report),
+        meaning=meaning(report),
+        columns=ranked[:SHOWN_COLUMNS],
+        further=[column.name for column in further[:_NAMED_COLUMNS]],
+        further_count=len(further),
+        further_drifted=sum(column.drifted for column in further),
+        drifted=sum(column.drifted for column in report.columns),
+        mini=charts.mini,
+        overlay=charts.overlay,
+        reading=reading,
+        missing=missing_text,
+        beyond=beyond_text,
+    )
+
+
+def headline(report: DriftReport) -> str:
+    """The verdict in words.
+
+    >>> headline(DriftReport("too few rows", False, 12, 5000, "calibrated", 0.05, ()))
+    'Too few rows to judge'
+    """
+    if report.verdict == "too few rows":
+        return "Too few rows to judge"
+    drifted = sum(column.drifted for column in report.columns)
+    if not drifted:
+        return "No drift"
+    return f"Drift in {drifted} of {report.tested} {'column' if report.tested == 1 else 'columns'}"
+
+
+def meaning(report: DriftReport) -> str:
+    """What the verdict means and how far it can be trusted, in a few sentences."""
+    if report.verdict == "too few rows":
+        return (
+            f"A comparison needs at least {MINIMUM_ROWS} rows on either side. There are {report.rows:,} current rows "
+            f"and {report.reference_rows:,} reference rows, so nothing was judged: this is not a finding of no drift."
+        )
+    promise = (
+        f"If nothing had changed, a report like this one would raise any alarm at all with a chance of at most "
+        f"{chance(report.level)}, all {report.tested} tested columns taken together."
+    )
+    if report.drifted:
+        return (
+            "The columns marked below no longer look like the rows that the model was trained on. The model may be "
+            f"right all the same, but it is being asked about rows that it has seen less of. {promise}"
+        )
+    return (
+        f"No column differs from the rows that the model was trained on by more than chance explains. {promise} "
+        f"Changes of less than {charts.percent(MINIMUM_EFFECT)} of the rows never raise an alarm."
+    )
+
+
+def reading(column: ColumnDrift, report: DriftReport) -> str:
+    """What was found in a column, in a sentence or two."""
+    if column.p_value is None or column.threshold is None:
+        return f"Not compared. {column.note}".strip()
+    change = f"{_what_changed(column, report)} {column.note}".strip()
+    if column.drifted:
+        return (
+            f"{change} Without drift, the chance of a difference as large is {p_text(column.p_value)}, "
+            f"below the {p_text(column.threshold)} at which a column of this report alarms."
+        )
+    if column.p_value <= column.threshold:
+        return f"{change} That is no accident, but less than the {charts.percent(MINIMUM_EFFECT)} that raise an alarm."
+    return (
+        f"{change} Chance explains that: without drift, the chance of a difference as large is "
+        f"{p_text(column.p_value)}, and an alarm needs {p_text(column.threshold)} or less."
+    )
+
+
+def _what_changed(column: ColumnDrift, report: DriftReport) -> str:
+    points = f"{charts.number(round((column.effect or 0.0) * 100, 1))} percentage points"
+    if column.method.endswith("missing values"):
+        return f"The share of rows without a value: {missing_text(column, report)}."
+    if column.method.endswith("unseen levels"):
+        return f"The share of rows whose level the reference does not have is off by {points}."
+    what = "length" if "length" in column.method else "value"
+    if column.method.startswith("Kolmogorov-Smirnov"):
+        return f"The share of rows below a given {what} differs by up to {points}."
+    return f"The rows are shared out otherwise: {points} of them would need another {what} to match the reference."
+
+
+def p_text(p_value: float) -> str:
+    """A p-value in few characters.
+
+    >>> [p_text(p) for p in (1.0, 0.0423, 0.0042, 3e-12, 0.0)]
+    ['1.00', '0.042', '0.0042', '3 × 10⁻¹²', '< 10⁻³⁰⁰']
+    """
+    if p_value < 1e-300:
+        return f"< 10{_raised(-300)}"
+    if p_value < 0.001:
+        digits, exponent = f"{p_value:.0e}".split("e")
+        return f"{digits} × 10{_raised(int(exponent))}"
+    if p_value < 0.01:
+        return f"{p_value:.4f}".rstrip("0")
+    return f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
+
+
+def _raised(exponent: int) -> str:
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def chance(level: float) -> str:
+    """A level as a percentage, and as one in so many where that is a whole number.
+
+    >>> chance(0.05), chance(0.001), chance(0.3)
+    ('5% (1 in 20)', '0.1% (1 in 1,000)', '30%')
+    """
+    text, every = f"{level * 100:.3g}%", 1 / level
+    return f"{text} (1 in {every:,.0f})" if abs(every - round(every)) < 1e-9 else text
+
+
+def missing_text(column: ColumnDrift, report: DriftReport) -> str:
+    """The share of rows without a value on both sides."""
+    before = charts.percent(column.missing.reference / max(report.reference_rows, 1))
+    after = charts.percent(column.missing.current / max(report.rows, 1))
+    return before if before == after else f"{before} → {after}"
+
+
+def beyond_text(column: ColumnDrift) -> str:
+    """What the outermost bins of a histogram took in; empty where nothing, or where there is no histogram."""
+    chart = column.chart
+    if not isinstance(chart, charts.Histogram):
+        return ""
+    ends = ((chart.below, "below"), (chart.above, "above"))
+    told = [
+        f"{counts.reference:,} reference and {counts.current:,} current values {where} the axis"
+        for counts, where in ends
+        if counts.reference or counts.current
+    ]
+    return f"The outermost bins also hold {' and '.join(told)}." if told else ""
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("monitor", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(p=p_text, number=charts.number)
+    return environment.get_template("report.html")

@@ -1,0 +1,106 @@
+"""The drift report on an endpoint: its latest traffic against the rows that its model was trained on."""
+
+import io
+import uuid
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from monitor.compare import compare
+from monitor.drift import DriftReport, Kind
+from monitor.page import Subject, render
+from storage.records import ModelVersion, Report
+from storage.signature import Signature
+from storage.store import Store
+from storage.traffic import OUTPUT_PREFIX
+
+#: How far back a report looks where nobody says from when on.
+DEFAULT_WINDOW = timedelta(days=1)
+
+
+def run(
+    store: Store,
+    endpoint_name: str,
+    *,
+    now: datetime,
+    level: float = 0.05,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> tuple[Report, DriftReport]:
+    """Compare an endpoint's traffic with its model's reference, and record the report as JSON and HTML.
+
+    Traffic is what the model version that the endpoint serves now answered in `since <= time < until`; `until` is `now`
+    where it is not given, and `since` a day before it. Compared are the model's inputs and what it predicted: `label`,
+    and `p_CLASS` of a binary model's second class, or `prediction`. Where an input has the same name, the output is
+    called `autopilot.label` and so on. Without traffic the verdict is "too few rows".
+
+    now: aware, in UTC; the report's time. level: the chance of any alarm in a report without drift.
+
+    Raises UnknownNameError for an endpoint that the store does not hold, SettingError for a level out of its range and
+    StoreError if the store cannot be read or written.
+    """
+    endpoint = store.endpoints.get(endpoint_name)
+    version = store.models.get(f"{endpoint.model}:{endpoint.version}")
+    until = until or now
+    since = since or until - DEFAULT_WINDOW
+    kinds = compared_kinds(version.signature)
+    reference = read_reference(store, version)
+    traffic = store.traffic.read(endpoint.name, since, until, model=version.name, version=version.version)
+    current = _renamed(traffic, version.signature) if traffic.width else reference.clear()
+    drift = compare(reference.select(*kinds), current.select(*kinds), level=level, kinds=kinds)
+    subject = Subject(endpoint.name, version.name, version.version, since, until)
+    return _record(store, subject, drift, now), drift
+
+
+def read_reference(store: Store, version: ModelVersion) -> pl.DataFrame:
+    """A model version's reference sample; outputs have the names that `compared_kinds` gives them."""
+    return _renamed(pl.read_parquet(io.BytesIO(store.models.read_reference(version))), version.signature)
+
+
+def compared_kinds(signature: Signature) -> dict[str, Kind]:
+    """The columns that a report compares and what they are: the inputs in their order, then the outputs.
+
+    Of a model with more than two classes, the probabilities are left out: its labels tell of each class already.
+
+    >>> from storage import Column, Signature
+    >>> compared_kinds(Signature("binary", "paid", (Column("label", "text", "String"),), classes=("no", "yes")))
+    {'label': 'text', 'autopilot.label': 'category', 'p_yes': 'number'}
+    """
+    outputs: dict[str, Kind] = {"prediction": "number"} if signature.task == "regression" else {"label": "category"}
+    if signature.task == "binary":
+        outputs[f"p_{signature.classes[1]}"] = "number"
+    names = _output_names(signature)
+    return {
+        **{column.name: column.kind for column in signature.columns},
+        **{names[OUTPUT_PREFIX + name]: kind for name, kind in outputs.items()},
+    }
+
+
+def _output_names(signature: Signature) -> dict[str, str]:
+    """What each stored output is called in a report: without the prefix, unless an input has the name."""
+    return {
+        OUTPUT_PREFIX + name: OUTPUT_PREFIX + name if name in signature.names else name for name in signature.outputs
+    }
+
+
+def _renamed(frame: pl.DataFrame, signature: Signature) -> pl.DataFrame:
+    return frame.rename(_output_names(signature))
+
+
+def _record(store: Store, subject: Subject, drift: DriftReport, now: datetime) -> Report:
+    report = Report(
+        id=uuid.uuid4().hex,
+        endpoint=subject.endpoint,
+        model=subject.model,
+        version=subject.version,
+        window_start=subject.start,
+        window_end=subject.end,
+        verdict=drift.verdict,
+        drifted=drift.drifted,
+        rows=drift.rows,
+        json_digest=store.blobs.put(drift.json()),
+        html_digest=store.blobs.put(render(drift, subject).encode()),
+        created_at=now,
+    )
+    store.reports.add(report)
+    return report

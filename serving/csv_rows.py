@@ -1,0 +1,144 @@
+"""CSV rows to a model's inputs (RFC 4180, UTF-8).
+
+Without a header, each line has the model's columns in the order of the signature. A first line that consists of column
+names is a header; columns may then stand in any order, and the target and what training dropped may be among them.
+An empty cell is missing.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from serving.errors import BodyError
+from serving.rows import not_utf8
+from storage.boundary import MISSING_TIME, Blocks, absent_column, refuse_unknown, time_value
+from storage.errors import RowError
+from storage.signature import Column, Signature
+
+_BOOLEANS = {"true": 1.0, "false": 0.0}
+
+
+class CsvRows:
+    """Decodes CSV bodies for one model."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._known = set(signature.names) | signature.ignorable
+
+    def decode(self, body: bytes) -> Blocks:
+        """A body's rows. Raises BodyError for what is no CSV or no rows, RowError for a row that is not as trained."""
+        lines = self._lines(body)
+        header = self._header(lines)
+        rows = lines[1:] if header else lines
+        if not rows:
+            raise BodyError("The body has no rows. Send at least one line of values.")
+        names = header or list(self._signature.names)
+        _refuse_ragged(rows, names, has_header=bool(header))
+        cells = {name: [row[index] for row in rows] for index, name in enumerate(names)}
+        return _blocks(self._signature, cells, len(rows))
+
+    def _lines(self, body: bytes) -> list[list[str]]:
+        try:
+            text = body.decode("utf-8-sig")  # Excel begins with a byte order mark
+        except UnicodeDecodeError as error:
+            raise not_utf8(body) from error
+        try:
+            lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        except csv.Error as error:
+            raise BodyError(f"The body is no CSV: {error}. Quote cells as RFC 4180 tells, or send JSON.") from error
+        if len(self._signature.columns) == 1:
+            return [line or [""] for line in lines]  # an empty line is the missing value of a lone column
+        return [line for line in lines if line]
+
+    def _header(self, lines: Sequence[Sequence[str]]) -> list[str]:
+        """The first line if it is a header: most of its cells are names. Raises RowError for one that is not sound."""
+        first = [cell.strip() for cell in lines[0]] if lines else []
+        if 2 * sum(cell in self._known for cell in first) <= len(first):
+            return []
+        refuse_unknown(self._signature, first, 0)
+        for name in self._signature.names:
+            if name not in first:
+                raise absent_column(0, name)
+        if len(set(first)) < len(first):
+            raise BodyError("The header names a column twice. Name each once.")
+        return first
+
+
+def _refuse_ragged(rows: Sequence[Sequence[str]], names: Sequence[str], *, has_header: bool) -> None:
+    for index, row in enumerate(rows):
+        if len(row) != len(names):
+            order = (
+                "the header" if has_header else "the model's columns, " + ", ".join(repr(name) for name in names[:8])
+            )
+            more = ", ..." if not has_header and len(names) > 8 else ""
+            raise RowError(
+                f"Row {index} has {len(row)} cells; {len(names)} are expected, as {order}{more}. "
+                "Quote cells that hold commas.",
+                row=index,
+            )
+
+
+def _blocks(signature: Signature, cells: dict[str, list[str]], rows: int) -> Blocks:
+    number, text, time = (
+        [
+            [convert(column, cell, row) for row, cell in enumerate(cells[column.name])]
+            for column in signature.columns
+            if column.kind in kinds
+        ]
+        for convert, kinds in _CONVERSIONS
+    )
+    return Blocks(
+        np.array(number, dtype=np.float64).reshape(-1, rows).T.copy(),
+        np.array(text, dtype=object).reshape(-1, rows).T.copy(),
+        np.array(time, dtype=np.int64).reshape(-1, rows).T.copy(),
+    )
+
+
+def _number(column: Column, cell: str, row: int) -> float:
+    text = cell.strip()
+    if not text:
+        return float("nan")
+    if column.dtype == "Boolean" and text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    try:
+        if "_" not in text:  # Python reads 1_000 as a number, and nobody else does
+            return float(text)
+    except ValueError:
+        pass
+    raise _wrong(column, cell, row, "Send a number")
+
+
+def _text(column: Column, cell: str, row: int) -> str:
+    """A cell as it is; 5.0 becomes 5 in a column of whole numbers, since pandas writes them so when one is missing."""
+    whole, point, rest = cell.partition(".")
+    if point and "Int" in column.dtype and not rest.strip("0") and whole.lstrip("-").isdecimal():
+        return whole
+    return cell
+
+
+def _time(column: Column, cell: str, row: int) -> int:
+    if not cell.strip():
+        return MISSING_TIME
+    try:
+        return time_value(column, cell, row)
+    except RowError as error:
+        raise _wrong(column, cell, row, "Send a date or time such as 2024-05-01 or 2024-05-01T13:30:00Z") from error
+
+
+_CONVERSIONS: tuple[tuple[Callable[[Column, str, int], object], tuple[str, ...]], ...] = (
+    (_number, ("number",)),
+    (_text, ("category", "text")),
+    (_time, ("time",)),
+)
+
+
+def _wrong(column: Column, cell: str, row: int, remedy: str) -> RowError:
+    shown = repr(cell) if len(cell) <= 60 else repr(cell[:57] + "...")
+    return RowError(
+        f"Column {column.name!r} was {column.kind} in training; row {row} holds {shown}. "
+        f"{remedy}, or leave the cell empty.",
+        row=row,
+        column=column.name,
+    )

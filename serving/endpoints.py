@@ -1,0 +1,205 @@
+"""The endpoints that this process serves, kept in step with the store.
+
+A thread asks the store four times a second. A changed endpoint is loaded and warmed beside the one that serves, and
+then takes its place by one assignment: requests see the old one or the new one, never none. The old one is freed when
+the last request that holds it is answered. A version that cannot be loaded leaves the old one serving.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from time import monotonic
+from typing import NamedTuple
+
+import numpy as np
+
+from serving.answers import Answers
+from serving.csv_rows import CsvRows
+from serving.errors import NotReadyError, UnknownEndpointError, UnnamedEndpointError
+from serving.media import Format
+from serving.rows import JsonRows
+from storage import AutopilotError, Predictor, Signature, Store
+from storage.boundary import MISSING_TIME, Blocks
+from storage.predictor import Outputs
+from storage.records import Endpoint
+from storage.traffic import Header
+
+_POLL_S = 0.25
+_RETRY_S = 10.0  # a version that failed to load is tried again after this: a blob may arrive late
+_STALE_S = 10.0  # without word from the store for so long, the process calls itself unhealthy
+_FEW_ROWS = 50  # beyond this a request takes longer than a hop to a thread and would hold up the others
+
+_log = logging.getLogger(__name__)
+
+
+class Prediction(NamedTuple):
+    """Rows, what the model gave for them, and the body that tells it."""
+
+    blocks: Blocks
+    outputs: Outputs
+    body: bytes
+
+
+class LiveEndpoint:
+    """One endpoint with its model, ready to answer; safe to share between threads."""
+
+    def __init__(self, record: Endpoint, predictor: Predictor) -> None:
+        self.record = record
+        self.predictor = predictor
+        signature = predictor.signature
+        self.header = Header(record.name, record.model, record.version, signature) if record.capture else None
+        self.reply_headers = [
+            (b"x-amzn-invoked-production-variant", b"main"),
+            (b"x-autopilot-model", f"{record.model}:{record.version}".encode()),
+        ]
+        self._json_rows = JsonRows(signature)
+        self._csv_rows = CsvRows(signature)
+        self._answers = Answers(signature)
+        self._few_rows_bytes = _FEW_ROWS * _least_row_bytes(signature)
+
+    def has_few_rows(self, body: bytes, sent: Format) -> bool:
+        """Whether a body surely holds at most 50 rows, told without reading it."""
+        return len(body) <= self._few_rows_bytes and (sent == "json" or body.count(b"\n") <= _FEW_ROWS)
+
+    def predict(self, body: bytes, sent: Format, wanted: Format) -> Prediction:
+        """Answer a body. Raises BodyError and RowError."""
+        blocks = self._json_rows.decode(body) if sent == "json" else self._csv_rows.decode(body)
+        outputs = self.predictor.run(blocks)
+        return Prediction(blocks, outputs, self._answers.encode(outputs, wanted))
+
+    def warm(self) -> None:
+        """Run once what later requests run, one row and a batch of missing values: first calls are slow."""
+        for rows in (1, _FEW_ROWS):
+            blocks = _missing_rows(self.predictor.signature, rows)
+            self._answers.encode(self.predictor.run(blocks), "json")
+
+
+class LiveEndpoints:
+    """All live endpoints. Use it as a context: entering it loads those that the store has."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._live: Mapping[str, LiveEndpoint] = {}
+        self._failed: dict[str, tuple[int, float]] = {}  # name to the revision that failed, and when to try again
+        self._heard_at = float("-inf")
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="endpoints", daemon=True)
+
+    def __enter__(self) -> "LiveEndpoints":
+        self.refresh()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    @property
+    def live(self) -> Mapping[str, LiveEndpoint]:
+        """Live endpoints by name; a snapshot."""
+        return self._live
+
+    def find(self, name: str | None) -> LiveEndpoint:
+        """The endpoint of a name, or the only one if there is no name.
+
+        Raises UnknownEndpointError and UnnamedEndpointError, which list those that exist.
+        """
+        live = self._live
+        if name is None and len(live) == 1:
+            return next(iter(live.values()))
+        if name is None and live:
+            raise UnnamedEndpointError(
+                f"The path names no endpoint, and there are {len(live)}. POST to one of {_paths(live)}."
+            )
+        endpoint = live.get(name) if name is not None else None
+        if endpoint is None:
+            raise _unknown(name, live)
+        return endpoint
+
+    def check(self) -> None:
+        """Raise NotReadyError if the store has not answered for ten seconds."""
+        silent_s = monotonic() - self._heard_at
+        if silent_s > _STALE_S:
+            raise NotReadyError(f"The store has not answered for {silent_s:.0f} s. The log tells why.")
+
+    def refresh(self) -> None:
+        """Load what changed in the store since the last call, and let go of what it no longer has."""
+        try:
+            records = self._store.endpoints.list()
+        except AutopilotError as error:
+            if monotonic() - self._heard_at > _STALE_S:
+                _log.error("The store does not answer; serving what was loaded. %s", error)
+            return
+        self._heard_at = monotonic()
+        for record in records:
+            if self._is_due(record):
+                self._load(record)
+        names = {record.name for record in records}
+        if not names.issuperset(self._live):
+            self._live = {name: endpoint for name, endpoint in self._live.items() if name in names}
+
+    def _is_due(self, record: Endpoint) -> bool:
+        """Whether a record is newer than what serves, and its loading has not just failed."""
+        live = self._live.get(record.name)
+        revision, retry_at = self._failed.get(record.name, (-1, 0.0))
+        return (live is None or live.record.revision != record.revision) and (
+            revision != record.revision or monotonic() >= retry_at
+        )
+
+    def _load(self, record: Endpoint) -> None:
+        model = f"{record.model}:{record.version}"
+        try:
+            endpoint = LiveEndpoint(record, self._predictor(record))
+            endpoint.warm()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a new model, the old one goes on serving
+            self._failed[record.name] = (record.revision, monotonic() + _RETRY_S)
+            old = self._live.get(record.name)
+            serving = f"{old.record.model}:{old.record.version} goes on serving" if old else "nothing serves it"
+            reason = str(error) if isinstance(error, AutopilotError) else repr(error)
+            _log.error("Endpoint %r could not switch to %s: %s; %s.", record.name, model, reason, serving)
+            return
+        self._failed.pop(record.name, None)
+        self._live = {**self._live, record.name: endpoint}
+        _log.info("Endpoint %r serves %s.", record.name, model)
+
+    def _predictor(self, record: Endpoint) -> Predictor:
+        """The model of a record; the one that serves already if only other fields changed."""
+        old = self._live.get(record.name)
+        if old is not None and (old.record.model, old.record.version) == (record.model, record.version):
+            return old.predictor
+        version = self._store.models.get(f"{record.model}:{record.version}")
+        return Predictor(self._store.models.read_file(version))
+
+    def _follow(self) -> None:
+        while not self._stopping.wait(_POLL_S):
+            try:
+                self.refresh()
+            except Exception:  # noqa: BLE001 - a process that stops following serves an old model for ever
+                _log.exception("Endpoints could not be followed; the next try is in %s s.", _POLL_S)
+
+
+def _unknown(name: str | None, live: Mapping[str, LiveEndpoint]) -> UnknownEndpointError:
+    if not live:
+        return UnknownEndpointError(
+            "No endpoint is served yet. Deploy a model: autopilot deploy MODEL --endpoint NAME."
+        )
+    return UnknownEndpointError(f"There is no endpoint {name!r}. POST to {_paths(live)}.")
+
+
+def _paths(live: Mapping[str, LiveEndpoint]) -> str:
+    shown = ", ".join(f"/endpoints/{name}/invocations" for name in sorted(live)[:8])
+    return f"{shown} and {len(live) - 8} more; GET /api/endpoints lists all" if len(live) > 8 else shown
+
+
+def _least_row_bytes(signature: Signature) -> int:
+    """Length of the shortest JSON row that has all columns: `{"a":1,"b":2}`."""
+    return 1 + sum(len(name.encode()) + len('"":0,') for name in signature.names)
+
+
+def _missing_rows(signature: Signature, rows: int) -> Blocks:
+    number, text, time = (len(signature.block(block)) for block in ("number", "text", "time"))
+    return Blocks(
+        np.full((rows, number), np.nan),
+        np.full((rows, text), "", dtype=object),
+        np.full((rows, time), MISSING_TIME, dtype=np.int64),
+    )

@@ -1,0 +1,67 @@
+"""Errors of serving. `problems.py` gives each its status.
+
+AutopilotError (storage/errors.py)
+├── InputError
+│   └── RequestError             a request cannot be answered as it was sent
+│       ├── BodyError            empty, not JSON, not CSV, not UTF-8, nested too deeply, damaged gzip
+│       ├── BodyTooLargeError    longer than `max_body_bytes`, as sent or when unpacked
+│       ├── MediaTypeError       sent in a format or an encoding that is not read here
+│       ├── AcceptError          wanted in formats that are not written here
+│       ├── InferenceIdError     an inference id that cannot be kept
+│       ├── MethodError          knows the methods that the path allows
+│       ├── UnknownEndpointError nothing is served under this name
+│       └── UnnamedEndpointError several endpoints are served, and the path names none
+└── FailureError
+    ├── NotReadyError            the store cannot be reached at the moment
+    └── AddressError             the server cannot listen where it was told to
+"""
+
+from storage.errors import FailureError, InputError
+
+
+class RequestError(InputError):
+    """A request cannot be answered as it was sent."""
+
+
+class BodyError(RequestError):
+    """The body holds no rows that could be read."""
+
+
+class BodyTooLargeError(RequestError):
+    """The body is longer than the server reads."""
+
+
+class MediaTypeError(RequestError):
+    """The body's format or encoding is not read here."""
+
+
+class AcceptError(RequestError):
+    """None of the accepted formats is written here."""
+
+
+class InferenceIdError(RequestError):
+    """The inference id in the header cannot be kept."""
+
+
+class MethodError(RequestError):
+    """The path knows other methods; `allowed` names them."""
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class UnknownEndpointError(RequestError):
+    """Nothing is served under this name."""
+
+
+class UnnamedEndpointError(RequestError):
+    """The path names no endpoint although there are several."""
+
+
+class NotReadyError(FailureError):
+    """The store cannot be reached at the moment."""
+
+
+class AddressError(FailureError):
+    """The server cannot listen on its address."""

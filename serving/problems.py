@@ -1,0 +1,95 @@
+"""Errors as problem details (RFC 9457): one table says which status each error has.
+
+{"type": "urn:autopilot:row", "title": "A row cannot be predicted", "status": 400,
+ "detail": "Column 'age' was number in training; row 3 holds 'n/a'. Send a number or null.",
+ "row": 3, "column": "age"}
+"""
+
+import logging
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from serving.errors import (
+    AcceptError,
+    BodyError,
+    BodyTooLargeError,
+    InferenceIdError,
+    MediaTypeError,
+    MethodError,
+    NotReadyError,
+    UnknownEndpointError,
+    UnnamedEndpointError,
+)
+from serving.replies import Reply
+from storage.errors import AutopilotError, FailureError, InputError, RowError, StoreError, UnknownNameError
+
+PROBLEM_TYPE = "application/problem+json"
+
+_log = logging.getLogger(__name__)
+
+
+class Kind(NamedTuple):
+    """What all problems of one kind of error share; the name ends the `type`."""
+
+    status: int
+    name: str
+    title: str
+
+
+#: The table. An error that is not listed takes the line of its nearest ancestor.
+KINDS: dict[type[Exception], Kind] = {
+    RowError: Kind(400, "row", "A row cannot be predicted"),
+    BodyError: Kind(400, "body", "The body holds no rows that can be read"),
+    InferenceIdError: Kind(400, "inference-id", "The inference id cannot be kept"),
+    UnnamedEndpointError: Kind(400, "unnamed-endpoint", "The path names no endpoint"),
+    InputError: Kind(400, "request", "The request cannot be answered"),
+    UnknownEndpointError: Kind(404, "unknown-endpoint", "No such endpoint"),
+    UnknownNameError: Kind(404, "unknown-name", "The store holds nothing by this name"),
+    MethodError: Kind(405, "method", "The path does not know this method"),
+    AcceptError: Kind(406, "accept", "No accepted format can be written"),
+    BodyTooLargeError: Kind(413, "body-too-large", "The body is too large"),
+    MediaTypeError: Kind(415, "media-type", "The body's format is not read here"),
+    FailureError: Kind(500, "failure", "The server could not answer"),
+    Exception: Kind(500, "defect", "The server has a defect"),
+    StoreError: Kind(503, "store", "The store cannot be used at the moment"),
+    NotReadyError: Kind(503, "not-ready", "The server is not ready"),
+}
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """The body of an error. `row` counts from 0 in the request's order; it and `column` are absent if not known."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    row: int | None = None
+    column: str | None = None
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error is. What was not raised on purpose tells nothing of itself to the client."""
+    kind = next(KINDS[ancestor] for ancestor in type(error).__mro__ if ancestor in KINDS)
+    told = isinstance(error, AutopilotError)
+    return Problem(
+        type=f"urn:autopilot:{kind.name}",
+        title=kind.title,
+        status=kind.status,
+        detail=str(error) if told else "The log of the server has the traceback. Please report it.",
+        row=error.row if isinstance(error, RowError) else None,
+        column=error.column if isinstance(error, RowError) else None,
+    )
+
+
+def reply_of(error: Exception) -> Reply:
+    """The reply to a request that ended in an error. Failures are logged, and defects with their traceback."""
+    problem = problem_of(error)
+    if problem.status >= 500:
+        defect = None if isinstance(error, AutopilotError) else error
+        _log.error("A request was answered with %d: %s", problem.status, error, exc_info=defect)
+    headers = [(b"content-type", PROBLEM_TYPE.encode())]
+    if isinstance(error, MethodError):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
+    return Reply(problem.status, headers, msgspec.json.encode(problem))

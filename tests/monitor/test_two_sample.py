@@ -1,0 +1,98 @@
+"""The tests of two samples, against SciPy and by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
+from monitor.two_sample import LEAST_EXPECTED, Outcome, contingency, kolmogorov_smirnov
+
+samples = hnp.arrays(np.float64, st.integers(2, 40), elements=st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 3.0, np.inf]))
+
+
+@given(samples, samples)
+@settings(max_examples=80, deadline=None)
+def test_kolmogorov_smirnov_is_scipys(x: np.ndarray, y: np.ndarray) -> None:
+    """Statistic and p-value are those of SciPy, with ties, infinities and few values too."""
+    expected = stats.ks_2samp(x, y, method="asymp")
+    outcome = kolmogorov_smirnov(np.sort(x), np.sort(y))
+    assert outcome.statistic == pytest.approx(expected.statistic)
+    assert outcome.p_value == pytest.approx(expected.pvalue, abs=1e-12)
+
+
+def test_kolmogorov_smirnov_of_large_samples_is_scipys() -> None:
+    """The statistic does not depend on which sample is the longer one."""
+    rng = np.random.default_rng(1)
+    x, y = np.sort(rng.normal(size=5000)), np.sort(rng.normal(0.1, size=700))
+    expected = stats.ks_2samp(x, y, method="asymp")
+    for outcome in (kolmogorov_smirnov(x, y), kolmogorov_smirnov(y, x)):
+        assert outcome.statistic == pytest.approx(expected.statistic)
+        assert outcome.p_value == pytest.approx(expected.pvalue)
+
+
+def test_an_empty_sample_is_alike() -> None:
+    """Without a value on one side there is nothing to compare."""
+    assert kolmogorov_smirnov(np.array([1.0]), np.array([])) == Outcome("Kolmogorov-Smirnov", 0.0, 1.0, 0.0)
+    assert contingency(np.array([5, 5]), np.array([0, 0])).p_value == 1.0
+
+
+def test_contingency_is_pearsons_test() -> None:
+    """With enough rows in each cell, it is SciPy's chi-square test of the table, and half the sum of differences."""
+    table = np.array([[300, 500, 200], [120, 260, 120]])
+    outcome = contingency(table[0], table[1])
+    expected = stats.chi2_contingency(table, correction=False)
+    assert (outcome.statistic, outcome.p_value) == pytest.approx((expected.statistic, expected.pvalue))
+    assert outcome.effect == pytest.approx((0.06 + 0.02 + 0.04) / 2)
+
+
+@pytest.mark.parametrize("table", [[[50, 0], [45, 5]], [[2000, 3], [50, 0]], [[7, 3], [2, 8]]])
+def test_two_cells_are_fishers_test(table: list[list[int]]) -> None:
+    """Two cells are tested exactly, zeros included."""
+    outcome = contingency(np.array(table[0]), np.array(table[1]))
+    assert outcome.method == "Fisher exact"
+    assert outcome.p_value == pytest.approx(stats.fisher_exact(table).pvalue)
+
+
+def test_neighbours_are_joined_until_enough_rows_are_expected() -> None:
+    """Of 100 and 100 rows each cell expects half of its rows: (10, 4 + 6, 80 and the last 2) remain."""
+    cells = contingency(np.array([10, 4, 6, 78, 2]), np.array([10, 4, 6, 80, 0]))
+    by_hand = contingency(np.array([10, 10, 80]), np.array([10, 10, 80]))
+    assert (cells.statistic, cells.p_value) == (by_hand.statistic, by_hand.p_value) == (0.0, 1.0)
+
+
+def test_one_frequent_cell_is_compared_to_all_others() -> None:
+    """Where joining would leave a single cell, the largest and the sum of the rest are compared."""
+    outcome = contingency(np.array([97, 2, 1, 0]), np.array([28, 0, 0, 2]))
+    assert outcome.p_value == pytest.approx(stats.fisher_exact([[97, 3], [28, 2]]).pvalue)
+
+
+def test_one_level_is_alike() -> None:
+    """A constant column that stays constant has nothing to tell apart."""
+    assert contingency(np.array([500]), np.array([40])).p_value == 1.0
+
+
+def test_a_sparse_table_has_the_p_value_of_its_permutations() -> None:
+    """SciPy's random tables with the same margins agree, where the chi-square distribution says less than half."""
+    table = np.array([[4500, 50, 50, 50, 50], [470, 3, 5, 5, 17]])
+    outcome = contingency(table[0], table[1])
+    drawn = stats.random_table(table.sum(axis=1), table.sum(axis=0), seed=7).rvs(40_000)
+    expected = stats.contingency.expected_freq(table)
+    reached = ((drawn - expected) ** 2 / expected).sum(axis=(1, 2)) >= outcome.statistic
+    assert outcome.method == "chi-square"
+    assert outcome.p_value == pytest.approx(reached.mean(), rel=0.4)
+    assert stats.chi2_contingency(table, correction=False).pvalue < outcome.p_value / 2
+
+
+def test_false_alarms_of_sparse_tables_are_as_many_as_said() -> None:
+    """With four cells that expect the least, p-values at or below 0.002 are about 0.002 of all.
+
+    Drawn without drift, windows of 500 rows against 5,000. The bound is the binomial's 99.9% quantile.
+    """
+    rng = np.random.default_rng(4)
+    share = LEAST_EXPECTED / 500
+    shares = [share] * 4 + [1 - 4 * share]
+    reference, current = rng.multinomial(5000, shares, size=4000), rng.multinomial(500, shares, size=4000)
+    p_values = np.array([contingency(a, b).p_value for a, b in zip(reference, current, strict=True)])
+    assert np.count_nonzero(p_values <= 0.002) <= stats.binom.ppf(0.999, 4000, 0.002)

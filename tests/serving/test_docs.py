@@ -1,0 +1,44 @@
+"""The guide tells what the server does."""
+
+import re
+
+import pytest
+
+from serving.problems import KINDS
+from tests.serving.conftest import ROOT, ServerProcess
+
+GUIDE = (ROOT / "docs" / "serving.md").read_text()
+
+
+def table(heading: str) -> list[list[str]]:
+    """Cells of the rows of the table whose first column is headed so."""
+    lines = GUIDE.split(f"\n| {heading} |", 1)[1].splitlines()[2:]
+    rows = [line for line in lines[: lines.index("")] if line]
+    return [[cell.strip().strip("`") for cell in row[1:-1].split("|")] for row in rows]
+
+
+@pytest.mark.parametrize(("content_type", "accept", "body", "answer"), table("Content-Type"))
+def test_each_example_is_answered_as_the_guide_says(
+    server: ServerProcess, content_type: str, accept: str, body: str, answer: str
+) -> None:
+    """To the letter."""
+    headers = {"content-type": content_type} | ({"accept": accept} if accept else {})
+    reply = server.client.post("/endpoints/price/invocations", content=body.replace("\\n", "\n"), headers=headers)
+    assert reply.text.strip() == answer
+
+
+def test_each_problem_is_in_the_guide() -> None:
+    """With its status."""
+    told = {(int(status), type_.removeprefix("urn:autopilot:")) for status, type_, _ in table("status")}
+    assert told == {(kind.status, kind.name) for kind in KINDS.values()}
+
+
+def test_each_path_is_in_the_guide(server: ServerProcess) -> None:
+    """As the OpenAPI document has them, with NAME and ID for what varies."""
+    paths = {path.replace("{name}", "NAME").replace("{report_id}", "ID") for path in documented(server)}
+    assert paths <= set(re.findall(r"/[\w/]+", " ".join(cells[0] for cells in table("path"))))
+
+
+def documented(server: ServerProcess) -> list[str]:
+    """Paths of the OpenAPI document."""
+    return list(server.client.get("/schema").json()["paths"])

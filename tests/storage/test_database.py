@@ -1,0 +1,169 @@
+"""The database is made, brought up to date, shared between processes, and tells what is wrong with it."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+from storage import StoreError, StoreVersionError
+from storage.database import Database
+from storage.tables import HEAD, metadata
+from tests import processes
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a new database goes."""
+    return tmp_path / "autopilot.db"
+
+
+def test_a_new_database_has_the_newest_schema(path: Path) -> None:
+    """The migrations ran to their end."""
+    Database(path).close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+    connection.close()
+
+
+def test_migrations_make_the_tables_that_the_code_speaks_of(path: Path) -> None:
+    """Alembic, comparing the two, finds nothing to add, remove or alter."""
+    Database(path).close()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_opening_again_changes_nothing(path: Path) -> None:
+    """Rows of an up-to-date database stay."""
+    first = Database(path)
+    with first.write() as connection:
+        connection.execute(text("INSERT INTO experiments VALUES ('a', 1)"))
+    first.close()
+    second = Database(path)
+    with second.read() as connection:
+        assert connection.execute(text("SELECT name FROM experiments")).scalars().all() == ["a"]
+    second.close()
+
+
+def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Path) -> None:
+    """One migrates, the others wait and find the work done; each can write at once."""
+    script = """
+import sys
+from datetime import UTC, datetime
+from storage import Store
+from storage.records import Run
+input("ready\\n")
+for number in range(5):
+    store = Store.open(f"{sys.argv[1]}/{number}")
+    now = datetime.now(UTC)
+    store.runs.start(Run(str(now.timestamp()), "e", "running", "d", "0", 1, "t", "binary", "m", 1.0, 0, now))
+    store.close()
+"""
+    processes.run_at_once(script, tmp_path, count=4)
+    for number in range(5):
+        database = Database(tmp_path / str(number) / "autopilot.db")
+        with database.read() as connection:
+            assert connection.execute(text("SELECT count(*) FROM runs")).scalar() == 4
+            assert connection.execute(text("SELECT count(*) FROM experiments")).scalar() == 1
+        database.close()
+
+
+def test_a_store_of_a_newer_version_is_refused_with_a_remedy(path: Path) -> None:
+    """Both schemas are named, and nothing is changed."""
+    Database(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    before = path.read_bytes()
+    message = f"has schema 9999; this version of autopilot knows up to {HEAD}. Upgrade autopilot, or name another store"
+    with pytest.raises(StoreVersionError, match=message):
+        Database(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 1000, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_no_database_is_a_store_error(path: Path, content: bytes) -> None:
+    """It names the file and the remedy; the file is left as it was."""
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=rf"The store's database '{path}' could not be opened: .* the file is a store"):
+        Database(path)
+    assert path.read_bytes() == content
+
+
+def test_a_page_that_was_overwritten_is_a_store_error(path: Path) -> None:
+    """Damage behind the first page is found when it is read."""
+    database = Database(path)
+    with database.write() as connection:
+        for number in range(500):
+            connection.execute(text(f"INSERT INTO experiments VALUES ('{number:0100}', 1)"))
+    database.close()
+    with sqlite3.connect(path) as plain:
+        plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    plain.close()
+    data = bytearray(path.read_bytes())
+    for start in range(4096 * 5, len(data), 4096):
+        data[start : start + 100] = b"\xff" * 100
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=f"The store's database '{path}' could not be"):
+        _read_all(path)
+
+
+def _read_all(path: Path) -> None:
+    database = Database(path)
+    try:
+        with database.read() as connection:
+            connection.execute(text("SELECT * FROM experiments ORDER BY name")).all()
+    finally:
+        database.close()
+
+
+def test_what_a_failing_block_wrote_is_taken_back(path: Path) -> None:
+    """All of a block's changes are kept, or none."""
+    database = Database(path)
+    with pytest.raises(ZeroDivisionError), database.write() as connection:
+        connection.execute(text("INSERT INTO experiments VALUES ('a', 1)"))
+        1 / 0  # noqa: B018 - any error will do
+    with database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM experiments")).scalar() == 0
+    database.close()
+
+
+def test_a_reader_sees_one_state_while_a_writer_writes(path: Path) -> None:
+    """It neither waits nor sees half of it."""
+    database = Database(path)
+    count = text("SELECT count(*) FROM experiments")
+    with database.read() as reading:
+        assert reading.execute(count).scalar() == 0
+        with database.write() as writing:
+            writing.execute(text("INSERT INTO experiments VALUES ('a', 1)"))
+        assert reading.execute(count).scalar() == 0
+    with database.read() as reading:
+        assert reading.execute(count).scalar() == 1
+    database.close()
+
+
+def test_a_committed_row_survives_a_killed_process(path: Path) -> None:
+    """What `write` returned from is there after kill -9; what it had not is not."""
+    script = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import text
+from storage.database import Database
+database = Database(Path(sys.argv[1]))
+with database.write() as connection:
+    connection.execute(text("INSERT INTO experiments VALUES ('kept', 1)"))
+with database.write() as connection:
+    connection.execute(text("INSERT INTO experiments VALUES ('lost', 1)"))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    processes.run(script, path, returncode=-9)
+    database = Database(path)
+    with database.read() as connection:
+        assert connection.execute(text("SELECT name FROM experiments")).scalars().all() == ["kept"]
+    assert database.check() == "ok"
+    database.close()

@@ -1,0 +1,71 @@
+"""The signature tells a model's inputs and outputs in the words of its table."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage import Column, Signature
+from storage.signature import Dropped
+
+COLUMNS = (
+    Column("age", "number", "Int64"),
+    Column("town", "category", "String"),
+    Column("seen", "time", "Date"),
+    Column("note", "text", "String"),
+    Column("fare", "number", "Float64"),
+)
+SIGNATURE = Signature("binary", "paid", COLUMNS, (Dropped("id", "counts the rows"),), ("no", "yes"))
+
+
+def test_blocks_hold_the_columns_of_like_type_in_the_tables_order() -> None:
+    """Categories and prose are both text."""
+    assert SIGNATURE.block("number") == ("age", "fare")
+    assert SIGNATURE.block("text") == ("town", "note")
+    assert SIGNATURE.block("time") == ("seen",)
+
+
+def test_columns_are_found_by_their_kinds() -> None:
+    """One kind or several, in the table's order."""
+    assert SIGNATURE.names == ("age", "town", "seen", "note", "fare")
+    assert SIGNATURE.of_kind("category") == ("town",)
+    assert SIGNATURE.of_kind("text", "number") == ("age", "note", "fare")
+
+
+def test_a_row_may_carry_the_target_and_what_was_dropped() -> None:
+    """So that a row of the training table can be sent as it is."""
+    assert SIGNATURE.ignorable == {"paid", "id"}
+
+
+def test_outputs_are_a_label_and_a_probability_for_each_class_or_a_prediction() -> None:
+    """As the columns of `Predictor.predict`."""
+    assert SIGNATURE.outputs == ("label", "p_no", "p_yes")
+    assert Signature("multiclass", "n", COLUMNS, classes=(1, 2, 3)).outputs == ("label", "p_1", "p_2", "p_3")
+    assert Signature("regression", "price", COLUMNS).outputs == ("prediction",)
+
+
+NAMES = st.text(max_size=20).filter(lambda name: not any(0xD800 <= ord(c) < 0xE000 for c in name))
+NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+ANY_COLUMN = st.builds(
+    Column,
+    NAMES,
+    st.sampled_from(["number", "category", "text", "time"]),
+    NAMES,
+    st.booleans(),
+    NUMBERS,
+    NUMBERS,
+    st.lists(NAMES, max_size=3).map(tuple),
+)
+ANY_SIGNATURE = st.builds(
+    Signature,
+    st.sampled_from(["binary", "multiclass", "regression"]),
+    NAMES,
+    st.lists(ANY_COLUMN, max_size=4).map(tuple),
+    st.lists(st.builds(Dropped, NAMES, NAMES), max_size=3).map(tuple),
+    st.lists(NAMES, max_size=3).map(tuple) | st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3).map(tuple),
+)
+
+
+@given(signature=ANY_SIGNATURE)
+def test_a_signature_survives_the_metadata_of_a_file(signature: Signature) -> None:
+    """Written as JSON and read again it is equal, whole-number classes stay numbers."""
+    assert msgspec.json.decode(msgspec.json.encode(signature), type=Signature) == signature
