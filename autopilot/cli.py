@@ -264,9 +264,7 @@ def monitor_schedule(
     if remove or cron is None:
         removed = opened.schedules.remove(endpoint) if remove else False
         listed = [schedule for schedule in opened.schedules.list() if schedule.endpoint == endpoint]
-        terminal.print_json(
-            {"endpoint": endpoint, "removed": removed, "schedules": listed}
-        ) if json else terminal.say(
+        terminal.print_json({"endpoint": endpoint, "removed": removed, "schedules": listed}) if json else terminal.say(
             f"Schedule of {endpoint}: {listed[0].cron}" if listed else f"{endpoint} has no schedule."
         )
         return

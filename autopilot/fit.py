@@ -73,7 +73,7 @@ def fit(
     budget_s = parse_budget(budget)
     if not 0 <= seed < 2**63:
         raise InputError(f"The seed is {seed}. Use a whole number from 0 to 2**63 - 1.")
-    deadline = Deadline(started + _USED_SHARE * budget_s)
+    deadline = Deadline.at_time(started + _USED_SHARE * budget_s)
     with _observer(progress) as observe:
         frame = read(data, delimiter=delimiter)
         table = infer(frame, target, task=task, columns=columns, ignore=ignore)
@@ -87,8 +87,12 @@ def fit(
         try:
             return Training(opened, run, table, chosen, deadline, started, observe).work(candidates)
         except BaseException as error:
-            opened.runs.fail(run.id, datetime.now(UTC), f"{type(error).__name__}: {error}"[:500])
+            opened.runs.fail(run.id, datetime.now(UTC), _reason(error))
             raise
+
+
+def _reason(error: BaseException) -> str:
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"[:500]
 
 
 def _begin(

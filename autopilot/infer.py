@@ -253,12 +253,20 @@ def _judge_strings(values: pl.Series, distinct: int) -> tuple[pl.Series, Kind, s
     if parse_times(present).null_count() == 0:
         return values, "time", None
     _refuse_mixed(values, present)
+    if distinct > _MAX_INTEGER_CLASSES and _are_numbers(present):
+        return values, "number", None
     words = cast("float", (present.str.strip_chars().str.count_matches(" +") + 1).mean())
     if words >= _PROSE_WORDS and distinct > 20:
         return values, "text", None
     if distinct >= _IDENTIFIER_SHARE * present.len() and distinct > _MIN_ROWS:
         return values, "category", "is different in nearly every row, as an identifier is"
     return values, "category", None
+
+
+def _are_numbers(present: pl.Series) -> bool:
+    """Numbers that were written as text; codes such as 00123 are not."""
+    codes = present.str.contains(r"^\s*[+-]?0\d").any()
+    return not codes and present.str.strip_chars().cast(pl.Float64, strict=False).null_count() == 0
 
 
 def _refuse_mixed(values: pl.Series, present: pl.Series) -> None:

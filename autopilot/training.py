@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -52,7 +53,7 @@ class Training:
         self._tell_start()
         matrices = self._divide()
         workers = _workers()
-        with ThreadPoolExecutor(workers) as executor, threadpool_limits(limits=1):
+        with ThreadPoolExecutor(workers) as executor, threadpool_limits(limits=1), self._stopping():
             outcomes = self._search(matrices, candidates or CANDIDATES, executor, workers)
             self._observe(Phase("combining the best"))
             y = self._table.y[matrices.folds.validated]
@@ -64,6 +65,15 @@ class Training:
             self._observe(Note("Nothing better than the constant guess was found in the time. Give a larger budget."))
         self._observe(Phase("publishing"))
         return self._publish(matrices, passed, _baseline(outcomes))
+
+    @contextmanager
+    def _stopping(self) -> Generator[None]:
+        """On any error, and on Ctrl-C, end the trials that still train: the executor waits for them."""
+        try:
+            yield
+        except BaseException:
+            self._deadline.stopped.set()
+            raise
 
     def _divide(self) -> Matrices:
         run, outputs = self._run, len(self._table.signature.classes)

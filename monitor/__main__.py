@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import threading
+from types import FrameType
 
 import msgspec
 
@@ -41,9 +42,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _watch(store: Store) -> None:
     """Until a signal comes."""
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each tick that finds the last one at work
     stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     with watching(store):
         print(f"Monitoring {store.root}", flush=True)
         stop.wait()

@@ -138,13 +138,19 @@ def _bar_chart(chart: Bars) -> Markup:
 
 
 def _bar_row(y: int, name: str, reference: float, current: float, longest: float) -> str:
-    short = name if len(name) <= _NAME_CHARACTERS else name[: _NAME_CHARACTERS - 1] + "…"
     return (
-        f'<text class="level" x="0" y="{y + 14}">{escape(short or "(empty)")}<title>{escape(name)}</title></text>'
+        f'<text class="level" x="0" y="{y + 14}">{_level(name)}</text>'
         f'<text x="100%" y="{y + 14}" text-anchor="end">{percent(reference)} → {percent(current)}</text>'
         f'<rect class="reference" x="0" y="{y + 20}" width="{reference / longest:.2%}" height="7"/>'
         f'<rect class="current" x="0" y="{y + 28}" width="{current / longest:.2%}" height="7"/>'
     )
+
+
+def _level(name: str) -> str:
+    """A level's name, escaped; a long one is cut, and whole in the tooltip."""
+    if len(name) <= _NAME_CHARACTERS:
+        return escape(name or "(empty)")
+    return f"{escape(name[: _NAME_CHARACTERS - 1])}…<title>{escape(name)}</title>"
 
 
 # ----------------------------------------------------------------------------------------------- numbers for people

@@ -11,8 +11,9 @@ from monitor.calibrated import MINIMUM_EFFECT
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import ColumnDrift, DriftReport
 
-#: Columns that get a row with charts, drifted ones and large effects first. 4 kB each keep the page below 300 kB.
-SHOWN_COLUMNS = 60
+#: Columns that get a row with charts, drifted ones and large effects first. At most 5.5 kB each keep the page
+#: below 300 kB.
+SHOWN_COLUMNS = 50
 
 #: Names of further columns that are listed in a sentence.
 _NAMED_COLUMNS = 100

@@ -120,12 +120,17 @@ def _edges(samples: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 def _span(samples: list[NDArray[np.float64]]) -> tuple[float, float]:
     """Where bins begin and end: at the extremes, or before them if the tails are long."""
-    low = min(float(values[int(_TAIL * (len(values) - 1))]) for values in samples)
-    high = max(float(values[int(np.ceil((1 - _TAIL) * (len(values) - 1)))]) for values in samples)
-    low, high = max(low, -_LARGEST), min(high, _LARGEST)
-    least, most = min(float(values[0]) for values in samples), max(float(values[-1]) for values in samples)
+    near, far = _TAIL, 1 - _TAIL
+    low = _bounded(min(values[int(near * (len(values) - 1))] for values in samples))
+    high = _bounded(max(values[int(np.ceil(far * (len(values) - 1)))] for values in samples))
+    least = _bounded(min(values[0] for values in samples))
+    most = _bounded(max(values[-1] for values in samples))
     margin = _SHORT_TAIL * (high - low)
     return (least if least >= low - margin else low), (most if most <= high + margin else high)
+
+
+def _bounded(value: float) -> float:
+    return float(max(-_LARGEST, min(_LARGEST, value)))
 
 
 def _count(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[int, ...]:

@@ -110,7 +110,8 @@ class _Given(NamedTuple):
             raise self._type_changed()
         if series.dtype == pl.String and self.column.dtype == "Boolean":
             series = series.str.to_lowercase().replace({"true": "1", "false": "0"})
-        cast = series.cast(pl.Float64, strict=False)
+        bare = series.str.strip_chars() if series.dtype == pl.String else series
+        cast = bare.cast(pl.Float64, strict=False)
         self._refuse_lost(cast, "Send a number or null.")
         return cast.fill_nan(None)
 

@@ -50,7 +50,7 @@ def evaluate(spec: Spec, matrices: Matrices, metric: Metric, deadline: Deadline,
     status, reason = "completed", None
     count = len(matrices.folds.folds)
     for number in range(count):
-        if number and deadline.passed:
+        if deadline.passed and (number or deadline.stopped.is_set()):
             status, reason = "raced", "out of time"
             break
         try:
