@@ -1,6 +1,7 @@
 """`python -m serving`: serve the endpoints of a store over HTTP until told to stop."""
 
 import argparse
+import errno
 import logging
 import socket
 import sys
@@ -81,8 +82,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _address_error(host: str, port: int, error: OSError) -> AddressError:
-    import errno
-
     if error.errno == errno.EADDRINUSE:
         return AddressError(f"Port {port} on {host} is in use by another program. Choose another with --port.")
     if error.errno in (errno.EACCES, errno.EPERM):

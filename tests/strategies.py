@@ -10,16 +10,35 @@ from storage.boundary import MISSING_TIME, typed
 from storage.signature import Kind
 
 #: Few enough that levels repeat, and each with something that a converter may get wrong.
-LEVELS = ("a", "A", "Köln", "東京", "\U0001f600", "two words", "a\tb", "a\nb", " a ", "0", "0\x1fa", "\x1f", "None", "nan")
+LEVELS = (
+    "a",
+    "A",
+    "Köln",
+    "東京",
+    "\U0001f600",
+    "two words",
+    "a\tb",
+    "a\nb",
+    " a ",
+    "0",
+    "0\x1fa",
+    "\x1f",
+    "None",
+    "nan",
+)
 
 numbers = st.one_of(
     st.none(),
-    st.sampled_from([0.0, -0.0, 1.0, -1.5, 0.1, 1e-320, 1e38, -1e39, 1.7e308, float("inf"), float("-inf"), float("nan")]),
+    st.sampled_from(
+        [0.0, -0.0, 1.0, -1.5, 0.1, 1e-320, 1e38, -1e39, 1.7e308, float("inf"), float("-inf"), float("nan")]
+    ),
     st.integers(-5, 5).map(float),
     st.floats(),
 )
 levels = st.one_of(st.none(), st.just(""), st.sampled_from(LEVELS), st.text(max_size=4))
-words = st.sampled_from(["late", "Late", "(late)", "Ä", "ÄÖ!", "--", "a,b", "x\ty", "\n", "", "\U0001f600", "İ", "ß", "\x1f"])
+words = st.sampled_from(
+    ["late", "Late", "(late)", "Ä", "ÄÖ!", "--", "a,b", "x\ty", "\n", "", "\U0001f600", "İ", "ß", "\x1f"]
+)
 prose = st.one_of(st.none(), st.lists(words | st.text(max_size=3), max_size=6).map(" ".join))
 times = st.one_of(
     st.none(),

@@ -12,26 +12,26 @@ _WORDS = ("late", "paid", "twice", "asked", "for", "refund", "the", "Invoice", "
 
 def mixed(rows: int = 300, *, seed: int = 0) -> pl.DataFrame:
     """Numbers, a boolean, a category, prose, times, each with holes, and `paid`, yes or no, which depends on them."""
-    rng = random.Random(seed)
-    table = pl.DataFrame([_row(rng) for _ in range(rows)], infer_schema_length=None)
-    return table.with_columns(pl.when(pl.col("score") > 0).then(pl.lit("yes")).otherwise(pl.lit("no")).alias("paid")).drop(
-        "score"
+    is_paid = pl.col("score") > 0
+    return _rows(rows, seed).select(
+        pl.exclude("score"), paid=pl.when(is_paid).then(pl.lit("yes")).otherwise(pl.lit("no"))
     )
 
 
 def multiclass(rows: int = 300, *, seed: int = 0) -> pl.DataFrame:
     """The mixed table with `grade`, one of 1, 2 and 3, instead of `paid`."""
-    rng = random.Random(seed)
-    table = pl.DataFrame([_row(rng) for _ in range(rows)], infer_schema_length=None)
-    grade = pl.when(pl.col("score") > 1).then(3).when(pl.col("score") > -1).then(2).otherwise(1)
-    return table.with_columns(grade.alias("grade")).drop("score")
+    score = pl.col("score")
+    return _rows(rows, seed).select(pl.exclude("score"), grade=pl.when(score > 1).then(3).otherwise((score > -1) + 1))
 
 
 def regression(rows: int = 300, *, seed: int = 0) -> pl.DataFrame:
     """The mixed table with `price`, a number below and above zero, instead of `paid`."""
+    return _rows(rows, seed).select(pl.exclude("score"), price=pl.col("score") * 100 - 7)
+
+
+def _rows(rows: int, seed: int) -> pl.DataFrame:
     rng = random.Random(seed)
-    table = pl.DataFrame([_row(rng) for _ in range(rows)], infer_schema_length=None)
-    return table.with_columns((pl.col("score") * 100 - 7).alias("price")).drop("score")
+    return pl.DataFrame([_row(rng) for _ in range(rows)], infer_schema_length=None)
 
 
 def _row(rng: random.Random) -> dict[str, object]:
@@ -39,7 +39,9 @@ def _row(rng: random.Random) -> dict[str, object]:
     member = rng.random() < 0.4
     joined = datetime(2020, 1, 1) + timedelta(minutes=rng.randrange(2_000_000))  # noqa: DTZ001 - tables have no zones
     note = " ".join(rng.choices(_WORDS, k=rng.randint(2, 9)))
-    score = (age - 50) / 20 + (1.0 if town in ("Ulm", "東京") else -0.5) + (0.8 if member else 0) + math.sin(joined.hour)
+    score = (
+        (age - 50) / 20 + (1.0 if town in ("Ulm", "東京") else -0.5) + (0.8 if member else 0) + math.sin(joined.hour)
+    )
     score += 0.7 * ("refund" in note) + rng.gauss(0, 0.5)
     holes = [rng.random() < 0.1 for _ in range(6)]
     values = {"age": age, "income": income, "member": member, "town": town, "note": note, "joined": joined}

@@ -156,5 +156,5 @@ def test_a_body_that_is_longer_than_its_length_says_is_counted(asker: Asker, len
 
 
 def test_a_client_that_leaves_gets_no_answer(asker: Asker) -> None:
-    """And raises nothing, on the hot path and in Litestar's routes."""
+    """And nothing is raised for it."""
     assert asker.leave("/endpoints/price/invocations", b'{"amo') == (0, b"")

@@ -233,10 +233,12 @@ class TestRefusals:
     def test_clients_that_leave_early_do_no_harm(self, server: ServerProcess) -> None:
         """Neither within the body nor before the answer; nothing is logged as a defect."""
         address = urlsplit(server.url)
-        for sent in (b'{"amo', json.dumps(ROWS).encode() * 100):
-            with socket.create_connection((str(address.hostname), address.port or 0)) as raw:
-                raw.sendall(b"POST /endpoints/paid/invocations HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\n\r\n")
-                raw.sendall(sent)
+        for path in (b"/endpoints/paid/invocations", b"/endpoints/paid/invocations/"):
+            for sent in (b'{"amo', json.dumps(ROWS).encode() * 100):
+                with socket.create_connection((str(address.hostname), address.port or 0)) as raw:
+                    raw.sendall(b"POST " + path + b" HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\n\r\n")
+                    raw.sendall(sent)
+        time.sleep(0.1)
         assert server.client.get("/ping").status_code == 200
         assert "Traceback" not in server.log
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from storage import Store, StoreError
 from storage.blobs import Blobs
 from tests import processes
+from tests.refusals import raises
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
 
@@ -37,13 +38,13 @@ def test_the_same_bytes_are_kept_once(store: Store) -> None:
 def test_changed_bytes_are_an_error_and_never_returned(store: Store) -> None:
     """A bit that flipped on disk is found when reading."""
     store.blobs.path(store.blobs.put(b"abc")).write_bytes(b"abd")
-    with pytest.raises(StoreError, match=f"Blob {ABC} was changed on disk. Restore it"):
+    with raises(StoreError, f"Blob {ABC} was changed on disk. Restore it"):
         store.blobs.get(ABC)
 
 
 def test_a_digest_that_was_never_put_is_named(store: Store) -> None:
     """The message says which blob is missing."""
-    with pytest.raises(StoreError, match=f"Blob {'0' * 64} is not in the store"):
+    with raises(StoreError, f"Blob {'0' * 64} is not in the store"):
         store.blobs.get("0" * 64)
 
 

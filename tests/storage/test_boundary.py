@@ -11,12 +11,14 @@ import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 
 from storage import Column, DataError, InputError, RowError, Signature
 from storage.boundary import MISSING_TIME, Blocks, blocks_of_frame, blocks_of_rows, parse_times, typed
 from storage.signature import Dropped
 from storage.traffic import frame_of_blocks
+from tests.refusals import raises
 from tests.strategies import frames, levels, numbers, signature_of, times
 
 COLUMNS = (
@@ -43,11 +45,15 @@ def of_row(signature: Signature = SIGNATURE, **values: Any) -> Blocks:
     return blocks_of_rows(signature, [{**ROW, **values} if signature is SIGNATURE else values])
 
 
+def _bits(numbers: NDArray[np.float64]) -> bytes:
+    """All bits, with one NaN for all."""
+    return np.where(np.isnan(numbers), np.nan, numbers).tobytes()
+
+
 def same(left: Blocks, right: Blocks) -> bool:
     """To the bit, types and shapes too; a NaN equals a NaN."""
     return (
-        np.array_equal(left.number, right.number, equal_nan=True)
-        and np.array_equal(np.signbit(left.number), np.signbit(right.number))
+        _bits(left.number) == _bits(right.number)
         and left.text.tolist() == right.text.tolist()
         and left.time.tolist() == right.time.tolist()
         and [block.dtype for block in left] == [block.dtype for block in right]
@@ -150,7 +156,7 @@ def test_a_boolean_may_be_written_in_words(text: str | None, number: float | Non
     [
         (np.float32(0.5), 0.5),
         (np.int64(7), 7.0),
-        (np.bool_(True), 1.0),  # noqa: FBT003 - NumPy's way to write it
+        (np.bool_(True), 1.0),
         (Decimal("1.25"), 1.25),
         (float("inf"), float("inf")),
         (2**70, 2.0**70),
@@ -253,16 +259,20 @@ def test_frames_and_rows_never_read_a_string_as_different_times(text: str) -> No
     [
         ("age", "n/a", "Column 'age' was number in training; row 0 holds 'n/a'. Send a number or null."),
         ("age", "30", "Column 'age' was number in training; row 0 holds '30'. Send a number or null."),
-        ("age", [1], r"Column 'age' was number in training; row 0 holds \[1\]. Send a number or null."),
-        ("age", 10**400, "Column 'age' was number in training; row 0 holds 10{56}.... Send a number or null."),
+        ("age", [1], "Column 'age' was number in training; row 0 holds [1]. Send a number or null."),
+        ("age", 10**400, "Column 'age' was number in training; row 0 holds 1000000000"),
         ("age", 1j, "Column 'age' was number in training; row 0 holds 1j. Send a number or null."),
         ("age", pd.NA, "Column 'age' was number in training; row 0 holds <NA>. Send a number or null."),
-        ("age", np.array([1, 2]), r"Column 'age' was number in training; row 0 holds array\(\[1, 2\]\). Send a number"),
+        ("age", np.array([1, 2]), "Column 'age' was number in training; row 0 holds array([1, 2]). Send a number"),
         ("town", {"a": 1}, "Column 'town' was category in training; row 0 holds {'a': 1}. Send a string or null."),
         ("town", 0.5, "Column 'town' was category in training; row 0 holds 0.5. Send a string or null."),
         ("note", float("inf"), "Column 'note' was text in training; row 0 holds inf. Send a string or null."),
         ("note", b"a", "Column 'note' was text in training; row 0 holds b'a'. Send a string or null."),
-        ("note", "\ud800", r"Column 'note' was text in training; row 0 holds '\\ud800'. Send text that UTF-8 can hold."),
+        (
+            "note",
+            "\ud800",
+            "Column 'note' was text in training; row 0 holds '\\ud800'. Send text that UTF-8 can hold.",
+        ),
         ("seen", "1.5.2024", "Column 'seen' was time in training; row 0 holds '1.5.2024'. Send a date or time such as"),
         ("seen", "", "Column 'seen' was time in training; row 0 holds ''. Send a date or time such as 2024-05-01 or "),
         ("seen", True, "Column 'seen' was time in training; row 0 holds True. Send a date or time such as"),
@@ -272,28 +282,28 @@ def test_frames_and_rows_never_read_a_string_as_different_times(text: str) -> No
 )
 def test_a_wrong_value_of_a_row_is_named_with_row_and_column(column: str, value: Any, message: str) -> None:
     """In the words of the training table, with what to send instead."""
-    with pytest.raises(RowError, match=message) as caught:
+    with raises(RowError, message) as caught:
         of_row(**{column: value})
     assert (caught.value.row, caught.value.column) == (0, column)
 
 
 def test_the_row_that_is_named_counts_from_zero() -> None:
     """In the request's order."""
-    with pytest.raises(RowError, match="row 2 holds 'x'"):
+    with raises(RowError, "row 2 holds 'x'"):
         blocks_of_rows(SIGNATURE, [ROW, ROW, {**ROW, "age": "x"}])
 
 
 def test_a_row_without_a_column_is_refused() -> None:
     """Leaving it out is not the same as null."""
     row = {name: value for name, value in ROW.items() if name != "town"}
-    with pytest.raises(RowError, match="Row 1 lacks column 'town'. Send it, or null if it is unknown."):
+    with raises(RowError, "Row 1 lacks column 'town'. Send it, or null if it is unknown."):
         blocks_of_rows(SIGNATURE, [ROW, row])
 
 
 def test_a_row_with_an_unknown_column_is_refused() -> None:
     """It is a misspelling."""
     message = "Row 0 has a column 'Town' that the model does not know. It takes 'age', 'town', 'note', 'seen', 'paid'."
-    with pytest.raises(RowError, match=message):
+    with raises(RowError, message):
         of_row(Town="Ulm")
 
 
@@ -306,40 +316,44 @@ def test_a_row_may_carry_the_target_and_dropped_columns() -> None:
     ("column", "series", "message"),
     [
         ("age", pl.Series(["1", "n/a"]), "Column 'age' was number in training; row 1 holds 'n/a'. Send a number or"),
-        ("age", pl.Series([date(2024, 5, 1)]), r"Column 'age' was number \(Int64\) in training; here it is Date. Conv"),
-        ("age", pl.Series([[1]]), r"Column 'age' was number \(Int64\) in training; here it is List\(Int64\). Convert"),
+        ("age", pl.Series([date(2024, 5, 1)]), "Column 'age' was number (Int64) in training; here it is Date. Conv"),
+        ("age", pl.Series([[1]]), "Column 'age' was number (Int64) in training; here it is List(Int64). Convert"),
         ("paid", pl.Series(["yes"]), "Column 'paid' was number in training; row 0 holds 'yes'. Send a number or null."),
-        ("town", pl.Series([0.5]), r"Column 'town' was category \(String\) in training; here it is Float64. Convert"),
-        ("town", pl.Series([1e300]), r"Column 'town' was category \(String\) in training; here it is Float64."),
-        ("town", pl.Series([float("inf")]), r"Column 'town' was category \(String\) in training; here it is Float64."),
-        ("town", pl.Series([b"a"]), r"Column 'town' was category \(String\) in training; here it is Binary."),
-        ("note", pl.Series([date(2024, 5, 1)]), r"Column 'note' was text \(String\) in training; here it is Date."),
+        ("town", pl.Series([0.5]), "Column 'town' was category (String) in training; here it is Float64. Convert"),
+        ("town", pl.Series([1e300]), "Column 'town' was category (String) in training; here it is Float64."),
+        ("town", pl.Series([float("inf")]), "Column 'town' was category (String) in training; here it is Float64."),
+        ("town", pl.Series([b"a"]), "Column 'town' was category (String) in training; here it is Binary."),
+        ("note", pl.Series([date(2024, 5, 1)]), "Column 'note' was text (String) in training; here it is Date."),
         ("seen", pl.Series(["2024-05-01", "soon"]), "Column 'seen' was time in training; row 1 holds 'soon'. Send a d"),
-        ("seen", pl.Series([0.5]), r"Column 'seen' was time \(Date\) in training; here it is Float64. Convert it"),
-        ("seen", pl.Series([True]), r"Column 'seen' was time \(Date\) in training; here it is Boolean. Convert it"),
-        ("seen", pl.Series([2**63], dtype=pl.UInt64), "Column 'seen' was time in training; row 0 holds 922337203685477"),
+        ("seen", pl.Series([0.5]), "Column 'seen' was time (Date) in training; here it is Float64. Convert it"),
+        ("seen", pl.Series([True]), "Column 'seen' was time (Date) in training; here it is Boolean. Convert it"),
+        (
+            "seen",
+            pl.Series([2**63], dtype=pl.UInt64),
+            "Column 'seen' was time in training; row 0 holds 922337203685477",
+        ),
     ],
 )
 def test_a_wrong_column_of_a_frame_is_named(column: str, series: pl.Series, message: str) -> None:
     """With the type or the first cell that is at fault."""
     frame = pl.DataFrame({name: [value] * len(series) for name, value in ROW.items()})
-    with pytest.raises(DataError, match=message):
+    with raises(DataError, message):
         typed(SIGNATURE, frame.with_columns(series.alias(column)))
 
 
 def test_a_cells_row_number_counts_from_the_first_row_given() -> None:
     """So that a file that is read in parts names the row of the file."""
     frame = pl.DataFrame({**{name: [value] * 2 for name, value in ROW.items()}, "age": ["1", "x"]})
-    with pytest.raises(DataError, match="row 50001 holds 'x'"):
+    with raises(DataError, "row 50001 holds 'x'"):
         typed(SIGNATURE, frame, first_row=50_000)
 
 
 def test_absent_columns_are_all_named_beside_those_that_are_there() -> None:
     """Long lists are cut."""
     message = "The data lacks 'note', 'seen', which the model takes. It has 'age', 'town', 'paid'. Add the column;"
-    with pytest.raises(DataError, match=message):
+    with raises(DataError, message):
         typed(SIGNATURE, pl.DataFrame({"age": [1], "town": ["a"], "paid": [True]}))
-    with pytest.raises(DataError, match="It has 'x0', .*, 'x7' and 4 more."):
+    with raises(DataError, "'x6', 'x7' and 4 more."):
         typed(SIGNATURE, pl.DataFrame({f"x{number}": [1] for number in range(12)}))
 
 

@@ -1,11 +1,10 @@
 """Endpoints: which model version is served under which name."""
 
-import pytest
-
 from storage import InputError, Store, UnknownNameError
 from storage.records import Endpoint
 from tests import portable, processes
 from tests.records import HOUR, NOW
+from tests.refusals import raises
 
 
 def test_a_new_endpoint_begins_at_revision_one(store: Store) -> None:
@@ -39,7 +38,7 @@ def test_endpoints_are_listed_by_name(store: Store) -> None:
 def test_an_unknown_endpoint_is_named(store: Store) -> None:
     """The message says what was asked for and where to look."""
     message = "The store has no endpoint 'paid'. `autopilot endpoints` lists those that it has."
-    with pytest.raises(UnknownNameError, match=message):
+    with raises(UnknownNameError, message):
         store.endpoints.get("paid")
     assert store.endpoints.list() == []
 
@@ -47,7 +46,7 @@ def test_an_unknown_endpoint_is_named(store: Store) -> None:
 def test_a_name_that_no_url_can_hold_is_refused(store: Store) -> None:
     """And nothing is made."""
     version = portable.publish(store, portable.classifier())
-    with pytest.raises(InputError, match="'a/b' cannot name an endpoint. Use up to 63 letters"):
+    with raises(InputError, "'a/b' cannot name an endpoint. Use up to 63 letters"):
         store.endpoints.deploy("a/b", version, NOW)
     assert store.endpoints.list() == []
 

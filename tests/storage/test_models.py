@@ -9,6 +9,7 @@ from storage import InputError, Predictor, Store, UnknownNameError
 from storage.models import check_name
 from tests import portable, processes
 from tests.records import NOW
+from tests.refusals import raises
 
 
 def test_versions_are_numbered_from_one_within_a_name(store: Store) -> None:
@@ -54,7 +55,7 @@ def test_file_and_reference_of_a_version_are_read_through_it(store: Store) -> No
 def test_a_version_that_is_not_there_is_named(store: Store, spec: str) -> None:
     """Neither a missing name nor a number beyond the database's integers is anything else."""
     portable.publish(store, portable.classifier(), name="demo" if spec == "demo:2" else "third")
-    with pytest.raises(UnknownNameError, match=f"'{spec}'"):
+    with raises(UnknownNameError, f"'{spec}'"):
         store.models.get(spec)
 
 
@@ -62,7 +63,7 @@ def test_a_version_that_is_not_there_is_named(store: Store, spec: str) -> None:
 def test_a_version_that_is_no_number_is_refused(store: Store, spec: str) -> None:
     """The message shows how a version is written."""
     portable.publish(store, portable.classifier())
-    with pytest.raises(UnknownNameError, match=f"'{spec}' is no model version. Write it as name or name:3."):
+    with raises(UnknownNameError, f"'{spec}' is no model version. Write it as name or name:3."):
         store.models.get(spec)
 
 
@@ -75,7 +76,7 @@ def test_names_that_fit_a_url_and_a_path_are_taken(name: str) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "-a", "_a", "a b", "a/b", "a:1", "ä", "x" * 64, "a\n", "a\0"])
 def test_other_names_are_refused(name: str) -> None:
     """Nothing can climb out of its folder or break a URL."""
-    with pytest.raises(InputError, match="cannot name a model. Use up to 63 letters"):
+    with raises(InputError, "cannot name a model. Use up to 63 letters"):
         check_name(name, "a model")
 
 

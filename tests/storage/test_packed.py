@@ -17,6 +17,7 @@ from storage.boundary import Blocks, blocks_of_frame, blocks_of_rows
 from storage.packed import pack, read_metadata
 from storage.signature import BLOCKS
 from tests import portable
+from tests.refusals import raises
 
 CLASSIFIER = portable.classifier()
 
@@ -26,10 +27,10 @@ def widths_of(signature: Signature) -> dict[str, int]:
     return {block: len(signature.block(block)) for block in BLOCKS}
 
 
-def answers(model: bytes, feeds: dict[str, object]) -> list[bytes]:
-    """All outputs of a session that knows nothing of us, as bytes."""
+def answers(model: bytes, feeds: dict[str, object]) -> list[list[object]]:
+    """All outputs of a session that knows nothing of us; float32 as Python's floats are exact."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    return [np.asarray(output).tobytes() for output in session.run(None, feeds)]
+    return [np.asarray(output).tolist() for output in session.run(None, feeds)]
 
 
 def packed_feeds(blocks: Blocks) -> dict[str, object]:
@@ -96,7 +97,8 @@ def test_metadata_are_those_that_onnx_reads() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"hello, I am no model", b"\x00" * 100, b"\xff" * 100, b"PK\x03\x04", b"\x72\x06\x0a\x01\xff\x12\x01\xff"]
+    "data",
+    [b"", b"hello, I am no model", b"\x00" * 100, b"\xff" * 100, b"PK\x03\x04", b"\x72\x06\x0a\x01\xff\x12\x01\xff"],
 )
 def test_a_file_that_is_not_onnx_is_a_model_file_error(data: bytes) -> None:
     """Zip archives, text and zeros among them."""
@@ -108,7 +110,7 @@ def test_an_onnx_file_that_is_not_ours_is_a_model_file_error() -> None:
     """It has no signature."""
     model = onnx.load_model_from_string(CLASSIFIER)
     del model.metadata_props[:]
-    with pytest.raises(ModelFileError, match="The file is not a model that autopilot wrote: it has no signature."):
+    with raises(ModelFileError, "The file is not a model that autopilot wrote: it has no signature."):
         Predictor(model.SerializeToString())
 
 

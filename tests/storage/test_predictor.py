@@ -17,6 +17,7 @@ from autopilot.candidates.baseline import Baseline
 from autopilot.candidates.linear import Linear
 from storage import DataError, ModelFileError, Predictor, RowError
 from tests import portable, tables
+from tests.refusals import raises
 
 FRAME = pl.DataFrame(
     list(portable.ROWS), schema={"amount": pl.Float64, "town": pl.String, "visits": pl.Int64, "seen": pl.String}
@@ -87,13 +88,13 @@ def test_columns_may_come_in_any_order_and_with_others(classifier: Predictor) ->
 
 def test_a_frame_without_a_column_is_refused(classifier: Predictor) -> None:
     """By the column's name."""
-    with pytest.raises(DataError, match="The data lacks 'town', which the model takes."):
+    with raises(DataError, "The data lacks 'town', which the model takes."):
         classifier.predict(FRAME.drop("town"))
 
 
 def test_a_wrong_row_is_refused_by_number_and_column(classifier: Predictor) -> None:
     """The other rows are not answered either."""
-    with pytest.raises(RowError, match="Column 'amount' was number in training; row 1 holds 'x'.") as caught:
+    with raises(RowError, "Column 'amount' was number in training; row 1 holds 'x'.") as caught:
         classifier.predict_rows([portable.ROWS[0], {**portable.ROWS[1], "amount": "x"}])
     assert (caught.value.row, caught.value.column) == (1, "amount")
 

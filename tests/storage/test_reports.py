@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from storage import Store, UnknownNameError
 from tests import portable, processes
 from tests.records import HOUR, NOW, execution, report, schedule
+from tests.refusals import raises
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_reports_are_listed_newest_first_of_one_endpoint_or_all(store: Store) ->
 
 def test_an_unknown_report_is_named(store: Store) -> None:
     """The message says what was asked for."""
-    with pytest.raises(UnknownNameError, match="The store has no report 'd9'."):
+    with raises(UnknownNameError, "The store has no report 'd9'."):
         store.reports.get("d9")
 
 

@@ -2,12 +2,12 @@
 
 import sqlite3
 
-import pytest
 from msgspec.structs import replace
 
 from storage import Store, UnknownNameError
 from storage.records import Experiment
 from tests.records import HOUR, NOW, run, trial
+from tests.refusals import raises
 
 
 def test_a_run_is_read_as_it_was_written(store: Store) -> None:
@@ -75,7 +75,7 @@ def test_a_failed_trial_keeps_its_reason_and_has_no_score(store: Store) -> None:
 
 def test_an_unknown_run_is_named(store: Store) -> None:
     """The message says what was asked for and where to look."""
-    with pytest.raises(UnknownNameError, match="The store has no run 'r9'. `autopilot runs` lists them."):
+    with raises(UnknownNameError, "The store has no run 'r9'. `autopilot runs` lists them."):
         store.runs.get("r9")
     assert store.runs.trials("r9") == []
 

@@ -8,6 +8,7 @@ import pytest
 
 from storage import Store, StoreError
 from tests.records import run
+from tests.refusals import raises
 
 
 def test_a_store_is_made_on_first_use(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_a_relative_path_is_kept_absolute(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("url", ["s3://bucket/store", "postgresql://host/db"])
 def test_a_store_elsewhere_is_refused_in_words(url: str) -> None:
     """Until this version can do it."""
-    with pytest.raises(StoreError, match=f"The store '{url}' is no folder. This version keeps stores in folders"):
+    with raises(StoreError, f"The store '{url}' is no folder. This version keeps stores in folders"):
         Store.open(url)
 
 
@@ -58,7 +59,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
     """With the system's reason."""
     tmp_path.chmod(0o500)
-    with pytest.raises(StoreError, match="Permission denied"):
+    with raises(StoreError, "Permission denied"):
         Store.open(tmp_path / "store")
 
 
