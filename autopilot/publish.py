@@ -86,7 +86,13 @@ class Publisher:
         wanted = [outcome for outcome in outcomes if outcome.spec.number not in self._refitted]
         futures = [executor.submit(self._refit_one, outcome) for outcome in wanted]
         for outcome, future in zip(wanted, futures, strict=True):
-            self._refitted[outcome.spec.number] = future.result()
+            error = future.exception()
+            if error is None:
+                self._refitted[outcome.spec.number] = future.result()
+            else:
+                self._observe(
+                    Note(f"{_named(single(outcome))} could not be refitted: {type(error).__name__}: {error}.")
+                )
 
     def _refit_one(self, outcome: Outcome) -> Fitted:
         spec, matrices = outcome.spec, self._matrices
@@ -97,16 +103,21 @@ class Publisher:
         return spec.candidate.fit(job)
 
     def _attempt(self, blend: Blend) -> Passed | None:
-        """Export and measure; None if the file is not exact, which is noted."""
-        model = self._assemble(blend)
-        graph = model.export()
-        found = parity.measure(model, graph.SerializeToString(), self._matrices.table.frame, self._seed)
+        """Export and measure; None if the file is not exact, or there is none, which is noted."""
+        if any(outcome.spec.number not in self._refitted for outcome in blend.outcomes):
+            return None
+        try:
+            model = self._assemble(blend)
+            graph = model.export()
+            found = parity.measure(model, graph.SerializeToString(), self._matrices.table.frame, self._seed)
+        except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the next best is taken
+            self._observe(Note(f"{_named(blend)} has no ONNX file: {type(error).__name__}: {error}."))
+            return None
         if parity.passes(found):
             return Passed(blend, graph, found)
-        names = ", ".join(f"{outcome.spec.candidate.name} #{outcome.spec.number}" for outcome in blend.outcomes)
         self._observe(
             Note(
-                f"Not published: the ONNX file of {names} differs from what was trained "
+                f"Not published: the ONNX file of {_named(blend)} differs from what was trained "
                 f"(by {found.max_abs_diff:.2g} at most, {found.label_flips} labels of {found.rows})."
             )
         )
@@ -119,6 +130,10 @@ class Publisher:
         )
         plans: dict[Recipe, Plan] = {member.recipe: self._plans[member.recipe][0] for member in members}
         return TrainedModel(self._matrices.table.signature, plans, members, self._matrices.unit)
+
+
+def _named(blend: Blend) -> str:
+    return " + ".join(f"{outcome.spec.candidate.name} #{outcome.spec.number}" for outcome in blend.outcomes)
 
 
 def score(matrices: Matrices, metric: Metric, blend: Blend, baseline: Outcome) -> Scores:

@@ -34,37 +34,36 @@ def draw(rng: np.random.Generator, rows: int, drifted: bool = False) -> dict[str
     return numbers | {f"category {i}": np.char.add("level ", column.astype(str)) for i, column in enumerate(levels)}
 
 
-def ours(reference: Path, current: Path, page: Path) -> int:
-    """Compare and write the page; the number of columns that drifted."""
+def ours(reference: Any, current: Any, page: Path | None = None) -> int:
+    """Compare, and write the page if one is named; the number of columns that drifted."""
     import polars as pl
 
     from monitor import compare
     from monitor.page import render
 
-    report = compare(pl.read_parquet(reference), pl.read_parquet(current))
-    page.write_text(render(report), encoding="utf-8")
+    sides = [pl.read_parquet(side) if isinstance(side, Path) else pl.DataFrame(side) for side in (reference, current)]
+    report = compare(*sides)
+    if page:
+        page.write_text(render(report), encoding="utf-8")
     return sum(column.drifted for column in report.columns)
 
 
-def evidently(reference: Path, current: Path, page: Path) -> int:
+def evidently(reference: Any, current: Any, page: Path | None = None) -> int:
     """The same by Evidently's DataDriftPreset with its defaults."""
     import pandas as pd
-
-    snapshot = _evidently_snapshot(pd.read_parquet(reference), pd.read_parquet(current))
-    snapshot.save_html(str(page))
-    return int(snapshot.dict()["metrics"][0]["value"]["count"])
-
-
-def _evidently_snapshot(reference: Any, current: Any) -> Any:
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    names = [name for name in reference.columns if name.startswith("number")]
-    told = DataDefinition(
-        numerical_columns=names, categorical_columns=[name for name in reference.columns if name not in names]
-    )
-    sides = [Dataset.from_pandas(frame, data_definition=told) for frame in (current, reference)]
-    return Report([DataDriftPreset()]).run(*sides)
+    frames = [pd.read_parquet(side) if isinstance(side, Path) else pd.DataFrame(side) for side in (current, reference)]
+    numbers = [f"number {i}" for i in range(10)]
+    told = DataDefinition(numerical_columns=numbers, categorical_columns=["category 0", "category 1"])
+    snapshot = Report([DataDriftPreset()]).run(*(Dataset.from_pandas(frame, data_definition=told) for frame in frames))
+    if page:
+        snapshot.save_html(str(page))
+    return int(snapshot.dict()["metrics"][0]["value"]["count"])
+
+
+REPORTERS = {"ours": ours, "evidently": evidently}
 
 
 def alarms(who: str, rows: int, windows: int) -> int:
@@ -74,28 +73,8 @@ def alarms(who: str, rows: int, windows: int) -> int:
     for number in range(windows):
         if number % 10 == 0:
             reference = draw(rng, 5000)
-        alarmed += _COUNT[who](reference, draw(rng, rows)) > 0
+        alarmed += REPORTERS[who](reference, draw(rng, rows)) > 0
     return alarmed
-
-
-def _count_ours(reference: dict[str, Any], current: dict[str, Any]) -> int:
-    import polars as pl
-
-    from monitor import compare
-
-    return sum(column.drifted for column in compare(pl.DataFrame(reference), pl.DataFrame(current)).columns)
-
-
-def _count_evidently(reference: dict[str, Any], current: dict[str, Any]) -> int:
-    import pandas as pd
-
-    return int(
-        _evidently_snapshot(pd.DataFrame(reference), pd.DataFrame(current)).dict()["metrics"][0]["value"]["count"]
-    )
-
-
-_REPORT = {"ours": ours, "evidently": evidently}
-_COUNT = {"ours": _count_ours, "evidently": _count_evidently}
 
 
 def spend(python: str, *arguments: str) -> tuple[int, float, float]:
@@ -152,7 +131,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.child:
         who, *paths = chosen.child
-        print(_REPORT[who](*map(Path, paths)))
+        print(REPORTERS[who](*map(Path, paths)))
     elif chosen.alarms:
         who, rows, windows = chosen.alarms
         print(alarms(who, int(rows), int(windows)))

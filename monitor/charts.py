@@ -127,22 +127,35 @@ def _outline(heights: Sequence[float]) -> str:
 
 
 def _bar_chart(chart: Bars) -> Markup:
-    """For each level its name and both shares, and two bars below: reference in grey, current in colour."""
-    rows = list(zip(chart.levels, _shares(chart, "reference"), _shares(chart, "current"), strict=False))
+    """For each level its name and both shares, and two bars below: reference in grey, current in colour.
+
+    The sum of all other levels is told without bars, which would be longer than all others and say nothing.
+    """
+    reference, current = _shares(chart, "reference"), _shares(chart, "current")
+    longest = max(*reference[: len(chart.levels)], *current[: len(chart.levels)]) or 1.0
+    parts = [
+        _bar_row(index * _BAR_ROW_HEIGHT, level, reference[index], current[index], longest)
+        for index, level in enumerate(chart.levels)
+    ]
+    height = len(parts) * _BAR_ROW_HEIGHT
     if chart.others:
-        rows.append((f"{chart.others:,} other levels", _shares(chart, "reference")[-1], _shares(chart, "current")[-1]))
-    longest = max(max(reference, current) for _, reference, current in rows) or 1.0
-    parts = [_bar_row(index * _BAR_ROW_HEIGHT, *row, longest) for index, row in enumerate(rows)]
-    box = f'class="chart" width="100%" height="{len(rows) * _BAR_ROW_HEIGHT}"'
-    return _svg(box, "Share of rows of each level", "".join(parts))
+        parts.append(_row_text(height, f"{chart.others:,} other levels", reference[-1], current[-1]))
+        height += 24
+    return _svg(f'class="chart" width="100%" height="{height}"', "Share of rows of each level", "".join(parts))
 
 
 def _bar_row(y: int, name: str, reference: float, current: float, longest: float) -> str:
     return (
-        f'<text class="level" x="0" y="{y + 14}">{_level(name)}</text>'
-        f'<text x="100%" y="{y + 14}" text-anchor="end">{percent(reference)} → {percent(current)}</text>'
+        f"{_row_text(y, name, reference, current)}"
         f'<rect class="reference" x="0" y="{y + 20}" width="{reference / longest:.2%}" height="7"/>'
         f'<rect class="current" x="0" y="{y + 28}" width="{current / longest:.2%}" height="7"/>'
+    )
+
+
+def _row_text(y: int, name: str, reference: float, current: float) -> str:
+    return (
+        f'<text class="level" x="0" y="{y + 14}">{_level(name)}</text>'
+        f'<text x="100%" y="{y + 14}" text-anchor="end">{percent(reference)} → {percent(current)}</text>'
     )
 
 

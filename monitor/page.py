@@ -117,7 +117,8 @@ def _what_changed(column: ColumnDrift, report: DriftReport) -> str:
     what = "length" if "length" in column.method else "value"
     if column.method.startswith("Kolmogorov-Smirnov"):
         return f"The share of rows below a given {what} differs by up to {points}."
-    return f"The rows are shared out otherwise: {points} of them would need another {what} to match the reference."
+    share = charts.percent(column.effect or 0.0)
+    return f"{share} of the rows would need another {what} for both sides to have the same shares."
 
 
 def p_text(p_value: float) -> str:

@@ -13,8 +13,9 @@ import polars as pl
 from monitor.drift import Counts, Kind
 from storage.boundary import parse_times
 
-#: Free text has at least this many words on average, and more than half of its values differ.
-_TEXT_WORDS = 4
+#: Free text has at least this many words on average, as in training, and more than half of its values differ: where
+#: they repeat, their shares tell more than their lengths.
+_TEXT_WORDS = 3
 _TEXT_DISTINCT = 0.5
 
 _NO_LEVELS = pl.DataFrame(schema={"level": pl.String, "reference": pl.Int64, "current": pl.Int64})
@@ -123,7 +124,7 @@ def _without_nan(series: pl.Series) -> pl.Series:
 def kind_of(reference: pl.Series, current: pl.Series) -> Kind:
     """What a column is by its type; the current one's where the reference has nothing but nulls.
 
-    Strings are text if they have four words on average and most of them differ, else categories.
+    Strings are text if they have three words on average and most of them differ, else categories.
     """
     series = current if reference.dtype == pl.Null else reference
     dtype = series.dtype

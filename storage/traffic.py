@@ -165,10 +165,8 @@ class Traffic:
         with self._lock():
             while claim := self._next_claim():
                 rows += self._write_parquet(claim)
-                claim = claim.rename(
-                    claim.with_suffix(_DONE)
-                )  # at once: half of a claim would be written over its whole
-                shutil.rmtree(claim)
+                done = claim.rename(claim.with_suffix(_DONE))  # else half of a claim could be written over its whole
+                shutil.rmtree(done)
         return rows
 
     def read(

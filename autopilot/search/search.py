@@ -21,6 +21,8 @@ _FREE_S = 60.0
 _MOST_SHARE = 0.5
 #: A family whose improvement is expected to take more than so many times what is left is not tried again.
 _PATIENCE = 3.0
+#: A family is given up after so many trials without a score.
+_MOST_FAILURES = 5
 #: Members whose refit time is set aside.
 _REFITTED = 4
 #: Set aside beside it: export, gate and report, in seconds and as a share of the budget.
@@ -177,6 +179,8 @@ class _Family:
         """Whether a trial of usual length fits; a family without space is tried once."""
         if self.is_free:
             return self.started == 0
+        if self.best_loss == float("inf") and len(self._seconds) >= _MOST_FAILURES:
+            return False
         usual = float(np.median(self._seconds)) if self._seconds else 0.2
         return left_s > 1.2 * usual
 

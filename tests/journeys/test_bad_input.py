@@ -33,14 +33,20 @@ REFUSED = {
     "no target column": (frame_csv(ROWS.drop("y")), "no target 'y'"),
     "a target of nulls": (frame_csv(ROWS.with_columns(y=pl.lit(None, dtype=pl.String))), "null in all 60 rows"),
     "repeated names": (write_csv("x,x,y\n" + "1,2,no\n" * 30), "more than one column 'x'"),
-    "bytes that are not UTF-8": (write_bytes("x,y\nM\xfcnchen,no\n".encode("latin1") * 30), "line 2 holds the byte 0xfc"),
+    "bytes that are not UTF-8": (
+        write_bytes("x,y\nM\xfcnchen,no\n".encode("latin1") * 30),
+        "line 2 holds the byte 0xfc",
+    ),
     "ragged rows": (write_csv("x,y\n1,no\n1,2,3,4\n" + "1,no\n" * 30), "cannot be read as csv"),
     "one stray word among numbers": (
         write_csv("x,y\n" + "".join(f"{i},{'no' if i % 2 else 'yes'}\n" for i in range(60)) + "n.a.,no\n"),
         "row 60 holds 'n.a.'",
     ),
     "nothing that varies": (write_csv("x,y\n" + "1,no\n1,yes\n" * 30), "No column is left"),
-    "an infinite target": (write_csv("x,y\n" + "".join(f"{i},{i}.5\n" for i in range(60)) + "1,inf\n"), "is inf in row 60"),
+    "an infinite target": (
+        write_csv("x,y\n" + "".join(f"{i},{i}.5\n" for i in range(60)) + "1,inf\n"),
+        "is inf in row 60",
+    ),
 }
 
 
@@ -93,7 +99,11 @@ def test_another_delimiter_is_recognised_and_named(tmp_path: Path, capsys: pytes
     ],
 )
 def test_a_wrong_command_is_answered_with_code_2(
-    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Bad usage, bad names, bad values."""
     path = tmp_path / "data.csv"

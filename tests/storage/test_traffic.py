@@ -340,7 +340,7 @@ steps = left = 0
 
 def count(event, arguments):
     global left
-    if event in TOUCHING and left > 0 and "traffic" in str(arguments):
+    if event in TOUCHING and left > 0 and (event in ("os.remove", "os.rmdir") or "traffic" in str(arguments)):
         left -= 1
         if not left:
             os.kill(os.getpid(), signal.SIGKILL)

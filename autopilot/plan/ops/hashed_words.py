@@ -93,11 +93,12 @@ def _frequent_tokens(frame: pl.DataFrame, name: str) -> tuple[str, ...]:
 def _emit_counts(g: Graph, x: str, column: int, tokens: tuple[str, ...]) -> str:
     """Split, look up, add 1 into each token's bucket; unknown tokens add into a spare bucket that is cut off.
 
-    A word is appended to each text first, so that a batch of empty texts has a token too.
+    A full stop is appended to each text first, so that a batch of empty texts has a token too; alone it is no word, and
+    so never known.
     """
     text = g.op("Gather", x, g.const(np.int64(column)), axis=1)
     lower = g.op("StringNormalizer", text, case_change_action="LOWER", locale="C")
-    words = g.split_words(g.op("StringConcat", lower, g.const(np.array(" \x1f", dtype=object))))
+    words = g.split_words(g.op("StringConcat", lower, g.const(np.array(" .", dtype=object))))
     buckets = g.op(
         "LabelEncoder",
         words,

@@ -30,7 +30,7 @@ class OneHot(Op, frozen=True):
         """Count levels."""
         most = min(_MOST_LEVELS, max(2, _MOST_FEATURES // len(columns)))
         counted = [(name, count_levels(frame, name, _LEAST_ROWS, most)) for name in columns]
-        kept = [(name, levels) for name, levels in counted if levels][:_MOST_FEATURES]
+        kept = [(name, levels) for name, levels in counted if levels][: _MOST_FEATURES // most]
         return cls(*(tuple(part) for part in zip(*kept, strict=True))) if kept else None
 
     def names(self) -> tuple[str, ...]:

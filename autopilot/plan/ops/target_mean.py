@@ -19,9 +19,9 @@ class TargetMean(Op, frozen=True):
     """The smoothed mean target of each level: (sum + 10 * prior) / (rows + 10), prior = the mean of all rows.
 
     Micci-Barreca, "A preprocessing scheme for high-cardinality categorical attributes", 2001. One feature for a
-    number or two classes, one for each class up to 12 classes, none beyond (see `Target`). Training rows get the mean
-    over the other folds, so that no row sees its own target. Missing is a level like another; unseen
-    levels get the prior.
+    number or two classes, one for each class up to 12 classes, none beyond (see `Target`). Training rows get mean
+    and prior over the other folds, so that no row sees its own target. Missing is a level like another; unseen levels
+    get the prior.
     """
 
     block: ClassVar[Block] = "text"
@@ -61,9 +61,9 @@ class TargetMean(Op, frozen=True):
     def out_of_fold(self) -> list[pl.Expr]:
         """The level's mean over the other folds' rows."""
         return [
-            _other_folds(name, TARGET.format(index), prior).cast(pl.Float32)
+            _other_folds(name, TARGET.format(index)).cast(pl.Float32)
             for name in self.columns
-            for index, prior in enumerate(self.prior)
+            for index in range(len(self.prior))
         ]
 
     def onnx(self, g: Graph, x: str) -> str:
@@ -89,9 +89,10 @@ def _means(
     )
 
 
-def _other_folds(name: str, target: str, prior: float) -> pl.Expr:
-    """Sums over the level less sums over the level within the row's own fold."""
-    key, value = level(name), pl.col(target)
-    total = value.sum().over(key) - value.sum().over(key, FOLD)
-    rows = pl.len().over(key).cast(pl.Float64) - pl.len().over(key, FOLD).cast(pl.Float64)
-    return (total + _SMOOTHING * prior) / (rows + _SMOOTHING)
+def _other_folds(name: str, target: str) -> pl.Expr:
+    """The smoothed mean of the level over the other folds' rows; the prior is theirs too, 0 if there are none."""
+    key, value, rows = level(name), pl.col(target), pl.len().cast(pl.Float64)
+    prior = (value.sum() - value.sum().over(FOLD)) / (rows - rows.over(FOLD)).clip(1.0)
+    level_sum = value.sum().over(key) - value.sum().over(key, FOLD)
+    level_rows = rows.over(key) - rows.over(key, FOLD)
+    return (level_sum + _SMOOTHING * prior) / (level_rows + _SMOOTHING)
