@@ -3,6 +3,7 @@
 import csv
 import gzip
 import hashlib
+import http.client
 import io
 import urllib.error
 import urllib.request
@@ -46,7 +47,7 @@ def read(data: Any, *, delimiter: str = ",") -> pl.DataFrame:
     if isinstance(data, str | Path):
         frame = _read_place(str(data), delimiter)
     elif isinstance(data, pl.LazyFrame):
-        frame = data.collect()
+        frame = _collect(data)
     elif isinstance(data, pl.DataFrame):
         frame = data
     else:
@@ -74,7 +75,10 @@ def digest(frame: pl.DataFrame) -> str:
 
 def format_of(place: str) -> str:
     """csv, tsv, parquet, ndjson or arrow, by the name's ending; `.gz` is looked through. Raises DataError."""
-    path = urlsplit(place).path if "://" in place else place
+    try:
+        path = urlsplit(place).path if "://" in place else place
+    except ValueError as error:
+        raise DataError(f"{place!r} is no address: {error}. Correct it.") from error
     suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
     if not suffixes or suffixes[-1] not in _FORMATS:
         raise DataError(
@@ -120,7 +124,7 @@ def _fetch(url: str) -> bytes:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         raise FetchError(f"{url!r} answered {error.code} {error.reason}. Check the address.") from error
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise FetchError(f"{url!r} did not answer: {reason}. Check the address and the network.") from error
 
@@ -139,10 +143,11 @@ def _read_arrow(data: bytes) -> pl.DataFrame:
 
 def read_csv(data: bytes, place: str, delimiter: str) -> pl.DataFrame:
     """A csv table from bytes; types are inferred from all rows. Raises DataError."""
+    _refuse_delimiter(delimiter)
     text = _decode(data, place)
     header = next(csv.reader(io.StringIO(text.split("\n", 1)[0]), delimiter=delimiter), [])
     _refuse_repeated(header, place)
-    _refuse_delimiter(header, place, delimiter)
+    _refuse_other_delimiter(header, place, delimiter)
     try:
         return pl.read_csv(
             io.BytesIO(text.encode()),
@@ -178,7 +183,12 @@ def _refuse_repeated(header: list[str], place: str) -> None:
         raise DataError(f"{place!r} has more than one column {repeated[0]!r}. Give each column a name of its own.")
 
 
-def _refuse_delimiter(header: list[str], place: str, delimiter: str) -> None:
+def _refuse_delimiter(delimiter: str) -> None:
+    if len(delimiter.encode()) != 1 or delimiter in '"\r\n':
+        raise DataError(f"The delimiter {delimiter!r} is not one character. Use one such as ',' or ';'.")
+
+
+def _refuse_other_delimiter(header: list[str], place: str, delimiter: str) -> None:
     """One wide column whose name holds another delimiter: the file is not separated as was said."""
     if len(header) != 1:
         return
@@ -188,6 +198,13 @@ def _refuse_delimiter(header: list[str], place: str, delimiter: str) -> None:
             f"{place!r} has one column, {header[0][:60]!r}, when split at {delimiter!r}. It seems to be separated by "
             f"{other!r}: use --delimiter {other!r}, or autopilot.fit(polars.read_csv(path, separator={other!r}))."
         )
+
+
+def _collect(data: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return data.collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{describe(data)} cannot be collected: {_first_line(error)}. Correct the query.") from error
 
 
 def _read_object(data: Any) -> pl.DataFrame:
