@@ -76,7 +76,9 @@ def infer(
     """
     columns = columns or {}
     _refuse_unknown_names(frame, target, [*columns, *ignore])
-    frame, findings = _with_target(frame, target)
+    rows = _rows_with_target(frame.get_column(target))
+    findings = _tell_missing(target, frame.height, rows.len())
+    frame = frame[rows]
     task, classes, y, finding = _read_target(frame.get_column(target), task)
     kept: list[Column] = []
     series: dict[str, pl.Series] = {}
@@ -84,7 +86,7 @@ def infer(
     for name in frame.columns:
         if name == target:
             continue
-        values, kind, reason = _judge(frame.get_column(name), columns.get(name), ignored=name in ignore)
+        values, kind, reason = _judge(frame.get_column(name), columns.get(name), rows, ignored=name in ignore)
         if reason is not None:
             dropped.append(Dropped(name, reason))
             continue
@@ -127,22 +129,25 @@ def _refuse_reserved(name: str) -> None:
         raise DataError(f"Column {name!r} begins as only names of our own do: {prefixes}. Rename it.")
 
 
-def _with_target(frame: pl.DataFrame, target: str) -> tuple[pl.DataFrame, list[Finding]]:
-    """The rows that have a target."""
-    values = frame.get_column(target)
+def _rows_with_target(values: pl.Series) -> pl.Series:
+    """The numbers of the rows that have a target."""
     known = values.is_not_null() & values.is_not_nan() if values.dtype.is_float() else values.is_not_null()
-    missing = frame.height - int(known.sum())
-    if missing == frame.height:
-        raise DataError(f"Target {target!r} is null in all {frame.height} rows. Name another target.")
-    if frame.height - missing < _MIN_ROWS:
+    rows = known.arg_true()
+    if not rows.len():
+        raise DataError(f"Target {values.name!r} is null in all {values.len()} rows. Name another target.")
+    if rows.len() < _MIN_ROWS:
         raise DataError(
-            f"The data has {frame.height - missing} rows with a target; at least {_MIN_ROWS} are needed to train and "
-            "to check a model. Give more rows."
+            f"The data has {rows.len()} rows with a target; at least {_MIN_ROWS} are needed to train and to check a "
+            "model. Give more rows."
         )
-    if not missing:
-        return frame, []
-    message = f"{missing} of {frame.height} rows have no target and were left out."
-    return frame.filter(known), [Finding("warning", "target_missing", message, target)]
+    return rows
+
+
+def _tell_missing(target: str, height: int, known: int) -> list[Finding]:
+    if known == height:
+        return []
+    message = f"{height - known} of {height} rows have no target and were left out."
+    return [Finding("warning", "target_missing", message, target)]
 
 
 # ---------------------------------------------------------------------------------------------------------- target
@@ -174,7 +179,7 @@ def _guess_task(values: pl.Series) -> Task:
     if values.dtype.is_numeric():
         whole = values.dtype.is_integer() or bool((values.cast(pl.Float64) % 1 == 0).all())
         if not whole or distinct > _MAX_INTEGER_CLASSES or (values.dtype.is_float() and distinct > 2):
-            return "regression" if distinct > 1 else "binary"
+            return "regression"
     return "binary" if distinct <= 2 else "multiclass"
 
 
@@ -194,17 +199,20 @@ def _read_values(values: pl.Series) -> NDArray[np.float64]:
 
 def _read_labels(values: pl.Series) -> pl.Series:
     """Whole numbers as int64, everything else as text."""
-    if values.dtype == pl.Boolean:
-        return values.cast(pl.String)
-    if values.dtype.is_integer():
-        return values.cast(pl.Int64)
-    if values.dtype.is_float():
-        if not bool((values % 1 == 0).all()):
-            raise DataError(f"Target {values.name!r} holds fractions such as {values[0]}. Use --task regression.")
-        return values.cast(pl.Int64)
-    if values.dtype in (pl.List, pl.Array, pl.Struct, pl.Object, pl.Binary):
+    if not _is_plain(values.dtype):
         raise DataError(f"Target {values.name!r} is {values.dtype}. Give one value for each row.")
-    return values.cast(pl.String)
+    if values.dtype == pl.Duration:
+        raise DataError(f"Target {values.name!r} is {values.dtype}. Convert it to a number, such as its seconds.")
+    if not (values.dtype.is_integer() or values.dtype.is_float()):
+        return values.cast(pl.String)
+    fractions = values.filter(values % 1 != 0) if values.dtype.is_float() else values.clear()
+    if fractions.len():
+        raise DataError(f"Target {values.name!r} holds fractions such as {fractions[0]}. Use --task regression.")
+    labels = values.cast(pl.Int64, strict=False)
+    if labels.null_count():
+        beyond = values.filter(labels.is_null())[0]
+        raise DataError(f"Target {values.name!r} holds numbers such as {beyond}. Use --task regression.")
+    return labels
 
 
 def _refuse_classes(name: str, classes: tuple[Any, ...], rows: int, task: Task) -> None:
@@ -222,11 +230,13 @@ def _refuse_classes(name: str, classes: tuple[Any, ...], rows: int, task: Task) 
 # --------------------------------------------------------------------------------------------------------- columns
 
 
-def _judge(values: pl.Series, wanted: Kind | None, *, ignored: bool) -> tuple[pl.Series, Kind, str | None]:
-    """The column as it will be read, its kind, and a reason to drop it or None."""
+def _judge(
+    values: pl.Series, wanted: Kind | None, rows: pl.Series, *, ignored: bool
+) -> tuple[pl.Series, Kind, str | None]:
+    """The column as it will be read, its kind, and a reason to drop it or None. rows: their numbers in the table."""
     if ignored:
         return values, "number", "was ignored as asked"
-    if values.dtype in (pl.List, pl.Array, pl.Struct, pl.Object, pl.Binary):
+    if not _is_plain(values.dtype):
         return values, "number", f"is of type {values.dtype}, which no model here takes"
     if values.dtype.is_float():
         values = values.fill_nan(None)
@@ -236,11 +246,10 @@ def _judge(values: pl.Series, wanted: Kind | None, *, ignored: bool) -> tuple[pl
     if distinct == 1 and not values.null_count():
         return values, "number", "is the same in every row"
     if wanted is not None:
-        if wanted not in get_args(Kind):
-            raise InputError(f"Column {values.name!r} cannot be {wanted!r}. Kinds are {', '.join(get_args(Kind))}.")
+        _refuse_kind(values, wanted)
         return values, wanted, None
     if values.dtype == pl.String:
-        return _judge_strings(values, distinct)
+        return _judge_strings(values, distinct, rows)
     if values.dtype in (pl.Categorical, pl.Enum):
         return values, "category", None
     if values.dtype in (pl.Date, pl.Datetime):
@@ -248,11 +257,31 @@ def _judge(values: pl.Series, wanted: Kind | None, *, ignored: bool) -> tuple[pl
     return values, "number", _row_number(values, distinct)
 
 
-def _judge_strings(values: pl.Series, distinct: int) -> tuple[pl.Series, Kind, str | None]:
+def _is_plain(dtype: pl.DataType) -> bool:
+    """Whether a cell is one value that we know: no list, no struct, no bytes, no other library's type."""
+    known = (pl.Boolean, pl.String, pl.Categorical, pl.Enum, pl.Null)
+    return dtype.is_numeric() or dtype.is_temporal() or dtype in known
+
+
+def _refuse_kind(values: pl.Series, wanted: Kind) -> None:
+    """Raise if the column cannot be of the kind that was asked for."""
+    if wanted not in get_args(Kind):
+        raise InputError(f"Column {values.name!r} cannot be {wanted!r}. Kinds are {', '.join(get_args(Kind))}.")
+    column = Column(values.name, wanted, str(values.dtype))
+    try:
+        typed(Signature("regression", "", (column,)), values.to_frame())
+    except DataError as error:
+        raise DataError(
+            f"Column {values.name!r} is {values.dtype}, and not every cell can be read as {wanted}. Convert it, or let "
+            "its kind be inferred."
+        ) from error
+
+
+def _judge_strings(values: pl.Series, distinct: int, rows: pl.Series) -> tuple[pl.Series, Kind, str | None]:
     present = values.drop_nulls()
     if parse_times(present).null_count() == 0:
         return values, "time", None
-    _refuse_mixed(values, present)
+    _refuse_mixed(values, present, rows)
     if distinct > _MAX_INTEGER_CLASSES and _are_numbers(present):
         return values, "number", None
     words = cast("float", (present.str.strip_chars().str.count_matches(" +") + 1).mean())
@@ -269,7 +298,7 @@ def _are_numbers(present: pl.Series) -> bool:
     return not codes and present.str.strip_chars().cast(pl.Float64, strict=False).null_count() == 0
 
 
-def _refuse_mixed(values: pl.Series, present: pl.Series) -> None:
+def _refuse_mixed(values: pl.Series, present: pl.Series, rows: pl.Series) -> None:
     """Text in which nearly every cell is a number: a typing mistake, not a category."""
     numbers = present.str.strip_chars().cast(pl.Float64, strict=False)
     wrong = numbers.null_count()
@@ -278,8 +307,8 @@ def _refuse_mixed(values: pl.Series, present: pl.Series) -> None:
     cast_all = values.str.strip_chars().cast(pl.Float64, strict=False)
     row = int((values.is_not_null() & cast_all.is_null()).arg_true()[0])
     raise DataError(
-        f"Column {values.name!r} is a number in {present.len() - wrong} rows, but row {row} holds {values[row]!r}. "
-        f"Correct or empty that cell, or say what the column is: --column {values.name}=category, or "
+        f"Column {values.name!r} is a number in {present.len() - wrong} rows, but row {rows[row]} holds "
+        f"{values[row]!r}. Correct or empty that cell, or say what the column is: --column {values.name}=category, or "
         f"--ignore {values.name}."
     )
 

@@ -29,9 +29,7 @@ def sent_format(content_type: bytes | None) -> Format:
     name, *parameters = (part.strip().lower() for part in shown.split(";"))
     charset = next((p.removeprefix("charset=").strip('"') for p in parameters if p.startswith("charset=")), "utf-8")
     if name not in _FORMATS or charset not in _CHARSETS:
-        raise MediaTypeError(
-            f"Content-Type is {shown!r}. Send application/json or text/csv in UTF-8."
-        )
+        raise MediaTypeError(f"Content-Type is {shown!r}. Send application/json or text/csv in UTF-8.")
     return _FORMATS[name]
 
 

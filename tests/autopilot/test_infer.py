@@ -1,159 +1,398 @@
 """What each column is, what is dropped and why, and which tables are refused."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing.parametric import dataframes
 
-from autopilot.infer import infer
-from storage.errors import DataError, InputError
+from autopilot.data import read
+from autopilot.infer import Finding, Table, infer
+from storage import Column, DataError, InputError
+from storage.boundary import typed
+from storage.signature import Dropped
+from tests import tables
+from tests.refusals import raises
 
-N = 60
-TARGET = ["no", "yes"] * (N // 2)
-
-
-def table_with(values: Any, **options: Any) -> Any:
-    return infer(pl.DataFrame({"other": [float(i % 7) for i in range(N)], "c": values, "y": TARGET}), "y", **options)
-
-
-KINDS = {
-    "floats": ([i / 7 for i in range(N)], "number"),
-    "whole numbers": ([i % 9 for i in range(N)], "number"),
-    "booleans": ([i % 3 == 0 for i in range(N)], "number"),
-    "durations": ([timedelta(seconds=i) for i in range(N)], "number"),
-    "numbers written as text": ([f" {i}.5" for i in range(N)], "number"),
-    "short text": (["a", "b", "c"] * (N // 3), "category"),
-    "codes with leading zeros": ([f"{i % 30:03}" for i in range(N)], "category"),
-    "a categorical": (pl.Series(["a", "b", "c"] * (N // 3), dtype=pl.Categorical), "category"),
-    "an enum": (pl.Series(["a", "b", "c"] * (N // 3), dtype=pl.Enum(["a", "b", "c"])), "category"),
-    "prose": ([f"this is sentence number {i}" for i in range(N)], "text"),
-    "dates": ([date(2024, 1, 1) + timedelta(days=i) for i in range(N)], "time"),
-    "datetimes": ([datetime(2024, 1, 1) + timedelta(hours=i) for i in range(N)], "time"),  # noqa: DTZ001 - naive is a case
-    "dates written as text": ([f"2024-01-{i % 28 + 1:02}" for i in range(N)], "time"),
-    "instants written as text": ([f"2024-01-{i % 28 + 1:02}T10:00:00Z" for i in range(N)], "time"),
-}
+Y = ["a", "b"] * 15
+N = len(Y)
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_each_kind_of_column_is_recognised(name: str) -> None:
-    """From the type, and for text from what it holds."""
-    values, kind = KINDS[name]
-    assert [column.kind for column in table_with(values).signature.columns if column.name == "c"] == [kind]
+def table_of(values: Any, **options: Any) -> Table:
+    """A table of one column `x`, thirty cells, beside a target that is always fine and a column that is kept."""
+    series = values if isinstance(values, pl.Series) else pl.Series(values)
+    return infer(pl.DataFrame({"x": series, "kept": [0.5, 1.5, None] * 10, "y": Y}), "y", **options)
 
 
-DROPPED = {
-    "all null": ([None] * N, "only nulls"),
-    "constant": ([5] * N, "same in every row"),
-    "row numbers": (list(range(100, 100 + N)), "counts the rows"),
-    "unique codes": ([f"id-{i}" for i in range(N)], "different in nearly every row"),
-    "lists": ([[i] for i in range(N)], "of type List"),
-    "structs": ([{"a": i} for i in range(N)], "of type Struct"),
-    "bytes": ([bytes([i]) for i in range(N)], "of type Binary"),
-}
+def kind_of(values: Any, **options: Any) -> str:
+    """What `x` is taken for, or why it is dropped."""
+    signature = table_of(values, **options).signature
+    kinds = {column.name: column.kind for column in signature.columns}
+    reasons = {dropped.name: dropped.reason for dropped in signature.dropped}
+    return kinds.get("x") or reasons["x"]
 
 
-@pytest.mark.parametrize("name", DROPPED)
-def test_what_cannot_help_is_dropped_with_the_reason(name: str) -> None:
-    """The signature and the findings both tell."""
-    values, reason = DROPPED[name]
-    table = table_with(values)
-    assert [drop.name for drop in table.signature.dropped] == ["c"]
-    assert reason in table.signature.dropped[0].reason
-    assert any(finding.column == "c" and reason in finding.message for finding in table.findings)
+# ------------------------------------------------------------------------------------------------------- kinds
 
-
-def test_a_kind_can_be_overruled() -> None:
-    """Whole numbers as categories are text to the model."""
-    table = table_with([i % 4 for i in range(N)], columns={"c": "category"})
-    column = table.signature.columns[1]
-    assert (column.kind, column.levels) == ("category", ("0", "1", "2", "3"))
-    assert table.frame["c"].to_list()[:4] == ["0", "1", "2", "3"]
-
-
-def test_a_column_can_be_ignored() -> None:
-    """It is listed among the dropped."""
-    table = table_with([i % 4 for i in range(N)], ignore=["c"])
-    assert table.signature.names == ("other",)
-    assert table.signature.dropped[0].reason == "was ignored as asked"
-
-
-TARGETS = {
-    "two strings": (TARGET, "binary", ("no", "yes")),
-    "booleans": ([i % 2 == 0 for i in range(N)], "binary", ("false", "true")),
-    "zero and one": ([i % 2 for i in range(N)], "binary", (0, 1)),
-    "zero and one as floats": ([float(i % 2) for i in range(N)], "binary", (0, 1)),
-    "few whole numbers": ([i % 5 for i in range(N)], "multiclass", (0, 1, 2, 3, 4)),
-    "many whole numbers": (list(range(N)), "regression", ()),
-    "fractions": ([i / 3 for i in range(N)], "regression", ()),
-    "five floats": ([float(i % 5) for i in range(N)], "regression", ()),
-}
-
-
-@pytest.mark.parametrize("name", TARGETS)
-def test_the_task_is_read_from_the_target(name: str) -> None:
-    """Text and booleans are classes; numbers are classes if whole and few."""
-    values, task, classes = TARGETS[name]
-    table = infer(pl.DataFrame({"x": [float(i % 7) for i in range(N)], "y": values}), "y")
-    assert table.signature.task == task
-    assert table.signature.classes == classes
-    if classes:
-        assert [classes[int(number)] for number in table.y[:5]] == _as_classes(values[:5], classes)
-    else:
-        np.testing.assert_array_equal(table.y, np.array(values, dtype=float))
-
-
-def _as_classes(values: list[Any], classes: tuple[Any, ...]) -> list[Any]:
-    if isinstance(values[0], bool):
-        return [str(value).lower() for value in values]
-    return [type(classes[0])(value) for value in values]
-
-
-def test_rows_without_a_target_are_left_out_and_counted() -> None:
-    """A finding tells how many."""
-    frame = pl.DataFrame({"x": [float(i) for i in range(50)], "y": [None] * 10 + [1.5 * i for i in range(40)]})
-    table = infer(frame, "y")
-    assert table.frame.height == 40
-    assert table.y[0] == 0.0
-    assert any("10 of 50 rows have no target" in finding.message for finding in table.findings)
-
-
-def test_ranges_and_levels_are_described() -> None:
-    """For documentation and checks: infinities are no range, levels stand in order of frequency."""
-    frame = pl.DataFrame(
-        {"x": [float("inf"), 2.0, -1.0, None] * 15, "c": ["b", "b", "a", None] * 15, "y": ["u", "v"] * 30}
-    )
-    x, c = infer(frame, "y").signature.columns
-    assert (x.minimum, x.maximum, x.nullable) == (-1.0, 2.0, True)
-    assert (c.levels, c.nullable) == (("b", "a"), True)
+THIRTY_DAYS = [date(2024, 5, 1) + timedelta(days=n) for n in range(N)]
+PROSE = [f"the {word} was {n} days late" for n, word in enumerate(("train", "bus", "plane") * 10)]
 
 
 @pytest.mark.parametrize(
-    ("frame", "options", "error", "words"),
+    ("values", "kind"),
     [
-        ({"x": [1.0] * N, "y": TARGET}, {"target": "z"}, DataError, "no target 'z'"),
-        ({"x": [1.0, 2.0] * 30, "y": [None] * N}, {}, DataError, "null in all 60 rows"),
-        ({"x": [1.0, 2.0] * 5, "y": ["a", "b"] * 5}, {}, DataError, "10 rows with a target"),
-        ({"x": [1.0, 2.0] * 30, "y": ["a"] * N}, {}, DataError, "'a' in every row"),
-        ({"x": [1.0, 2.0] * 30, "y": [7] * N}, {}, DataError, "7 in every row"),
-        ({"x": [1.0, 2.0] * 30, "y": [f"c{i}" for i in range(N)]}, {}, DataError, "60 classes in 60 rows"),
-        ({"x": [1.0, 2.0] * 30, "y": ["a", "b", "c"] * 20}, {"task": "binary"}, DataError, "3 classes, not 2"),
-        ({"x": [1.0, 2.0] * 30, "y": TARGET}, {"task": "regression"}, DataError, "no quantity"),
-        ({"x": [1.0, 2.0] * 30, "y": [0.5, 1.5] * 30}, {"task": "multiclass"}, DataError, "fractions"),
-        ({"x": [1.0, 2.0] * 30, "y": [float("inf"), 1.5] * 30}, {}, DataError, "is inf in row 0"),
-        ({"x": [1.0, 2.0] * 30, "y": [[1], [2]] * 30}, {}, DataError, "one value for each row"),
-        ({"x": [1.0, 2.0] * 30, "y": TARGET}, {"task": "guess"}, InputError, "auto, binary, multiclass"),
-        ({"x": [1.0, 2.0] * 30, "y": TARGET}, {"columns": {"x": "colour"}}, InputError, "cannot be 'colour'"),
-        ({"x": [1.0, 2.0] * 30, "y": TARGET}, {"ignore": ["x"]}, DataError, "No column is left"),
-        ({"label": [1.0, 2.0] * 30, "y": TARGET}, {}, DataError, "name of a model's output"),
-        ({"x": [str(i) for i in range(N - 1)] + ["n.a."], "y": TARGET}, {}, DataError, "row 59 holds 'n.a.'"),
+        ([n % 7 for n in range(N)], "number"),
+        ([n / 7 for n in range(N)], "number"),
+        ([True, False, None] * 10, "number"),
+        (pl.Series([Decimal(n) / 4 for n in range(N)]), "number"),
+        ([timedelta(seconds=n) for n in range(N)], "number"),
+        ([time(n % 24) for n in range(N)], "number"),
+        ([1.0] * (N - 1) + [None], "number"),
+        (["Ulm", "Bonn", None] * 10, "category"),
+        (["1", "2", "x"] * 10, "category"),
+        ([f"{n:05}" for n in range(25)] + ["00001"] * 5, "category"),
+        (pl.Series(["Ulm", "Bonn"] * 15, dtype=pl.Categorical), "category"),
+        (pl.Series(["Ulm", "Bonn"] * 15, dtype=pl.Enum(["Ulm", "Bonn"])), "category"),
+        ([f"{n * 1.5}" for n in range(N)], "number"),
+        (PROSE, "text"),
+        (THIRTY_DAYS, "time"),
+        ([datetime(2024, 5, 1, n % 24) for n in range(N)], "time"),  # noqa: DTZ001 - tables have no zones
+        (pl.Series([datetime(2024, 5, 1, n % 24) for n in range(N)]).dt.replace_time_zone("Asia/Tokyo"), "time"),  # noqa: DTZ001
+        ([f"{day}" for day in THIRTY_DAYS], "time"),
+        ([f"{day}T12:00:00Z" for day in THIRTY_DAYS], "time"),
+        ([f"{day:%d.%m.%Y}" for day in THIRTY_DAYS], "is different in nearly every row, as an identifier is"),
     ],
 )
-def test_a_table_that_cannot_be_learnt_from_is_refused(
-    frame: dict[str, Any], options: dict[str, Any], error: type[Exception], words: str
-) -> None:
-    """Place, value, remedy."""
-    with pytest.raises(error) as caught:
-        infer(pl.DataFrame(frame), options.pop("target", "y"), **options)
-    assert words in str(caught.value)
+def test_a_columns_kind_is_that_of_its_cells(values: Any, kind: str) -> None:
+    """Numbers, booleans, durations and times of day; few words; prose; moments."""
+    assert kind_of(values) == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([5] * N, "is the same in every row"),
+        (["a"] * N, "is the same in every row"),
+        ([None] * N, "holds only nulls"),
+        ([float("nan")] * N, "holds only nulls"),
+        (pl.Series([None] * N, dtype=pl.String), "holds only nulls"),
+        (list(range(100, 100 + N)), "counts the rows"),
+        ([f"id-{n}" for n in range(N)], "is different in nearly every row, as an identifier is"),
+        ([[n] for n in range(N)], "is of type List(Int64), which no model here takes"),
+        ([{"a": n} for n in range(N)], "is of type Struct({'a': Int64}), which no model here takes"),
+        ([bytes([n]) for n in range(N)], "is of type Binary, which no model here takes"),
+    ],
+)
+def test_a_column_that_cannot_help_is_dropped_with_a_reason(values: Any, reason: str) -> None:
+    """The signature and a finding tell it."""
+    table = table_of(values)
+    assert table.signature.dropped == (Dropped("x", reason),)
+    assert Finding("info", "dropped", f"'x' {reason}.", "x") in table.findings
+    assert table.frame.columns == ["kept"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [list(range(N, 0, -1)), [0, *range(N - 1)], [n * 2 for n in range(N)], [*range(N - 1), None]],
+    ids=["falling", "repeated", "with gaps", "with a hole"],
+)
+def test_numbers_that_only_resemble_row_numbers_are_kept(values: list[int | None]) -> None:
+    """A row number rises by one from row to row."""
+    assert kind_of(values) == "number"
+
+
+def test_ignored_columns_are_dropped() -> None:
+    """As asked, whatever they hold."""
+    assert kind_of(THIRTY_DAYS, ignore=["x"]) == "was ignored as asked"
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (list(range(N)), "number"),
+        (list(range(N)), "category"),
+        ([f"id-{n}" for n in range(N)], "category"),
+        (["Ulm", "Bonn"] * 15, "text"),
+        (PROSE, "category"),
+        ([n % 3 for n in range(N)], "time"),
+        (["1", "2"] * 15, "number"),
+    ],
+)
+def test_a_kind_can_be_overruled(values: Any, wanted: str) -> None:
+    """What was asked for wins over each rule, but not over a column without content."""
+    assert kind_of(values, columns={"x": wanted}) == wanted
+    assert table_of([n % 3 for n in range(N)], columns={"x": "category"}).frame["x"].to_list() == ["0", "1", "2"] * 10
+    assert kind_of([None] * N, columns={"x": wanted}) == "holds only nulls"
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (THIRTY_DAYS, "number"),
+        (THIRTY_DAYS, "text"),
+        ([n / 7 for n in range(N)], "category"),
+        (["a", "b"] * 15, "time"),
+    ],
+)
+def test_a_kind_that_the_cells_cannot_have_is_refused(values: Any, wanted: str) -> None:
+    """In words of training, not of prediction."""
+    with raises(DataError, f"not every cell can be read as {wanted}. Convert it, or let its kind be inferred."):
+        table_of(values, columns={"x": wanted})
+
+
+def test_a_kind_that_there_is_not_is_refused() -> None:
+    """With those that there are."""
+    with raises(InputError, "Column 'x' cannot be 'float'. Kinds are number, category, text, time."):
+        table_of(list(range(N)), columns={"x": "float"})
+
+
+# ---------------------------------------------------------------------------------------------- what is recorded
+
+
+def test_ranges_and_levels_are_those_of_training() -> None:
+    """Finite numbers; moments in microseconds; levels, most frequent first."""
+    frame = pl.DataFrame(
+        {
+            "n": [1.0, None, 3.0, float("inf"), float("nan"), -2.0] * 5,
+            "c": ["b", "a", "b", None, "b", "a"] * 5,
+            "t": [date(1970, 1, 1), date(1970, 1, 2), None] * 10,
+            "p": PROSE,
+            "y": Y,
+        }
+    )
+    assert infer(frame, "y").signature.columns == (
+        Column("n", "number", "Float64", nullable=True, minimum=-2.0, maximum=3.0),
+        Column("c", "category", "String", nullable=True, levels=("b", "a")),
+        Column("t", "time", "Date", nullable=True, minimum=0.0, maximum=86_400_000_000.0),
+        Column("p", "text", "String"),
+    )
+
+
+def test_at_most_a_thousand_levels_are_recorded() -> None:
+    """The most frequent ones."""
+    cells = [f"{n:04}x" for n in range(1500)] * 2 + ["top"] * 3
+    table = infer(pl.DataFrame({"c": cells, "y": [0.5, 1.5, 2.5] * 1001}), "y")
+    levels = table.signature.columns[0].levels
+    assert len(levels) == 1000
+    assert levels[0] == "top"
+
+
+def test_the_frame_is_typed_and_in_the_tables_order() -> None:
+    """Typing it again changes nothing."""
+    table = infer(tables.mixed(100), "paid")
+    assert table.frame.columns == list(table.signature.names)
+    assert typed(table.signature, table.frame).equals(table.frame)
+
+
+def test_the_docstring_of_kinds_holds_for_a_mixed_table() -> None:
+    """As a person would say."""
+    found = infer(tables.mixed(300), "paid").signature
+    kinds = {column.name: column.kind for column in found.columns}
+    assert kinds == {
+        "age": "number",
+        "income": "number",
+        "member": "number",
+        "town": "category",
+        "note": "text",
+        "joined": "time",
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- target
+
+
+def target_of(values: Any, **options: Any) -> Table:
+    """A table whose target is this."""
+    series = values if isinstance(values, pl.Series) else pl.Series(values)
+    return infer(
+        pl.DataFrame({"x": [0.5, 1.5, None, 3.5] * 20}).head(len(series)).with_columns(series.alias("y")),
+        "y",
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "classes"),
+    [
+        (["b", "a"] * 15, "binary", ("a", "b")),
+        (["b", "a", "c"] * 10, "multiclass", ("a", "b", "c")),
+        ([True, False] * 15, "binary", ("false", "true")),
+        ([1, 0] * 15, "binary", (0, 1)),
+        ([1.0, 0.0] * 15, "binary", (0, 1)),
+        ([3, 1, 2] * 10, "multiclass", (1, 2, 3)),
+        ([n % 20 for n in range(80)], "multiclass", tuple(range(20))),
+        ([n % 21 for n in range(80)], "regression", ()),
+        ([0.5, 1.5] * 15, "regression", ()),
+        ([1.0, 2.0, 3.0] * 10, "regression", ()),
+        ([f"{n % 25}" for n in range(75)], "multiclass", tuple(sorted(f"{n}" for n in range(25)))),
+        ([date(2024, 1, 1), date(2024, 1, 2)] * 15, "binary", ("2024-01-01", "2024-01-02")),
+        (pl.Series(["b", "a"] * 15, dtype=pl.Categorical), "binary", ("a", "b")),
+        (pl.Series([Decimal("0.5"), Decimal("1.5"), Decimal("2.5")] * 10), "regression", ()),
+    ],
+)
+def test_the_task_is_told_by_the_target(values: Any, task: str, classes: tuple[str | int, ...]) -> None:
+    """Words and few whole numbers are classes, fractions and many numbers quantities."""
+    signature = target_of(values).signature
+    assert (signature.task, signature.classes) == (task, classes)
+
+
+def test_y_holds_class_numbers_or_values() -> None:
+    """In the order of the classes."""
+    assert target_of(["b", "a", "c"] * 10).y.tolist() == [1.0, 0.0, 2.0] * 10
+    assert target_of([0.5, -1.5] * 15).y.tolist() == [0.5, -1.5] * 15
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "classes"),
+    [
+        ([n % 5 for n in range(N)], "regression", ()),
+        ([True, False] * 15, "regression", ()),
+        ([n % 25 for n in range(75)], "multiclass", tuple(range(25))),
+        (["a", "b"] * 15, "multiclass", ("a", "b")),
+    ],
+)
+def test_the_task_can_be_told(values: Any, task: Any, classes: tuple[str | int, ...]) -> None:
+    """It wins over the guess."""
+    signature = target_of(values, task=task).signature
+    assert (signature.task, signature.classes) == (task, classes)
+
+
+def test_the_task_and_its_reason_are_a_finding() -> None:
+    """So that a wrong guess is seen."""
+    assert target_of(["b", "a"] * 15).findings[0].message == "'y' is predicted as binary: it has 2 classes."
+    reason = "'y' is predicted as regression: it has 3 distinct numbers."
+    assert target_of([0.5, 1.5, 2.5] * 10).findings[0].message == reason
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_rows_without_a_target_are_left_out_with_a_warning(missing: float | None) -> None:
+    """Nulls, and NaN in numbers."""
+    table = target_of([0.5, 1.5, missing] * 10)
+    assert table.frame.height == len(table.y) == 20
+    message = "10 of 30 rows have no target and were left out."
+    assert table.findings[0] == Finding("warning", "target_missing", message, "y")
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        ([None] * N, {}, "Target 'y' is null in all 30 rows. Name another target."),
+        ([float("nan")] * N, {}, "Target 'y' is null in all 30 rows. Name another target."),
+        (
+            ["a", "b"] * 9,
+            {},
+            "The data has 18 rows with a target; at least 20 are needed to train and to check",
+        ),
+        (["a", None] * 15, {}, "The data has 15 rows with a target; at least 20 are needed"),
+        (["a"] * N, {}, "Target 'y' is 'a' in every row. There is nothing to predict."),
+        ([3] * N, {}, "Target 'y' is 3 in every row. There is nothing to predict."),
+        ([1.5] * N, {}, "Target 'y' is 1.5 in every row. There is nothing to predict."),
+        ([1.5] * N, {"task": "regression"}, "Target 'y' is 1.5 in every row. There is nothing to predict."),
+        ([1.5, float("inf"), 2.5] * 10, {}, "Target 'y' is inf in row 1 of those with a target. Correct or drop it."),
+        ([f"{n}" for n in range(N)], {}, "Target 'y' has 30 classes in 30 rows, so most are seen once. Name another"),
+        (["a", "b", "c"] * 10, {"task": "binary"}, "Target 'y' has 3 classes, not 2. Use --task multiclass."),
+        ([0.5, 1.5] * 15, {"task": "binary"}, "Target 'y' holds fractions such as 0.5. Use --task regression."),
+        (["a", "b"] * 15, {"task": "regression"}, "Target 'y' is String, which is no quantity. Use --task multiclass,"),
+        ([[1], [2]] * 15, {}, "Target 'y' is List(Int64). Give one value for each row."),
+        (
+            [timedelta(1), timedelta(2)] * 15,
+            {},
+            "Target 'y' is Duration(time_unit='us'). Convert it to a number, such as",
+        ),
+        (["a", "b"] * 15, {"task": "ranking"}, "task is 'ranking'. Use auto, binary, multiclass or regression."),
+        ([1e300, -1e300] * 15, {"task": "binary"}, "Target 'y' holds numbers such as 1e+300. Use --task regression."),
+    ],
+)
+def test_a_target_that_cannot_be_learnt_is_refused(values: Any, options: dict[str, Any], message: str) -> None:
+    """With what it holds and what to do."""
+    with raises(InputError, message):
+        target_of(values, **options)
+
+
+# ------------------------------------------------------------------------------------------------------ refused
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "z"}, "The data has no target 'z'. Its columns are 'x', 'y'."),
+        ({"target": "y", "ignore": ["z"]}, "The data has no column 'z'. Its columns are 'x', 'y'."),
+        ({"target": "y", "columns": {"z": "number"}}, "The data has no column 'z'. Its columns are 'x', 'y'."),
+        (
+            {"target": "y", "ignore": ["x"]},
+            "No column is left to predict 'y' from: 'x' was ignored as asked. Add",
+        ),
+    ],
+)
+def test_names_that_the_table_lacks_are_refused(options: dict[str, Any], message: str) -> None:
+    """With those that it has."""
+    with raises(DataError, message):
+        infer(pl.DataFrame({"x": [0.5, 1.5] * 15, "y": Y}), **options)
+
+
+def test_a_wide_tables_columns_are_not_all_listed() -> None:
+    """The first twelve."""
+    frame = pl.DataFrame({f"c{n}": [0.5] for n in range(20)})
+    with raises(DataError, "'c10', 'c11', ..."):
+        infer(frame, "y")
+
+
+@pytest.mark.parametrize("name", ["label", "probabilities", "prediction", "interval"])
+def test_a_column_with_the_name_of_an_output_is_refused(name: str) -> None:
+    """One graph cannot have both; as the target, or dropped, it does no harm."""
+    frame = pl.DataFrame({name: [0.5, 1.5] * 15, "x": [0.5, 1.5] * 15, "y": Y})
+    with raises(DataError, f"Column '{name}' has the name of a model's output. Rename it."):
+        infer(frame, "y")
+    assert infer(frame, "y", ignore=[name]).signature.names == ("x",)
+    assert infer(frame, name).signature.target == name
+
+
+@pytest.mark.parametrize("name", ["/number", "/", "autopilot.time"])
+def test_a_column_that_begins_as_only_our_names_do_is_refused(name: str) -> None:
+    """Tensors of the graph, columns of the captured traffic."""
+    frame = pl.DataFrame({name: [0.5, 1.5] * 15, "y": Y})
+    with raises(DataError, f"Column '{name}' begins as only names of our own do: '/' and 'autopilot.'. Rename it."):
+        infer(frame, "y")
+
+
+def test_one_wrong_cell_among_numbers_is_named() -> None:
+    """A typing mistake would make thousands of categories of a number; the row is the table's own."""
+    cells = [f"{n}.5" for n in range(40)]
+    cells[33] = "1O.5"
+    frame = pl.DataFrame({"x": cells, "y": [None, *(["a", "b"] * 20)][:40]})
+    with raises(DataError, "Column 'x' is a number in 38 rows, but row 33 holds '1O.5'. Correct or empty that cell"):
+        infer(frame, "y")
+    with raises(DataError, "or say what the column is: --column x=category, or --ignore x."):
+        infer(frame, "y")
+    assert infer(frame, "y", columns={"x": "category"}).signature.columns[0].kind == "category"
+
+
+def test_types_of_other_libraries_are_dropped_by_their_name() -> None:
+    """As pandas' periods and intervals come."""
+    periods = pd.DataFrame({"x": pd.period_range("2020-01", periods=N, freq="M"), "kept": [0.5, 1.5] * 15, "y": Y})
+    (dropped,) = infer(read(periods), "y").signature.dropped
+    assert (
+        dropped.reason == "is of type Extension('pandas.period', Int64, '{\"freq\": \"M\"}'), which no model here takes"
+    )
+
+
+@given(frame=dataframes(min_cols=1, max_cols=5, min_size=18, max_size=40, allow_null=True), data=st.data())
+@settings(max_examples=60)
+def test_any_frame_is_a_table_or_refused(frame: pl.DataFrame, data: st.DataObject) -> None:
+    """Of any types that Polars has, with any cells and any target: never another error."""
+    target = data.draw(st.sampled_from(frame.columns))
+    try:
+        table = infer(frame, target)
+    except InputError as error:
+        assert str(error)  # noqa: PT017 - either is right
+        return
+    assert table.frame.height == len(table.y)
+    assert table.frame.columns == list(table.signature.names)
+    assert set(table.signature.names) | {drop.name for drop in table.signature.dropped} == {*frame.columns} - {target}
+    assert np.isfinite(table.y).all()

@@ -12,7 +12,7 @@ from scipy import stats
 from monitor import compare
 
 LEVEL = 0.05
-REPORTS = 300
+REPORTS = 200
 ZIPF = 1 / np.arange(1, 3001) ** 1.1
 NEW_LEVEL = pl.format("new {}", pl.int_range(pl.len()))
 TEXTS = np.array(["x" * length for length in range(100)])
@@ -45,16 +45,16 @@ def gaps(rng: np.random.Generator, series: pl.Series, share: float) -> pl.Series
 @pytest.mark.slow
 @pytest.mark.parametrize("rows", [50, 500])
 def test_false_alarms_are_as_rare_as_promised(rows: int) -> None:
-    """Of 300 reports without drift, no more alarm than the binomial's 99% quantile at the level allows: 24."""
+    """Of 200 reports without drift, no more alarm than the binomial's 99% quantile at the level allows: 18."""
     rng = np.random.default_rng(rows)
     alarms = 0
     for number in range(REPORTS):
         if number % 10 == 0:
             reference = draw(rng, 2000)
         alarms += compare(reference, draw(rng, rows), level=LEVEL, kinds={"text": "text"}).drifted
-    assert alarms <= stats.binom.ppf(0.99, REPORTS, LEVEL) == 24
+    assert alarms <= stats.binom.ppf(0.99, REPORTS, LEVEL) == 18
     # And not for lack of power: the bound is nearly used up, or the tests could be sharper.
-    assert alarms >= 3
+    assert alarms >= 2
 
 
 @pytest.mark.parametrize(

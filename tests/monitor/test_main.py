@@ -5,9 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import polars as pl
 import pytest
 
 from monitor.schedule import utc_now
@@ -19,9 +24,10 @@ from tests.monitor import till
 ROOT = Path(__file__).parents[2]
 
 
-def spawn(*arguments: str, **environ: str) -> "subprocess.Popen[str]":
-    """`python -m monitor ARGUMENTS`, with warnings as errors."""
-    return subprocess.Popen(
+@contextmanager
+def monitor(*arguments: str, **environ: str) -> Generator["subprocess.Popen[str]"]:
+    """`python -m monitor ARGUMENTS`, with warnings as errors; killed at the end if it still runs."""
+    process = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "monitor", *arguments],
         cwd=ROOT,
         env={**os.environ, **environ},
@@ -29,6 +35,17 @@ def spawn(*arguments: str, **environ: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ready(process: "subprocess.Popen[str]") -> str:
+    """The first line that it prints."""
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -38,43 +55,85 @@ def test_a_missed_report_is_made_and_a_signal_ends_the_monitor(store: Store, num
     version = till.deploy(store, portable.classifier(), now - timedelta(hours=9))
     till.send(store, version, till.rows(60, seed=1, amount=9.0), now - timedelta(minutes=45))
     store.schedules.put(Schedule(till.ENDPOINT, "0,30 * * * *", 0.05, now - timedelta(hours=1)))
-    process = spawn("--store", str(store.root))
-    assert process.stdout is not None
-    assert process.stdout.readline() == f"Monitoring {store.root}\n"
-    end = time.monotonic() + 20
-    while not any(found.status == "completed" for found in store.schedules.executions(till.ENDPOINT)):
-        assert time.monotonic() < end, "no report was made"
-        time.sleep(0.1)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (0, "", "")
+    with monitor("--store", str(store.root)) as process:
+        assert ready(process) == f"Monitoring {store.root}\n"
+        end = time.monotonic() + 20
+        while not any(found.status == "completed" for found in store.schedules.executions(till.ENDPOINT)):
+            assert time.monotonic() < end, "no report was made"
+            time.sleep(0.1)
+        process.send_signal(number)
+        assert process.communicate(timeout=20) == ("", "")
+        assert process.returncode == 0
     [report] = store.reports.list()
     assert report.window_end - report.window_start == timedelta(minutes=30)
+
+
+def test_a_signal_that_comes_at_once_ends_the_monitor(tmp_path: Path) -> None:
+    """As soon as it says that it is ready, however busy it is with its first looks."""
+    for _ in range(3):
+        with monitor("--store", str(tmp_path)) as process:
+            ready(process)
+            process.terminate()
+            assert process.wait(20) == 0
 
 
 def test_a_store_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
     """One line, no traceback, exit code 1."""
     file = tmp_path / "file"
     file.write_text("")
-    out, err = spawn("--store", str(file)).communicate(timeout=20)
-    assert out == ""
-    assert "cannot be made" in err
-    assert "Traceback" not in err
+    with monitor("--store", str(file)) as process:
+        out, err = process.communicate(timeout=20)
+    assert (out, process.returncode) == ("", 1)
+    assert err.startswith("monitor: The store ")
+    assert len(err.splitlines()) == 1
 
 
 def test_a_bad_option_is_told() -> None:
     """Exit code 2."""
-    process = spawn("--shop")
-    _, err = process.communicate(timeout=20)
+    with monitor("--shop") as process:
+        _, err = process.communicate(timeout=20)
     assert process.returncode == 2
     assert "--shop" in err
 
 
 def test_the_store_is_a_setting(tmp_path: Path) -> None:
     """Without --store, AUTOPILOT_STORE."""
-    process = spawn(AUTOPILOT_STORE=str(tmp_path / "chosen"))
-    assert process.stdout is not None
-    assert process.stdout.readline() == f"Monitoring {tmp_path / 'chosen'}\n"
-    process.terminate()
-    assert process.communicate(timeout=20)[1] == ""
-    assert process.returncode == 0
+    with monitor(AUTOPILOT_STORE=str(tmp_path / "chosen")) as process:
+        assert ready(process) == f"Monitoring {tmp_path / 'chosen'}\n"
+
+
+def ask(*arguments: str) -> dict[str, Any]:
+    """The JSON document that a command prints."""
+    with monitor(*arguments) as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    return msgspec.json.decode(out)
+
+
+def test_a_report_can_be_asked_for(store: Store) -> None:
+    """`run` makes one now, on the last hours."""
+    now = utc_now()
+    version = till.deploy(store, portable.classifier(), now - timedelta(hours=9))
+    till.send(store, version, till.rows(60, seed=1, amount=9.0), now - timedelta(hours=2))
+    document = ask("run", till.ENDPOINT, "--store", str(store.root), "--hours", "3")
+    assert (document["verdict"], document["drifted"], document["rows"]) == ("drift", True, 60)
+    assert store.reports.get(document["id"]).endpoint == till.ENDPOINT
+    assert ask("run", till.ENDPOINT, "--store", str(store.root), "--hours", "1")["rows"] == 0
+
+
+def test_two_files_can_be_compared(tmp_path: Path) -> None:
+    """`compare` needs no store, and writes the page where it is told to."""
+    reference, current, page = (str(tmp_path / name) for name in ("a.parquet", "b.parquet", "page.html"))
+    pl.DataFrame({"x": range(100)}).write_parquet(reference)
+    pl.DataFrame({"x": range(90, 190)}).write_parquet(current)
+    assert ask("compare", reference, current, "--out", page)["verdict"] == "drift"
+    assert "<h1>Drift in 1 of 1 column</h1>" in Path(page).read_text(encoding="utf-8")
+
+
+def test_a_cron_line_can_be_checked() -> None:
+    """Exit code 2 and the reason where it is none."""
+    assert ask("check-cron", "0 * * * *") == {"cron": "0 * * * *"}
+    with monitor("check-cron", "hourly") as process:
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert err.startswith("monitor: cron is 'hourly', which has 1 fields.")
