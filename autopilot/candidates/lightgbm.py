@@ -102,8 +102,9 @@ class _Boosted:
     def emit(self, g: Graph, features: str) -> str:
         trees = read_trees(self._booster.model_to_string(num_iteration=self.rounds))
         targets = [index % self._scores for index in range(len(trees))]
-        scores = g.cast(emit_trees(g, features, trees, targets), TensorProto.DOUBLE)
-        return scores if self._problem.task == "regression" else emit_shares(g, scores, self._scores)
+        is_value = self._problem.task == "regression"
+        scores = g.cast(emit_trees(g, features, trees, targets, double=is_value), TensorProto.DOUBLE)
+        return scores if is_value else emit_shares(g, scores, self._scores)
 
 
 def _point(

@@ -13,7 +13,8 @@ from storage.predictor import Outputs, open_session
 from storage.records import Parity
 from storage.signature import BLOCKS, Block, Signature
 
-#: Largest difference of a probability, or of a prediction in units of the target's standard deviation.
+#: Largest difference of a probability, or of a prediction in units of the target's standard deviation (of its own
+#: distance from the mean where that is more).
 TOLERANCE = 1e-5
 
 _REAL_ROWS = 2000
@@ -112,8 +113,9 @@ def _identical(left: Outputs, right: Outputs) -> bool:
 
 def _compare(model: TrainedModel, trained: Outputs, served: Outputs) -> Parity:
     if trained.probabilities is None:
-        apart = np.abs(_numbers(trained.prediction) - _numbers(served.prediction)) / model.unit.deviation
-        return Parity(len(apart), _largest(apart), 0)
+        units = np.abs(model.unit.scale(_numbers(trained.prediction)))
+        apart = np.abs(model.unit.scale(_numbers(served.prediction)) - model.unit.scale(_numbers(trained.prediction)))
+        return Parity(len(apart), _largest(apart / np.maximum(1.0, units)), 0)
     apart = np.abs(_numbers(trained.probabilities) - _numbers(served.probabilities))
     top = np.sort(trained.probabilities, axis=1)
     decided = top[:, -1] - top[:, -2] > TOLERANCE  # a tie has no right label
