@@ -143,9 +143,9 @@ def _read_arrow(data: bytes) -> pl.DataFrame:
 
 def read_csv(data: bytes, place: str, delimiter: str) -> pl.DataFrame:
     """A csv table from bytes; types are inferred from all rows. Raises DataError."""
-    _refuse_delimiter(delimiter)
+    refuse_delimiter(delimiter)
     text = _decode(data, place)
-    header = next(csv.reader(io.StringIO(text.split("\n", 1)[0]), delimiter=delimiter), [])
+    header = _read_header(text, place, delimiter)
     _refuse_repeated(header, place)
     _refuse_other_delimiter(header, place, delimiter)
     try:
@@ -166,15 +166,23 @@ def read_csv(data: bytes, place: str, delimiter: str) -> pl.DataFrame:
         ) from error
 
 
+def _read_header(text: str, place: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text.split("\n", 1)[0]), delimiter=delimiter), [])
+    except csv.Error as error:
+        raise DataError(f"{place!r} has no csv header in its first line: {error}. Check the file.") from error
+
+
 def _decode(data: bytes, place: str) -> str:
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise DataError(
             f"{place!r} is not UTF-8: line {line} holds the byte 0x{data[error.start]:02x}. "
             "Save it as UTF-8, for example by: iconv -f latin1 -t utf-8."
         ) from error
+    return text if "\n" in text else text.replace("\r", "\n")  # the line ends of old Macintosh programs
 
 
 def _refuse_repeated(header: list[str], place: str) -> None:
@@ -183,7 +191,8 @@ def _refuse_repeated(header: list[str], place: str) -> None:
         raise DataError(f"{place!r} has more than one column {repeated[0]!r}. Give each column a name of its own.")
 
 
-def _refuse_delimiter(delimiter: str) -> None:
+def refuse_delimiter(delimiter: str) -> None:
+    """Raise DataError unless it is one character that can stand between cells."""
     if len(delimiter.encode()) != 1 or delimiter in '"\r\n':
         raise DataError(f"The delimiter {delimiter!r} is not one character. Use one such as ',' or ';'.")
 

@@ -31,11 +31,13 @@ class Endpoint(Struct, frozen=True):
     def predict(self, frame: Any) -> pl.DataFrame:
         """Predict a table over HTTP; the same columns as `Result.predict`.
 
-        Raises InputError with the server's words if it refuses a row, FailureError if no server answers.
+        Raises InputError with the server's words if it refuses a row, FailureError if it fails or none answers.
         """
         from autopilot.data import read
 
-        answer = self._post(read(frame).write_json().encode())
+        table = read(frame)
+        _refuse_infinite(table)
+        answer = self._post(table.write_json().encode())
         rows = json.loads(answer)["predictions"]
         if rows and "value" in rows[0]:
             return pl.DataFrame({"prediction": [row["value"] for row in rows]})
@@ -49,8 +51,26 @@ class Endpoint(Struct, frozen=True):
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
-            problem = json.loads(error.read() or b"{}")
-            raise InputError(str(problem.get("detail", error.reason))) from error
+            raise (InputError if error.code < 500 else FailureError)(_words_of(error)) from error
         except OSError as error:
             reason = getattr(error, "reason", error)
             raise FailureError(f"No server answers at {self.address}: {reason}. Start one: autopilot serve.") from error
+
+
+def _refuse_infinite(frame: pl.DataFrame) -> None:
+    """JSON has no infinity; Polars writes it as null, which is another value."""
+    for series in frame.iter_columns():
+        rows = series.is_infinite().arg_true() if series.dtype.is_float() else []
+        if len(rows):
+            raise InputError(
+                f"Column {series.name!r} is {series[rows[0]]} in row {rows[0]}, which JSON cannot say. Send a number "
+                "or null."
+            )
+
+
+def _words_of(error: urllib.error.HTTPError) -> str:
+    """The detail of the server's problem; a proxy in between may send none."""
+    try:
+        return str(json.loads(error.read())["detail"])
+    except (ValueError, LookupError, TypeError):
+        return f"The server answered {error.code} {error.reason}."

@@ -104,9 +104,19 @@ def _log_loss(y: Values, shares: Values) -> float:
     return float(-np.log(np.clip(chosen, 1e-15, 1.0)).mean())
 
 
+def _balanced_accuracy(y: Values, label: Values) -> float:
+    """Mean share of right labels over the classes that occur; scikit-learn's own warns of labels that do not."""
+    from sklearn.metrics import recall_score
+
+    return float(recall_score(y, label, labels=np.unique(y), average="macro"))
+
+
 def _average_precision(y: Values, shares: Values) -> float:
+    """Area under precision over recall; 0 where no row is of the second class, as in scikit-learn, which warns."""
     from sklearn.metrics import average_precision_score
 
+    if not y.any():
+        return 0.0
     return float(average_precision_score(y, shares[:, 1]))
 
 
@@ -129,7 +139,7 @@ METRICS: dict[str, Metric] = {
         Metric("roc_auc", _CLASSES, "probabilities", greater_is_better=True, function=_roc_auc),
         Metric("log_loss", _CLASSES, "probabilities", greater_is_better=False, function=_log_loss),
         Metric("accuracy", _CLASSES, "label", greater_is_better=True, function=_sk("accuracy_score")),
-        Metric("balanced_accuracy", _CLASSES, "label", greater_is_better=True, function=_sk("balanced_accuracy_score")),
+        Metric("balanced_accuracy", _CLASSES, "label", greater_is_better=True, function=_balanced_accuracy),
         Metric("f1", ("binary",), "label", greater_is_better=True, function=_sk("f1_score", zero_division=0)),
         Metric(
             "f1_macro",

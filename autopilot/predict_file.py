@@ -1,11 +1,16 @@
 """Scoring a file of any size in bounded memory."""
 
+import gzip
+import shutil
 import tempfile
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
-from autopilot.data import NULL_WORDS, format_of
+from autopilot.data import NULL_WORDS, format_of, refuse_delimiter
 from storage.boundary import blocks_of_frame, typed
 from storage.errors import DataError, FailureError
 from storage.predictor import Predictor, frame_of_outputs
@@ -16,31 +21,67 @@ _CHUNK_ROWS = 50_000
 def predict_file(predictor: Predictor, source: str, out: str, *, delimiter: str = ",") -> int:
     """Predict each row of a file into another, in the rows' order; returns the number of rows.
 
-    source: csv, tsv, parquet, ndjson or arrow. out: parquet, csv, ndjson or arrow by its ending; written whole or not
-    at all. Its columns are `label` and `p_CLASS` for each class, or `prediction`. Raises DataError for a bad cell with
-    its row's number, counted from 0.
+    source: csv, tsv, parquet, ndjson or arrow, each also gzipped. out: parquet, csv, ndjson or arrow by its ending;
+    written whole or not at all. Its columns are `label` and `p_CLASS` for each class, or `prediction`. Raises DataError
+    for a bad cell with its row's number, counted from 0, and FailureError if the disk is full.
     """
     if not Path(source).is_file():
         raise DataError(f"There is no file {source!r}. Check the path; it is taken from {str(Path.cwd())!r}.")
     target = Path(out)
     form = format_of(out)
+    if out.endswith(".gz"):
+        raise DataError(f"{out!r} cannot be written: leave out .gz. Parquet is compressed by itself.")
     if not target.parent.is_dir():
         raise DataError(f"There is no folder {str(target.parent)!r} to write {target.name!r} into. Make it first.")
-    try:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".autopilot-") as folder:
-            rows = _predict_parts(predictor, _scan(source, delimiter), Path(folder))
-            whole = Path(folder) / f"whole.{form}"
-            _sink(pl.scan_parquet(sorted(Path(folder).glob("*.part"))), whole, form)
-            whole.replace(target)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{source!r} cannot be read: {str(error).partition(chr(10))[0]}. Check the file.") from error
-    except OSError as error:
-        raise FailureError(f"{out!r} could not be written: {error.strerror or error}. Free some disk.") from error
+    refuse_delimiter(delimiter)
+    with _writing(out), tempfile.TemporaryDirectory(dir=target.parent, prefix=".autopilot-") as folder:
+        parts = Path(folder)
+        plain = _unpack(Path(source), parts / "unpacked")
+        rows = _predict_parts(predictor, _chunks(source, _scan(plain, format_of(source), delimiter)), parts)
+        whole = parts / f"whole.{form}"
+        _sink(pl.scan_parquet(sorted(parts.glob("*.part"))), whole, form)
+        whole.replace(target)
     return rows
 
 
-def _scan(source: str, delimiter: str) -> pl.LazyFrame:
-    form = format_of(source)
+@contextmanager
+def _writing(out: str) -> Generator[None]:
+    """What fails in the block, and was not told otherwise, is the writing."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FailureError(f"{out!r} could not be written: {reason}. Free some disk.") from error
+
+
+def _unpack(source: Path, into: Path) -> Path:
+    """The file, or where a gzipped one was unpacked to."""
+    with source.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return source
+    try:
+        with gzip.open(source) as packed, into.open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{str(source)!r} is gzip that cannot be unpacked: {error}. Copy it again.") from error
+    return into
+
+
+def _chunks(source: str, table: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """The table part by part; one part without rows if there are none."""
+    parts = 0
+    try:
+        for chunk in table.collect_batches(chunk_size=_CHUNK_ROWS, maintain_order=True):
+            yield chunk
+            parts += 1
+        if not parts:
+            yield table.head(0).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{source!r} cannot be read: {reason}. Check the file.") from error
+
+
+def _scan(source: Path, form: str, delimiter: str) -> pl.LazyFrame:
     if form in ("csv", "tsv"):  # cells stay text, so that a wrong one is named and not guessed around
         separator = "\t" if form == "tsv" else delimiter
         return pl.scan_csv(source, separator=separator, null_values=NULL_WORDS, infer_schema=False)
@@ -49,18 +90,14 @@ def _scan(source: str, delimiter: str) -> pl.LazyFrame:
     return pl.scan_ndjson(source) if form == "ndjson" else pl.scan_ipc(source)
 
 
-def _predict_parts(predictor: Predictor, table: pl.LazyFrame, folder: Path) -> int:
+def _predict_parts(predictor: Predictor, chunks: Iterable[pl.DataFrame], folder: Path) -> int:
     """One Parquet file for each chunk, named so that they sort."""
-    rows = part = 0
-    for chunk in table.collect_batches(chunk_size=_CHUNK_ROWS, maintain_order=True):
+    rows = 0
+    for part, chunk in enumerate(chunks):
         clean = typed(predictor.signature, chunk, first_row=rows)
         outputs = predictor.run(blocks_of_frame(predictor.signature, clean))
         frame_of_outputs(predictor.signature, outputs).write_parquet(folder / f"{part:09}.part")
-        rows, part = rows + chunk.height, part + 1
-    if not part:
-        empty = typed(predictor.signature, table.head(0).collect())
-        outputs = predictor.run(blocks_of_frame(predictor.signature, empty))
-        frame_of_outputs(predictor.signature, outputs).write_parquet(folder / f"{part:09}.part")
+        rows += chunk.height
     return rows
 
 

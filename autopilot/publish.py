@@ -39,6 +39,8 @@ _REFERENCE_ROWS = 10_000
 _VECTORS = 3
 #: A refit trains on more rows than a fold did, so boosting goes a little further.
 _MORE_ROUNDS = 1.1
+#: Kept for export, gate and registration after the refit.
+_EXPORT_S = 1.5
 
 
 class Passed(NamedTuple):
@@ -99,7 +101,8 @@ class Publisher:
         _, X, y = self._plans[spec.candidate.recipe]
         rounds = round(outcome.trial.rounds * _MORE_ROUNDS) if len(matrices.folds.folds) > 1 else outcome.trial.rounds
         problem = Problem(matrices.table.signature.task, matrices.outputs, len(X))
-        job = Job(X, y, None, None, spec.params, max(rounds, 1), self._deadline, spec.seed, problem)
+        until = self._deadline.earlier(_EXPORT_S)
+        job = Job(X, y, None, None, spec.params, max(rounds, 1), until, spec.seed, problem)
         return spec.candidate.fit(job)
 
     def _attempt(self, blend: Blend) -> Passed | None:

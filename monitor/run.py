@@ -2,7 +2,7 @@
 
 import io
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
@@ -34,15 +34,16 @@ def run(
     and `p_CLASS` of a binary model's second class, or `prediction`. Where an input has the same name, the output is
     called `autopilot.label` and so on. Without traffic the verdict is "too few rows".
 
-    now: aware, in UTC; the report's time. level: the chance of any alarm in a report without drift.
+    now: the report's time; it, `since` and `until` are aware, in any zone.
+    level: the chance of any alarm in a report without drift.
 
     Raises UnknownNameError for an endpoint that the store does not hold, SettingError for a level out of its range and
     StoreError if the store cannot be read or written.
     """
     endpoint = store.endpoints.get(endpoint_name)
     version = store.models.get(f"{endpoint.model}:{endpoint.version}")
-    until = until or now
-    since = since or until - DEFAULT_WINDOW
+    until = (until or now).astimezone(UTC)  # the page and the store's folders are in UTC
+    since = (since or until - DEFAULT_WINDOW).astimezone(UTC)
     kinds = compared_kinds(version.signature)
     reference = read_reference(store, version)
     traffic = store.traffic.read(endpoint.name, since, until, model=version.name, version=version.version)

@@ -82,9 +82,13 @@ def test_csv_cells_that_say_missing_are_null(tmp_path: Path, word: str) -> None:
     assert frame.get_column("c").to_list() == ["a", None, "c"]
 
 
-@pytest.mark.parametrize("content", ["\ufeff" + CSV, CSV.replace("\n", "\r\n"), CSV.rstrip("\n"), "\n" + CSV])
+@pytest.mark.parametrize(
+    "content",
+    ["\ufeff" + CSV, CSV.replace("\n", "\r\n"), CSV.replace("\n", "\r"), CSV.rstrip("\n"), "\n" + CSV],
+    ids=["byte order mark", "Windows", "Macintosh", "no last line end", "empty first line"],
+)
 def test_csv_as_other_programs_write_it(tmp_path: Path, content: str) -> None:
-    """With a byte order mark, Windows line ends, no last line end, an empty first line."""
+    """Other line ends, and what editors leave at the file's ends."""
     assert_frame_equal(read(file_of(tmp_path, "t.csv", content)), FRAME)
 
 
@@ -132,6 +136,7 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
         "x,y\n1,2\n",
         r"when split at '\t'. It seems to be separated by ','",
     ),
+    "a stray line end": ("t.csv", "x\ry,z\n1,2\n", "has no csv header in its first line: "),
     "latin-1": ("t.csv", "x,y\na,1\nMünchen,2\n".encode("latin1"), "is not UTF-8: line 3 holds the byte 0xfc. Save it"),
     "no parquet": ("t.parquet", "x,y\n1,2\n", "cannot be read as parquet: "),
     "no arrow": ("t.arrow", "x,y\n1,2\n", "cannot be read as arrow: "),

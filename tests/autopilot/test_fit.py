@@ -246,6 +246,8 @@ def test_a_run_without_any_model_fails_with_the_reasons(tmp_path: Path) -> None:
         (lambda frame: autopilot.fit(frame, "pays", budget=0.2), BudgetError, "too short"),
         (lambda frame: autopilot.fit(frame, "pays", metric="best"), InputError, "no metric 'best'"),
         (lambda frame: autopilot.fit(frame, "pays", name="a b"), InputError, "cannot name a model"),
+        (lambda frame: autopilot.fit(frame, "pays", seed=-1), InputError, "The seed is -1. Use a whole number from 0"),
+        (lambda frame: autopilot.fit(frame, "pays", seed=2**63), InputError, "The seed is 9223372036854775808"),
     ],
 )
 def test_a_wrong_argument_is_refused(
@@ -260,3 +262,22 @@ def test_a_wrong_argument_is_refused(
     with pytest.raises(error, match=words):
         call(shop())
     assert not list(tmp_path.iterdir())
+
+
+def test_targets_below_zero_are_learnt_and_reported(tmp_path: Path) -> None:
+    """Metrics that are not defined for them are left out of the report, which is read again from store and file."""
+    frame = pl.DataFrame({"x": [float(i % 50) for i in range(300)]}).with_columns(y=pl.col("x") - 25)
+    found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
+    assert set(found.metrics.test) == set(found.metrics.baseline) == {"rmse", "mae", "r2", "mape"}
+    assert found.store.models.get(found.best.name).card == found.best.card == found.model.card
+    with pytest.raises(InputError, match="The metric 'rmsle' needs targets of 0 or more; the least is -25"):
+        autopilot.fit(frame, "y", metric="rmsle", budget=4, store=tmp_path, progress=False)
+
+
+def test_a_class_that_only_a_few_rows_have_is_one_of_the_classes(tmp_path: Path) -> None:
+    """Also where some fold never saw it."""
+    rare = ["a", "b"] * 100 + ["c"] * 3
+    frame = pl.DataFrame({"x": [float(i % 7) for i in range(203)], "y": rare})
+    found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, metric="balanced_accuracy")
+    assert found.model.signature.classes == ("a", "b", "c")
+    assert found.predict(frame).columns == ["label", "p_a", "p_b", "p_c"]

@@ -6,6 +6,7 @@ from sklearn import metrics as sk
 
 from autopilot.metrics import METRICS, metric_named, metrics_of
 from storage.errors import InputError
+from tests.refusals import raises
 
 RNG = np.random.default_rng(3)
 TWO = RNG.integers(0, 2, 200).astype(float)
@@ -77,3 +78,29 @@ def test_a_class_that_the_rows_lack_is_left_out_of_roc_auc() -> None:
     """A holdout of rare classes may lack one."""
     y = np.where(THREE == 2, 0.0, THREE)
     assert 0 < METRICS["roc_auc"].score(y, SHARES_THREE) < 1
+
+
+def test_a_metric_that_is_not_defined_for_the_targets_is_refused_or_left_out() -> None:
+    """Logarithms have no value below zero: the report leaves rmsle out, and nobody can optimise it."""
+    below = np.array([1.0, -2.5, 3.0])
+    with raises(InputError, "The metric 'rmsle' needs targets of 0 or more; the least is -2.5. Use another metric."):
+        METRICS["rmsle"].refuse(below)
+    METRICS["rmsle"].refuse(VALUES)
+    METRICS["rmse"].refuse(below)
+    assert {metric.name for metric in metrics_of("regression", below)} == {"rmse", "mae", "r2", "mape"}
+    assert {metric.name for metric in metrics_of("regression", VALUES)} >= {"rmsle"}
+
+
+@pytest.mark.parametrize("name", [metric.name for metric in metrics_of("multiclass")])
+def test_a_class_that_the_rows_or_the_labels_lack_costs_no_warning(name: str) -> None:
+    """Warnings are errors here; a user would see them for each fold."""
+    y = np.where(THREE == 2, 0.0, THREE)
+    assert np.isfinite(METRICS[name].score(y, SHARES_THREE))
+    assert np.isfinite(METRICS[name].score(THREE, np.tile([0.5, 0.3, 0.2], (200, 1))))
+
+
+@pytest.mark.parametrize("name", [metric.name for metric in metrics_of("binary")])
+def test_rows_of_one_class_still_have_a_score(name: str) -> None:
+    """A fold may hold no other."""
+    for only in (0.0, 1.0):
+        assert np.isfinite(METRICS[name].score(np.full(200, only), SHARES_TWO))

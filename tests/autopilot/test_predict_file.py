@@ -1,15 +1,20 @@
 """Scoring files: the same as scoring frames, in chunks, whole or not at all."""
 
+import gzip
+import io
 from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from autopilot import predict_file as module
 from autopilot.predict_file import predict_file
 from storage.errors import DataError
 from storage.predictor import Predictor
+from tests import portable, processes
 from tests.portable import classifier
+from tests.refusals import raises
 
 ROWS = pl.DataFrame(
     {
@@ -94,3 +99,102 @@ def test_what_cannot_be_scored_is_refused(
     with pytest.raises(DataError, match=words):
         predict_file(predictor, str(tmp_path / source), str(tmp_path / out))
     assert sorted(item.name for item in tmp_path.iterdir()) == ["lacking.csv", "t.csv"]
+
+
+def test_a_gzipped_file_is_read_as_what_it_holds(predictor: Predictor, tmp_path: Path) -> None:
+    """As `fit` reads it."""
+    for ending in ("csv", "tsv", "ndjson", "parquet"):
+        content = {
+            "csv": ROWS.write_csv(),
+            "tsv": ROWS.write_csv(separator="\t"),
+            "ndjson": ROWS.write_ndjson(),
+            "parquet": _parquet(ROWS),
+        }[ending]
+        packed = gzip.compress(content if isinstance(content, bytes) else content.encode())
+        (tmp_path / f"t.{ending}.gz").write_bytes(packed)
+        assert predict_file(predictor, str(tmp_path / f"t.{ending}.gz"), str(tmp_path / "o.parquet")) == 1000
+        assert pl.read_parquet(tmp_path / "o.parquet").equals(predictor.predict(ROWS))
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def test_an_output_that_would_be_gzipped_is_refused(predictor: Predictor, tmp_path: Path) -> None:
+    """Rather than written plain under a name that says otherwise."""
+    ROWS.write_csv(tmp_path / "t.csv")
+    with raises(DataError, "o.csv.gz' cannot be written: leave out .gz."):
+        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.csv.gz"))
+
+
+def test_booleans_in_csv_are_those_of_training(tmp_path: Path) -> None:
+    """Written in words in any case, or as 0 and 1; a frame with real ones gives the same."""
+    columns = (
+        replace(portable.COLUMNS[0], dtype="Boolean"),
+        *portable.COLUMNS[1:],
+    )
+    predictor = Predictor(portable.regressor(signature=replace(portable.REGRESSOR, columns=columns)))
+    lines = [f"{word},Ulm,0," for word in ("true", "True", "FALSE", "1", "0", "")]
+    (tmp_path / "t.csv").write_text("\n".join(["amount,town,visits,seen", *lines]))
+    predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet"))
+    found = pl.read_parquet(tmp_path / "o.parquet").get_column("prediction").to_list()
+    assert found == [1.5, 1.5, 1.0, 1.5, 1.0, 1.0]  # half a boolean, and 1 for Ulm
+    with raises(DataError, "Column 'amount' was number in training; row 1 holds 'yes'."):
+        (tmp_path / "t.csv").write_text("amount,town,visits,seen\ntrue,Ulm,0,\nyes,Ulm,0,\n")
+        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet"))
+
+
+def test_a_failure_leaves_an_older_output_as_it_was(predictor: Predictor, tmp_path: Path) -> None:
+    """Written whole or not at all."""
+    (tmp_path / "o.csv").write_text("mine")
+    (tmp_path / "t.csv").write_text("amount,town,visits,seen\nfar,Ulm,0,\n")
+    with raises(DataError, "row 0 holds 'far'"):
+        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.csv"))
+    assert (tmp_path / "o.csv").read_text() == "mine"
+
+
+FILL_THE_DISK = """
+import resource, sys
+from autopilot.predict_file import predict_file
+from storage import FailureError, Predictor
+from tests import portable, processes
+from tests.portable import classifier
+from tests.refusals import raises
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), hard))
+try:
+    predict_file(Predictor(classifier()), sys.argv[1], sys.argv[2])
+except FailureError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("size", [100, 9000])
+def test_a_full_disk_is_a_failure_and_leaves_nothing(tmp_path: Path, size: int) -> None:
+    """Neither a part nor half a file, whether the first part does not fit or the whole."""
+    ROWS.write_parquet(tmp_path / "t.parquet")
+    out = tmp_path / "o.csv"
+    message = processes.run(FILL_THE_DISK, tmp_path / "t.parquet", out, size)
+    assert message.startswith(f"'{out}' could not be written: ")
+    assert message.endswith("Free some disk.\n")
+    assert [item.name for item in tmp_path.iterdir()] == ["t.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "cannot be read"),
+        (b"amount,town,visits,seen\n1,M\xfcnchen,0,\n", "cannot be read"),
+        (b"amount,town,visits,seen\n1,Ulm,0,,,,\n", "cannot be read"),
+        (b"amount;town;visits;seen\n1;Ulm;0;\n", "The data lacks 'amount', 'town', 'visits', 'seen'"),
+    ],
+    ids=["empty", "latin-1", "long row", "semicolons"],
+)
+def test_a_file_that_is_no_table_is_refused(predictor: Predictor, tmp_path: Path, content: bytes, words: str) -> None:
+    """And nothing is written."""
+    (tmp_path / "t.csv").write_bytes(content)
+    with raises(DataError, words):
+        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet"))
+    assert [item.name for item in tmp_path.iterdir()] == ["t.csv"]

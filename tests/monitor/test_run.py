@@ -1,6 +1,6 @@
 """The report on an endpoint: traffic from a journal, the reference from the store, the record, the page."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 import pytest
@@ -78,6 +78,16 @@ def test_the_window_is_half_open(store: Store) -> None:
     start, end = NOW - HOUR + timedelta(milliseconds=10), NOW - HOUR + timedelta(milliseconds=50)
     report, _ = run(store, till.ENDPOINT, now=NOW, since=start, until=end)
     assert (report.rows, report.window_start, report.window_end) == (40, start, end)
+
+
+def test_instants_may_be_of_any_zone(store: Store) -> None:
+    """The window is the same, and so are the rows: 07:00 at UTC-5 is noon."""
+    version = till.deploy(store, portable.classifier(), NOW - 9 * HOUR)
+    till.send(store, version, till.rows(40, seed=3), NOW - HOUR)
+    west = timezone(-5 * HOUR)
+    report, _ = run(store, till.ENDPOINT, now=NOW, since=(NOW - 2 * HOUR).astimezone(west), until=NOW.astimezone(west))
+    assert report.rows == 40
+    assert b"<b>2024-06-01 10:00</b> to <b>2024-06-01 12:00</b> UTC" in store.reports.read_html(report)
 
 
 def test_only_the_version_that_is_served_is_watched(store: Store) -> None:
