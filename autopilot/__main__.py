@@ -2,7 +2,7 @@
 
 import time
 
-PROCESS_STARTED = time.monotonic()  # before the other imports: a budget counts them
+PROCESS_BEGAN = time.monotonic()  # before the other imports: a budget counts them
 
 # ruff: noqa: E402
 import errno
@@ -16,17 +16,21 @@ OK, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave with its exit code: 0, 1 failed, 2 bad usage or bad data."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments, began=PROCESS_BEGAN))
 
 
-def run(arguments: list[str]) -> int:
-    """Run a command; every error becomes a message on standard error and an exit code."""
+def run(arguments: list[str], *, began: float | None = None) -> int:
+    """Run a command; every error becomes a message on standard error and an exit code.
+
+    began: from when a budget counts, by `time.monotonic`; None is now.
+    """
     from cyclopts import CycloptsError
 
-    from autopilot.cli import app
+    from autopilot import cli
 
+    cli.began = began
     try:
-        return app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or OK
+        return cli.app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or OK
     except CycloptsError as error:
         return _say(f"{str(error).strip()} See: autopilot --help", BAD_USAGE)
     except InputError as error:

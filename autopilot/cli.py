@@ -25,6 +25,9 @@ app = App(
 monitor = App(name="monitor", help="Drift reports on an endpoint's traffic: now, on a schedule, or of two files.")
 app.command(monitor)
 
+#: From when a budget counts, by `time.monotonic`: the start of the process. None is the call.
+began: float | None = None
+
 StorePath = Annotated[str | None, Parameter(name="--store", help="Folder of the store; default: the setting `store`.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
 Delimiter = Annotated[str, Parameter(help="Between the cells of a csv file.")]
@@ -63,7 +66,6 @@ def fit(
         Wall time of the whole command, such as 30s, 5m, 1h.
     """
     from autopilot import terminal
-    from autopilot.__main__ import PROCESS_STARTED
     from autopilot.fit import fit as run
 
     kinds: Any = dict(_pair(text) for text in column or ())
@@ -79,7 +81,7 @@ def fit(
         columns=kinds,
         ignore=ignore or (),
         delimiter=delimiter,
-        _started=PROCESS_STARTED,
+        _started=began,
     )
     if json:
         terminal.print_json(result.summary())

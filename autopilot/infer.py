@@ -83,7 +83,7 @@ def infer(
     kept: list[Column] = []
     series: dict[str, pl.Series] = {}
     dropped: list[Dropped] = []
-    for name in frame.columns:
+    for name, dtype in frame.schema.items():
         if name == target:
             continue
         values, kind, reason = _judge(frame.get_column(name), columns.get(name), rows, ignored=name in ignore)
@@ -92,7 +92,7 @@ def infer(
             continue
         _refuse_reserved(name)
         series[name] = values
-        kept.append(Column(name, kind, str(frame.schema[name])))
+        kept.append(Column(name, kind, str(dtype)))
     if not kept:
         raise DataError(
             f"No column is left to predict {target!r} from: "

@@ -184,11 +184,17 @@ def make_file(matrices: Matrices, passed: Passed, card: Card) -> bytes:
     model = onnx.ModelProto()
     model.CopyFrom(passed.graph)
     onnx.helper.set_model_props(model, metadata)
-    rows = matrices.table.frame.head(_VECTORS)
+    rows = _plain_rows(matrices.table.frame).head(_VECTORS)
     answers = Predictor(model.SerializeToString()).predict(rows)
     vectors = {"rows": rows.to_dicts(), "answers": answers.to_dicts()}
     onnx.helper.set_model_props(model, {**metadata, "vectors": msgspec.json.encode(vectors).decode()})
     return model.SerializeToString(deterministic=True)
+
+
+def _plain_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows that JSON can hold: it has no infinity."""
+    finite = [pl.col(name).is_finite().fill_null(value=True) for name in frame.select(pl.col(pl.Float64)).columns]
+    return frame.filter(finite) if finite else frame
 
 
 def reference_sample(matrices: Matrices, blend: Blend, seed: int) -> pl.DataFrame:

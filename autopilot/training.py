@@ -29,6 +29,7 @@ from storage.settings import Settings
 from storage.store import Store
 
 _MOST_MEMBERS = 5
+_SHOWN_FINDINGS = 12
 
 
 class Training:
@@ -119,8 +120,11 @@ class Training:
                 signature.target, signature.task, self._metric.name, rows, len(signature.columns), self._run.budget_s
             )
         )
-        for finding in self._table.findings:
+        findings = self._table.findings
+        for finding in findings[:_SHOWN_FINDINGS]:
             self._observe(Note(finding.message))
+        if len(findings) > _SHOWN_FINDINGS:
+            self._observe(Note(f"{len(findings) - _SHOWN_FINDINGS} more findings are in the result."))
 
 
 def _baseline(outcomes: list[Outcome]) -> Outcome:

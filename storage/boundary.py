@@ -6,7 +6,7 @@ missing, times become int64 microseconds since 1970 UTC with the smallest int64 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,7 +56,8 @@ def typed(signature: Signature, frame: "pl.DataFrame", *, first_row: int = 0) ->
     messages. Raises DataError that names the first column that is absent or the first cell that has another type than
     in training.
     """
-    absent = [name for name in signature.names if name not in frame.columns]
+    present = set(frame.columns)
+    absent = [name for name in signature.names if name not in present]
     if absent:
         raise DataError(
             f"The data lacks {_listed(absent)}, which the model takes. It has {_listed(frame.columns)}. "
@@ -242,7 +243,10 @@ def refuse_unknown(signature: Signature, names: "Mapping[str, Any] | Sequence[st
 
 
 def number_value(column: Column, value: Any, row: int) -> float:
-    """A number as float64: NaN for None. Raises RowError for text, and for whole numbers beyond float64."""
+    """A number as float64: NaN for None; durations and times of day in microseconds, as in frames.
+
+    Raises RowError for text, and for whole numbers beyond float64.
+    """
     if value is None:
         return float("nan")
     if isinstance(value, _NUMBERS):
@@ -250,6 +254,10 @@ def number_value(column: Column, value: Any, row: int) -> float:
             return float(value)
         except (OverflowError, ValueError):  # 10**400, a signalling NaN
             pass
+    elif isinstance(value, timedelta):
+        return float(value // _MICROSECOND)
+    elif isinstance(value, time):
+        return float((datetime.combine(_EPOCH, value, UTC) - _EPOCH) // _MICROSECOND)
     elif _is_missing(value):
         return float("nan")
     raise _wrong_value(column, row, value, "Send a number or null.")

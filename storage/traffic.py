@@ -199,7 +199,7 @@ class Traffic:
     def _parts(self, endpoint: str, start: datetime, end: datetime) -> list[Path]:
         """Parquet files of the hours that the window touches."""
         root = self._parquet / f"endpoint={endpoint}"
-        first, last = (f"date={moment.date()}/hour={moment:%H}" for moment in (start, end))
+        first, last = (moment.astimezone(UTC).strftime("date=%Y-%m-%d/hour=%H") for moment in (start, end))
         paths = sorted(root.glob("variant=*/date=*/hour=*/*.parquet"))
         return [path for path in paths if first <= f"{path.parent.parent.name}/{path.parent.name}" <= last]
 

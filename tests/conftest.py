@@ -1,20 +1,29 @@
 """What all tests share: patient Hypothesis, and one small fitted model for those that only look at it."""
 
-from collections.abc import Iterator
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 import autopilot
-from autopilot import Result
 from tests import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autopilot import Result
+
+# As training has it: on shared cores, threads that spin for each other made small products 20 times slower. NumPy and
+# SciPy read this when they are imported, which nothing has done yet.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 settings.register_profile("shared machine", deadline=None)  # neighbours make any single example slow
 settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Result]":
     """A binary classifier of the mixed table, fitted in about 4 s; look at it, change nothing."""
     result = autopilot.fit(
         tables.mixed(400),

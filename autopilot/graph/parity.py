@@ -18,7 +18,9 @@ from storage.signature import BLOCKS, Block, Signature
 TOLERANCE = 1e-5
 
 _REAL_ROWS = 2000
+#: Columns varied one by one: 200, and fewer in wide tables, whose rows cost more.
 _VARIED_COLUMNS = 200
+_VARIED_CELLS = 200_000
 #: Strings that no training table holds: unseen, long, other scripts, other cases, spaces.
 _STRANGE_TEXTS = ("", "\U0001f600 never seen", "ÄÖÜ straße İ", "a" * 300, "  two  spaces ", "nan", "None", "0", "\t\n")
 _STRANGE_NUMBERS = (float("inf"), float("-inf"), 1e308, -1e308, 5e-324, 0.0, -0.0, 16_777_217.0, 1e38, -1.5)
@@ -61,9 +63,11 @@ def hostile_rows(signature: Signature, frame: pl.DataFrame, seed: int) -> pl.Dat
     real = frame.sample(min(_REAL_ROWS, frame.height), seed=seed)
     columns = list(signature.columns)
     rng = np.random.default_rng(seed)
-    if len(columns) > _VARIED_COLUMNS:
-        columns = [columns[i] for i in sorted(rng.choice(len(columns), _VARIED_COLUMNS, replace=False))]
-    varied = [_varied(real, column.name, _strange(frame.schema[column.name])) for column in columns]
+    most = min(_VARIED_COLUMNS, max(1, _VARIED_CELLS // len(columns)))
+    if len(columns) > most:
+        columns = [columns[i] for i in sorted(rng.choice(len(columns), most, replace=False))]
+    schema = frame.schema
+    varied = [_varied(real, column.name, _strange(schema[column.name])) for column in columns]
     nothing = real.head(1).select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in real.schema.items())
     return pl.concat([real, *varied, nothing])
 

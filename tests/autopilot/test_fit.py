@@ -4,6 +4,9 @@ import io
 import json
 import time
 from collections.abc import Callable
+from datetime import date, timedelta
+from datetime import time as clock
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from autopilot.events import Event, Phase, Started, TrialEnded
 from autopilot.result import Result
 from autopilot.search.space import Params
 from storage.errors import FailureError, InputError, UnknownNameError
+from storage.packed import read_metadata
 from storage.store import Store
 
 SUMMARY_KEYS = {
@@ -139,8 +143,6 @@ def test_one_row_gives_what_the_frame_gives(result: Result) -> None:
 
 def test_the_vectors_in_the_file_check_a_runtime(result: Result) -> None:
     """A few rows and their answers travel with the file."""
-    from storage.packed import read_metadata
-
     vectors = json.loads(read_metadata(result.model.model_bytes)["vectors"])
     for row, answer in zip(vectors["rows"], vectors["answers"], strict=True):
         assert result.model.predict_row(row)["p_yes"] == pytest.approx(answer["p_yes"], abs=1e-6)
@@ -281,3 +283,63 @@ def test_a_class_that_only_a_few_rows_have_is_one_of_the_classes(tmp_path: Path)
     found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, metric="balanced_accuracy")
     assert found.model.signature.classes == ("a", "b", "c")
     assert found.predict(frame).columns == ["label", "p_a", "p_b", "p_c"]
+
+
+def test_the_vectors_are_rows_that_json_can_hold(tmp_path: Path) -> None:
+    """It has no infinity: rows with one are passed over, and if there are no others there are no vectors."""
+    x = [float(i % 50) for i in range(300)]
+    x[0] = x[2] = float("inf")
+    frame = pl.DataFrame({"x": x, "z": [None, *x[1:]]}).with_columns(y=pl.arange(300) % 50 * 1.5)
+    found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
+    vectors = json.loads(read_metadata(found.model.model_bytes)["vectors"])
+    assert [row["x"] for row in vectors["rows"]] == [1.0, 3.0, 4.0]
+    assert found.model.predict_rows(vectors["rows"]) == vectors["answers"]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("flights.2013.csv", "flights"),
+        ("Größe & Preis.csv", "Gr-e-Preis"),
+        ("__.csv", "model"),
+        ("x" * 90 + ".csv", "x" * 63),
+    ],
+)
+def test_a_model_is_named_after_its_file(tmp_path: Path, file: str, name: str) -> None:
+    """With what a URL cannot hold taken out."""
+    shop(60).write_csv(tmp_path / file)
+    options: Any = {"budget": 2, "store": tmp_path / "store", "progress": False, "candidates": (Baseline(),)}
+    assert autopilot.fit(tmp_path / file, "pays", **options).best.name == name
+
+
+def test_a_model_of_a_frame_is_named_after_its_target(tmp_path: Path) -> None:
+    """Unless a name is given."""
+    options: Any = {"budget": 2, "store": tmp_path, "progress": False, "candidates": (Baseline(),)}
+    assert autopilot.fit(shop(60).rename({"pays": "pays? "}), "pays? ", **options).best.name == "pays"
+    assert autopilot.fit(shop(60), "pays", name="my.model_1", **options).best.name == "my.model_1"
+
+
+def test_columns_of_every_type_and_name_go_the_whole_way(tmp_path: Path) -> None:
+    """Trained, exported, predicted as frame and as rows: the same to the bit."""
+    numbers = range(120)
+    frame = pl.DataFrame(
+        {
+            "two words": [n / 7 for n in numbers],
+            "ä\n\"q'": [n % 9 for n in numbers],
+            "0": [("x", "", "東京", None)[n % 4] for n in numbers],
+            "p_a": [n % 3 == 0 for n in numbers],
+            "decimal": [Decimal(n % 11) / 4 for n in numbers],
+            "duration": [timedelta(seconds=n % 13) for n in numbers],
+            "clock": [clock(n % 24) for n in numbers],
+            "day": [date(2020, 1, 1) + timedelta(days=n % 17) for n in numbers],
+            "moment": pl.Series([n * 10**12 for n in numbers]).cast(pl.Datetime("ns", "Europe/Berlin")),
+            "level": pl.Series(["u", "v", "w"] * 40, dtype=pl.Categorical),
+            "x" * 300: [None if n % 5 else n * 1.5 for n in numbers],
+            "y": [("", "a,b", "東京\n", "a")[n % 4] for n in numbers],
+        }
+    )
+    found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
+    assert len(found.model.signature.columns) == 11
+    predicted = found.predict(frame)
+    assert predicted.columns == ["label", "p_", "p_a", "p_a,b", "p_東京\n"]
+    assert found.model.predict_rows(frame.to_dicts()) == predicted.to_dicts()

@@ -163,5 +163,6 @@ def test_five_hundred_classes_are_workable(tmp_path: Path, capsys: pytest.Captur
     path = tmp_path / "many.parquet"
     frame.write_parquet(path)
     assert run(["fit", str(path), "--target", "y", "--budget", "20s", "--json", "--store", str(tmp_path / "s")]) == 0
-    summary = json.loads(capsys.readouterr().out)
-    assert summary["test_score"] < summary["baseline_score"]
+    told = capsys.readouterr()
+    summary = json.loads(told.out)
+    assert summary["test_score"] < summary["baseline_score"], told.err

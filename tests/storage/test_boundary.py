@@ -1,7 +1,7 @@
 """Raw values become a model's inputs the same way from frames and from rows, or an error names the cell."""
 
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -160,10 +160,12 @@ def test_a_boolean_may_be_written_in_words(text: str | None, number: float | Non
         (Decimal("1.25"), 1.25),
         (float("inf"), float("inf")),
         (2**70, 2.0**70),
+        (timedelta(seconds=2), 2_000_000.0),
+        (time(0, 0, 3), 3_000_000.0),
     ],
 )
 def test_numbers_of_rows_come_in_many_types(value: Any, number: float) -> None:
-    """NumPy's and decimals among them."""
+    """NumPy's and decimals among them; durations and times of day in microseconds, as in frames."""
     assert of_row(age=value).number[0, 0] == number
 
 

@@ -32,7 +32,7 @@ class Scale(Op, frozen=True):
         means = frame.select(x.mean().alias(str(i)) for i, x in enumerate(finite)).row(0)
         deviations = frame.select(x.std().alias(str(i)) for i, x in enumerate(finite)).row(0)
         kept = [
-            (name, mean, 1.0 / deviation)
+            (name, unless_neutral(mean, 0.0), unless_neutral(1.0 / deviation, 1.0))
             for name, mean, deviation in zip(columns, means, deviations, strict=True)
             if deviation and np.isfinite(deviation) and 0.0 < 1.0 / deviation < np.inf and np.isfinite(mean)
         ]
@@ -56,3 +56,11 @@ class Scale(Op, frozen=True):
         scaled = g.op("Mul", g.op("Sub", filled, mean), g.const(np.array(self.factor)))
         clipped = g.op("Clip", scaled, g.const(np.float64(-_LIMIT)), g.const(np.float64(_LIMIT)))
         return g.cast(clipped, TensorProto.FLOAT)
+
+
+def unless_neutral(value: float, neutral: float) -> float:
+    """The value, or exactly 0 (or 1) where float32 rounds it to that.
+
+    onnxruntime leaves out a subtraction of 0 and a multiplication by 1, and looks at float64 constants as float32.
+    """
+    return neutral if np.float32(value) == neutral else value

@@ -9,6 +9,7 @@ from onnx import TensorProto
 from autopilot.graph.graph import Graph
 from autopilot.plan.op import Op, Target
 from autopilot.plan.ops.calendar_parts import Part, emit_parts, polars_part, varying
+from autopilot.plan.ops.scale import unless_neutral
 from storage.boundary import MISSING_TIME
 from storage.signature import Block
 
@@ -34,7 +35,9 @@ class ScaledCalendar(Op, frozen=True):
         numbers = [polars_part(name, part).cast(pl.Float64) for part in parts for name in columns]
         means = frame.select(x.mean().fill_null(0.0).alias(str(i)) for i, x in enumerate(numbers)).row(0)
         deviations = frame.select(x.std().fill_null(0.0).alias(str(i)) for i, x in enumerate(numbers)).row(0)
-        return cls(columns, parts, means, tuple(1.0 / deviation if deviation else 0.0 for deviation in deviations))
+        factors = [1.0 / deviation if deviation else 0.0 for deviation in deviations]
+        mean = tuple(unless_neutral(mean, 0.0) for mean in means)
+        return cls(columns, parts, mean, tuple(unless_neutral(factor, 1.0) for factor in factors))
 
     def names(self) -> tuple[str, ...]:
         """PART of COLUMN."""

@@ -43,6 +43,13 @@ def test_columns_that_do_not_vary_are_left_out() -> None:
     assert Scale.fit(train, ("c0", "c1", "c2", "c3"), TARGET) is None
 
 
+@pytest.mark.parametrize("step", [1e-49, 1e-46, 1 + 1e-9, 1 - 1e-9])
+def test_a_mean_near_0_and_a_factor_near_1_are_applied_alike(step: float) -> None:
+    """onnxruntime takes float64 constants for 0 and 1 that only round to them in float32."""
+    train = raw_frame(("number",), [(-step,), (None,), (0.0,), (step + 1e-50,)])
+    both(Scale.fit(train, ("c0",), TARGET), NUMBER, train)
+
+
 @given(values=st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), min_size=2, max_size=30))
 def test_scaled_training_rows_agree_with_the_statistics_module(values: list[float]) -> None:
     """Mean and sample deviation of Python's own library."""
