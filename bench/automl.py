@@ -6,8 +6,9 @@
     options: --budget 30s   --sets a,b   --seed 0
 
 Each set is divided 80/20 by the seed. The command line runs as a user would run it, in a process of its own, timed from
-start to end. Its ONNX file is then opened with onnxruntime alone: the scores are what that file gives on the test rows,
-and the last column is how far `autopilot predict` is from it (it has to be 0).
+start to end. Its ONNX file is then opened with onnxruntime alone, in its default session: the scores are what that file
+gives on the test rows, and the last column is how far `autopilot predict` is from it. Probabilities are float32 sums,
+which a session of several threads adds in another order: up to about 1e-6.
 """
 
 import argparse

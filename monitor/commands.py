@@ -16,7 +16,7 @@ from monitor.cron import parse_cron
 from monitor.drift import DriftReport
 from monitor.page import render
 from monitor.run import run
-from storage.errors import SettingError
+from storage.errors import DataError, SettingError
 from storage.settings import Settings
 from storage.store import Store
 
@@ -51,11 +51,20 @@ def _run(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
-    reference, current = (pl.read_parquet(path) for path in (chosen.reference, chosen.current))
+    reference, current = _read(chosen.reference), _read(chosen.current)
     drift = compare(reference, current, level=chosen.level)
     if chosen.out:
         Path(chosen.out).write_text(render(drift), encoding="utf-8")
     return _fields(drift)
+
+
+def _read(path: str) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"{path!r} cannot be read as Parquet: {error}. `autopilot monitor compare` reads more."
+        ) from error
 
 
 def _check_cron(chosen: argparse.Namespace) -> dict[str, Any]:

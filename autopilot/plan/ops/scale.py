@@ -63,4 +63,5 @@ def unless_neutral(value: float, neutral: float) -> float:
 
     onnxruntime leaves out a subtraction of 0 and a multiplication by 1, and looks at float64 constants as float32.
     """
-    return neutral if np.float32(value) == neutral else value
+    with np.errstate(over="ignore"):
+        return neutral if np.float32(value) == neutral else value
