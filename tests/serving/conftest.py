@@ -11,14 +11,10 @@ from typing import IO
 
 import httpx
 import pytest
-from hypothesis import settings
 
 from storage import Store
 from storage.records import Report
 from tests import portable
-
-settings.register_profile("shared machine", deadline=None)  # neighbours make any single example slow
-settings.load_profile("shared machine")
 
 ROOT = Path(__file__).parents[2]
 
