@@ -8,6 +8,7 @@ import io
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,18 +35,19 @@ _FORMATS = {
 _URL_TIMEOUT_S = 20
 
 
-def read(data: Any, *, delimiter: str = ",") -> pl.DataFrame:
+def read(data: Any, *, delimiter: str = ",", text: Collection[str] = ()) -> pl.DataFrame:
     """The table as a Polars frame.
 
     data: a path or an http(s) URL of csv, tsv, parquet, ndjson or arrow, each also with `.gz`; a Polars frame or lazy
         frame; a pandas frame; a pyarrow table; anything with the Arrow capsule interface (`__arrow_c_stream__`).
-    delimiter: between the cells of a csv file.
+    delimiter: between the cells of a csv file. text: its columns that are kept as they are written: 01234 is no number
+        where it names a level.
 
     Raises DataError if there is no table in it, names repeat, or cells cannot be read; FetchError if a URL does not
     answer.
     """
     if isinstance(data, str | Path):
-        frame = _read_place(str(data), delimiter)
+        frame = _read_place(str(data), delimiter, text)
     elif isinstance(data, pl.LazyFrame):
         frame = _collect(data)
     elif isinstance(data, pl.DataFrame):
@@ -87,7 +89,7 @@ def format_of(place: str) -> str:
     return _FORMATS[suffixes[-1]]
 
 
-def _read_place(place: str, delimiter: str) -> pl.DataFrame:
+def _read_place(place: str, delimiter: str, text: Collection[str]) -> pl.DataFrame:
     form = format_of(place)
     data = _fetch(place) if place.startswith(("http://", "https://")) else _read_bytes(place)
     if data[:2] == b"\x1f\x8b":
@@ -95,7 +97,7 @@ def _read_place(place: str, delimiter: str) -> pl.DataFrame:
     if not data.strip():
         raise DataError(f"{place!r} is empty. Give a file with a header and rows.")
     if form in ("csv", "tsv"):
-        return read_csv(data, place, "\t" if form == "tsv" else delimiter)
+        return read_csv(data, place, "\t" if form == "tsv" else delimiter, text)
     try:
         if form == "parquet":
             return pl.read_parquet(io.BytesIO(data))
@@ -141,22 +143,16 @@ def _read_arrow(data: bytes) -> pl.DataFrame:
     return pl.read_ipc(io.BytesIO(data)) if data.startswith(b"ARROW1") else pl.read_ipc_stream(io.BytesIO(data))
 
 
-def read_csv(data: bytes, place: str, delimiter: str) -> pl.DataFrame:
-    """A csv table from bytes; types are inferred from all rows. Raises DataError."""
+def read_csv(data: bytes, place: str, delimiter: str, text: Collection[str] = ()) -> pl.DataFrame:
+    """A csv table from bytes; types are inferred from all rows, but for columns of text. Raises DataError."""
     refuse_delimiter(delimiter)
-    text = _decode(data, place)
-    header = _read_header(text, place, delimiter)
+    decoded = _decode(data, place)
+    header = _read_header(decoded, place, delimiter)
     _refuse_repeated(header, place)
     _refuse_other_delimiter(header, place, delimiter)
+    overrides = {name: pl.String for name in header if name in text}
     try:
-        return pl.read_csv(
-            io.BytesIO(text.encode()),
-            separator=delimiter,
-            null_values=NULL_WORDS,
-            infer_schema_length=None,
-            try_parse_dates=True,
-            truncate_ragged_lines=False,
-        )
+        return _parse_csv(decoded, delimiter, overrides)
     except pl.exceptions.NoDataError as error:
         raise DataError(f"{place!r} has a header and no rows. Give at least a few dozen rows.") from error
     except pl.exceptions.PolarsError as error:
@@ -164,6 +160,26 @@ def read_csv(data: bytes, place: str, delimiter: str) -> pl.DataFrame:
             f"{place!r} cannot be read as csv: {_first_line(error)}. Each row needs {len(header)} cells; "
             'put cells that hold the delimiter in "quotes".'
         ) from error
+
+
+def _parse_csv(text: str, delimiter: str, overrides: dict[str, type[pl.String]]) -> pl.DataFrame:
+    """Times are parsed where Polars can; where it takes cells for times that it then cannot parse, they stay text."""
+
+    def parse(*, times: bool) -> pl.DataFrame:
+        return pl.read_csv(
+            io.BytesIO(text.encode()),
+            separator=delimiter,
+            schema_overrides=overrides,
+            null_values=NULL_WORDS,
+            infer_schema_length=None,
+            try_parse_dates=times,
+            truncate_ragged_lines=False,
+        )
+
+    try:
+        return parse(times=True)
+    except pl.exceptions.ComputeError:
+        return parse(times=False)
 
 
 def _read_header(text: str, place: str, delimiter: str) -> list[str]:

@@ -75,7 +75,8 @@ def fit(
         raise InputError(f"The seed is {seed}. Use a whole number from 0 to 2**63 - 1.")
     deadline = Deadline.at_time(started + _USED_SHARE * budget_s)
     with _observer(progress) as observe:
-        frame = read(data, delimiter=delimiter)
+        written = [name for name, kind in (columns or {}).items() if kind in ("category", "text")]
+        frame = read(data, delimiter=delimiter, text=written)
         table = infer(frame, target, task=task, columns=columns, ignore=ignore)
         chosen = metric_named(metric, table.signature.task)
         chosen.refuse(table.y)

@@ -63,7 +63,7 @@ class Result(Struct, frozen=True):
         """Predict a table of raw columns: `label` and `p_CLASS` for each class, or `prediction`. Raises DataError."""
         from autopilot.data import read
 
-        return self.model.predict(read(frame))
+        return self.model.predict(read(frame, text=self.model.signature.block("text")))
 
     def deploy(self, endpoint: str, *, capture: bool = True) -> Endpoint:
         """Serve this version under a name; `autopilot serve` on the same store answers for it. Raises InputError."""

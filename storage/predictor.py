@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.boundary import Blocks, blocks_of_frame, blocks_of_rows, typed
-from storage.errors import DataError, ModelFileError, RowError
+from storage.errors import DataError, ModelFileError
 from storage.packed import PACK_TENSOR, pack, read_metadata
 from storage.records import Card
 from storage.signature import BLOCKS, Block, Signature
@@ -90,18 +90,12 @@ class Predictor:
         """Predict rows given as dictionaries, in their order. Raises RowError that names row and column."""
         if not rows:
             return []
-        outputs = self._run_rows(rows)
+        outputs = self.run_once(blocks_of_rows(self.signature, rows))
         names = self.signature.outputs
         if outputs.label is None or outputs.probabilities is None:
             return [{"prediction": value} for value in np.asarray(outputs.prediction).tolist()]
         pairs = zip(outputs.label.tolist(), outputs.probabilities.tolist(), strict=True)
         return [dict(zip(names, (label, *shares), strict=True)) for label, shares in pairs]
-
-    def _run_rows(self, rows: Sequence[Mapping[str, Any]]) -> Outputs:
-        try:
-            return self.run_once(blocks_of_rows(self.signature, rows))
-        except UnicodeEncodeError as error:
-            raise RowError(f"A row holds {error.object!r}, which is half a character. Send whole ones.") from error
 
     def run(self, blocks: Blocks) -> Outputs:
         """Run the graph on any number of rows, none too, in chunks of bounded memory."""

@@ -8,7 +8,8 @@
 
 A server only appends: it never loads Polars for this. A journal is `APJ1`, then frames of length (u32), CRC-32 (u32)
 and payload; the first payload is a Header, each further one an Invocation, in msgpack. A frame that a crash cut short
-ends the journal. What `append` returned from survives a killed process; a power cut may take the last second.
+ends the journal. What `append` returned from survives a killed process; a power cut takes what the operating system
+had not written to the disk yet, usually the last half minute.
 
 Compaction moves journals into a claim, writes Parquet named after the claim, renames the claim to `CLAIM.done` and
 removes that. Killed anywhere, it finds the claim again and writes the same files over, or finds only what is to be
@@ -16,6 +17,7 @@ removed: no row is lost or doubled.
 """
 
 import fcntl
+import os
 import shutil
 import struct
 import uuid
@@ -253,7 +255,9 @@ class Traffic:
                 folder.mkdir(parents=True, exist_ok=True)
                 name = f"{claim.name}.{model}.{version}.parquet"
                 part.write_parquet(folder / f"{name}.part")  # readers look for names that end in .parquet
+                _sync(folder / f"{name}.part")
                 (folder / f"{name}.part").rename(folder / name)
+                _sync(folder)
         return rows
 
 
@@ -349,6 +353,15 @@ def _payloads(data: bytes) -> Iterator[bytes]:
             return  # cut short; a length of 0 is a stretch of zeros that a power cut left, and their CRC-32 is 0 too
         yield payload
         at += _FRAME.size + size
+
+
+def _sync(path: Path) -> None:
+    """Have a file or folder on the disk: the journals that it was made of are removed next."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write(file: FileIO, data: bytes) -> None:

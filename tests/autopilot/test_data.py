@@ -74,6 +74,12 @@ def test_csv_types_are_inferred_from_all_rows(tmp_path: Path) -> None:
     assert frame.schema == {"n": pl.Int64, "even": pl.Boolean, "day": pl.Date, "odd": pl.String}
 
 
+def test_csv_cells_that_only_look_like_times_are_text(tmp_path: Path) -> None:
+    """Polars takes compact times for times and then cannot parse them."""
+    frame = read(file_of(tmp_path, "t.csv", "x,t\n1,20240501T101112\n2,20240502T101112\n"))
+    assert frame.rows() == [(1, "20240501T101112"), (2, "20240502T101112")]
+
+
 @pytest.mark.parametrize("word", ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A"])
 def test_csv_cells_that_say_missing_are_null(tmp_path: Path, word: str) -> None:
     """In columns of numbers and of text."""

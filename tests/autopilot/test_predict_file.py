@@ -3,12 +3,16 @@
 import gzip
 import io
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from msgspec.structs import replace
 
+import autopilot
 from autopilot import predict_file as module
+from autopilot.candidates.baseline import Baseline
+from autopilot.candidates.linear import Linear
 from autopilot.predict_file import predict_file
 from storage.errors import DataError
 from storage.predictor import Predictor
@@ -198,3 +202,18 @@ def test_a_file_that_is_no_table_is_refused(predictor: Predictor, tmp_path: Path
     with raises(DataError, words):
         predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet"))
     assert [item.name for item in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_codes_of_a_csv_file_are_the_same_levels_wherever_the_file_is_read(tmp_path: Path) -> None:
+    """A zip code that is a category keeps its zeros in training, in `Result.predict`, in files and in rows."""
+    codes = ["01234", "02345", "99999"]
+    lines = [f"{codes[n % 3]},{n % 7},{'yes' if n % 3 == 0 else 'no'}" for n in range(120)]
+    (tmp_path / "t.csv").write_text("\n".join(["zip,x,y", *lines]))
+    options: Any = {"budget": 3, "store": tmp_path / "store", "progress": False, "candidates": (Baseline(), Linear())}
+    found = autopilot.fit(tmp_path / "t.csv", "y", columns={"zip": "category"}, **options)
+    assert set(found.model.signature.columns[0].levels) == set(codes)
+    predict_file(found.model, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet"))
+    expected = ["yes", "no", "no"] * 40
+    assert pl.read_parquet(tmp_path / "o.parquet").get_column("label").to_list() == expected
+    assert found.predict(tmp_path / "t.csv").get_column("label").to_list() == expected
+    assert [found.model.predict_row({"zip": code, "x": 1})["label"] for code in codes] == expected[:3]

@@ -64,6 +64,15 @@ def test_a_trained_model_answers_rows_as_it_answers_frames(fitted: Result) -> No
     assert fitted.model.predict_rows(frame.to_dicts()) == fitted.model.predict(frame).to_dicts()
 
 
+def test_half_a_character_is_refused_by_row_and_column(classifier: Predictor) -> None:
+    """UTF-8 cannot hold a lone surrogate, so the graph cannot read it."""
+    with raises(
+        RowError, "Column 'town' was category in training; row 1 holds '\\ud83d'. Send text that UTF-8 can hold."
+    ):
+        classifier.predict_rows([portable.ROWS[0], {**portable.ROWS[1], "town": "\ud83d"}])
+    assert classifier.predict_row({**portable.ROWS[2], "town": "\U0001f600"})["label"] == "no"
+
+
 def test_no_rows_give_no_answers(classifier: Predictor, regressor: Predictor, fitted: Result) -> None:
     """With the same columns, from models with text too."""
     for predictor in (classifier, regressor):

@@ -1,5 +1,6 @@
 """Tree ensembles as one node: each row reaches the leaf that it reached in training."""
 
+from collections.abc import Callable
 from typing import Any
 
 import lightgbm
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from autopilot.candidates.lightgbm import read_trees
+from autopilot.graph.graph import Graph
 from autopilot.graph.trees import Tree, emit_trees, floor32
 from tests.graphs import run_on_matrix
 
@@ -48,13 +50,23 @@ def by_hand(feature: int, threshold: float, *, missing_left: bool) -> Tree:
 LEAF = Tree(np.array([-1]), np.zeros(1), np.zeros(1, int), np.zeros(1, int), np.zeros(1, bool), np.array([[5.0]]))
 
 
-def run_trees(trees: list[Tree], X: Any, targets: list[int] | None = None) -> NDArray[np.float64]:
-    """What the node gives for a matrix."""
-    X = np.asarray(X, dtype=np.float32)
-    return run_on_matrix(lambda g, x: g.cast(emit_trees(g, x, trees, targets), TensorProto.DOUBLE), X)
+RunTrees = Callable[..., NDArray[np.float64]]
 
 
-def test_a_row_goes_left_where_it_is_not_above_the_threshold() -> None:
+@pytest.fixture(params=[False, True], ids=["float32", "float64"])
+def run_trees(request: pytest.FixtureRequest) -> RunTrees:
+    """What the node gives for a matrix, comparing and adding in either precision."""
+
+    def run(trees: list[Tree], X: Any, targets: list[int] | None = None) -> NDArray[np.float64]:
+        def emit(g: Graph, x: str) -> str:
+            return g.cast(emit_trees(g, x, trees, targets, double=request.param), TensorProto.DOUBLE)
+
+        return run_on_matrix(emit, np.asarray(X, dtype=np.float32))
+
+    return run
+
+
+def test_a_row_goes_left_where_it_is_not_above_the_threshold(run_trees: RunTrees) -> None:
     """0.1 in float64 lies between two float32: the one above it goes right, the one below left."""
     below, above = np.float32(0.09999999403953552), np.float32(0.10000000149011612)
     trees = [by_hand(0, 0.1, missing_left=False)]
@@ -62,25 +74,25 @@ def test_a_row_goes_left_where_it_is_not_above_the_threshold() -> None:
 
 
 @pytest.mark.parametrize(("missing_left", "leaf"), [(True, 1.0), (False, 2.0)])
-def test_a_missing_value_follows_the_nodes_own_flag(missing_left: bool, leaf: float) -> None:
+def test_a_missing_value_follows_the_nodes_own_flag(run_trees: RunTrees, missing_left: bool, leaf: float) -> None:
     """In each node for itself."""
     trees = [by_hand(1, 0.5, missing_left=missing_left)]
     assert run_trees(trees, [[0.0, np.nan]]).tolist() == [[leaf]]
 
 
-def test_trees_of_a_single_leaf_add_it_to_every_row() -> None:
+def test_trees_of_a_single_leaf_add_it_to_every_row(run_trees: RunTrees) -> None:
     """Alone, and among others."""
     assert run_trees([LEAF], [[0.0], [np.nan]]).tolist() == [[5], [5]]
     assert run_trees([LEAF, by_hand(0, 0.5, missing_left=True), LEAF], [[0.0], [1.0]]).tolist() == [[11], [12]]
 
 
-def test_trees_may_add_to_outputs_of_their_own() -> None:
+def test_trees_may_add_to_outputs_of_their_own(run_trees: RunTrees) -> None:
     """As those of boosted classes do."""
     trees = [LEAF, by_hand(0, 0.5, missing_left=True), LEAF]
     assert run_trees(trees, [[0.0], [1.0]], targets=[0, 1, 1]).tolist() == [[5, 6], [5, 7]]
 
 
-def test_leaves_may_have_a_value_for_each_output() -> None:
+def test_leaves_may_have_a_value_for_each_output(run_trees: RunTrees) -> None:
     """As those of forests do."""
     cut = by_hand(0, 0.5, missing_left=True)
     wide = cut._replace(value=np.array([[0.0, 0.0], [1.0, 10.0], [2.0, 20.0]]))
@@ -111,7 +123,7 @@ def boosted(X: NDArray[np.float32], rounds: int = 1, **settings: Any) -> lightgb
 @pytest.mark.parametrize(
     "X", [GRID, WITH_NAN, -GRID, WITH_NAN - np.float32(0.5)], ids=["grid", "NaN", "below 0", "around"]
 )
-def test_each_row_reaches_the_leaf_that_lightgbm_gives_it(X: NDArray[np.float32]) -> None:
+def test_each_row_reaches_the_leaf_that_lightgbm_gives_it(run_trees: RunTrees, X: NDArray[np.float32]) -> None:
     """One tree, so that the answer is a leaf's value to the bit; values too that training never held."""
     booster = boosted(X)
     rows = np.vstack([X, GRID, STRANGE])
@@ -120,7 +132,7 @@ def test_each_row_reaches_the_leaf_that_lightgbm_gives_it(X: NDArray[np.float32]
     assert np.flatnonzero(found != expected).tolist() == []
 
 
-def test_many_trees_add_up_as_in_lightgbm() -> None:
+def test_many_trees_add_up_as_in_lightgbm(run_trees: RunTrees) -> None:
     """Up to float32's rounding of the sum."""
     booster = boosted(WITH_NAN, rounds=50, num_leaves=31)
     rows = np.vstack([WITH_NAN, STRANGE])
@@ -128,7 +140,7 @@ def test_many_trees_add_up_as_in_lightgbm() -> None:
     assert found == pytest.approx(booster.predict(rows, raw_score=True), abs=1e-5)
 
 
-def test_the_trees_of_classes_take_turns() -> None:
+def test_the_trees_of_classes_take_turns(run_trees: RunTrees) -> None:
     """Round by round, one tree for each class."""
     booster = boosted(GRID, rounds=5, num_leaves=15, objective="multiclass", num_class=3)
     trees = read_trees(booster.model_to_string())
@@ -137,7 +149,7 @@ def test_the_trees_of_classes_take_turns() -> None:
     assert found == pytest.approx(booster.predict(GRID, raw_score=True), abs=1e-5)
 
 
-def test_lightgbm_that_finds_no_cut_has_trees_of_a_single_leaf() -> None:
+def test_lightgbm_that_finds_no_cut_has_trees_of_a_single_leaf(run_trees: RunTrees) -> None:
     """A constant column teaches nothing."""
     X = np.ones((100, 1), dtype=np.float32)
     booster = lightgbm.train({"verbosity": -1, "num_threads": 1}, lightgbm.Dataset(X, np.arange(100.0)), 3)

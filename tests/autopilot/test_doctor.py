@@ -1,0 +1,61 @@
+"""The doctor tells versions, settings with their origin, and the store's health."""
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from autopilot.doctor import examine
+from storage import SettingError, Store
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own, for settings and store."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_healthy_store_has_no_complaints(tmp_path: Path) -> None:
+    """It is made if there is none."""
+    Store.open(tmp_path / "store").close()
+    found = examine(str(tmp_path / "store"))
+    assert found["store"]["path"] == str(tmp_path / "store")
+    assert found["store"]["schema"] == "0001"
+    assert found["healthy"] == (not found["store"]["complaints"])
+    assert found["settings"]["store"] == {"value": str(tmp_path / "store"), "origin": "--store"}
+
+
+def test_settings_come_with_their_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environment, file, default."""
+    monkeypatch.setenv("AUTOPILOT_PORT", "9000")
+    (tmp_path / "autopilot.toml").write_text('host = "0.0.0.0"')
+    settings = examine()["settings"]
+    assert settings["port"] == {"value": 9000, "origin": "AUTOPILOT_PORT"}
+    assert settings["host"] == {"value": "0.0.0.0", "origin": "autopilot.toml"}  # noqa: S104 - nothing listens
+    assert settings["threads"] == {"value": 0, "origin": "default"}
+    assert settings["store"]["origin"] == "default"
+
+
+def test_versions_are_those_installed() -> None:
+    """Of Python and of the libraries that matter."""
+    versions = examine()["versions"]
+    assert versions["onnxruntime"] == importlib.metadata.version("onnxruntime")
+    assert {"python", "autopilot", "polars", "lightgbm", "scikit-learn"} <= set(versions)
+    assert "not installed" not in versions.values()
+
+
+def test_a_store_that_cannot_be_opened_is_a_complaint(tmp_path: Path) -> None:
+    """The doctor does not fall ill itself."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "autopilot.db").write_text("no database" * 100)
+    found = examine(str(tmp_path / "store"))
+    assert found["healthy"] is False
+    (complaint,) = found["store"]["complaints"]
+    assert "could not be opened" in complaint
+
+
+def test_a_bad_setting_is_an_error_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be said about a store that is not named."""
+    monkeypatch.setenv("AUTOPILOT_PORT", "http")
+    with pytest.raises(SettingError, match="AUTOPILOT_PORT sets port to 'http'"):
+        examine()
