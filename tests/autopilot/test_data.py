@@ -412,3 +412,10 @@ def test_columns_that_cannot_be_hashed_count_by_name_and_type() -> None:
     frame = pl.DataFrame({"l": [[1]], "s": [{"a": 1}], "n": [None]})
     assert len(digest(frame)) == 64
     assert digest(frame) != digest(frame.select("l", "n"))
+
+
+def test_dates_in_csv_are_not_guessed(tmp_path: Path) -> None:
+    """01/05/2024 is May in one country and January in another: it stays text, as everything that is no ISO date."""
+    path = tmp_path / "t.csv"
+    path.write_text("when\n01/05/2024\n02/05/2024\n")
+    assert read(path).schema["when"] == pl.String

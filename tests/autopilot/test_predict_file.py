@@ -209,11 +209,12 @@ def test_codes_of_a_csv_file_are_the_same_levels_wherever_the_file_is_read(tmp_p
     codes = ["01234", "02345", "99999"]
     lines = [f"{codes[n % 3]},{n % 7},{'yes' if n % 3 == 0 else 'no'}" for n in range(120)]
     (tmp_path / "t.csv").write_text("\n".join(["zip,x,y", *lines]))
-    options: Any = {"budget": 3, "store": tmp_path / "store", "progress": False, "candidates": (Baseline(), Linear())}
+    options: Any = {"budget": 4, "store": tmp_path / "store", "progress": False, "candidates": (Baseline(), Linear())}
     found = autopilot.fit(tmp_path / "t.csv", "y", columns={"zip": "category"}, **options)
     assert set(found.model.signature.columns[0].levels) == set(codes)
+    expected = found.model.predict(pl.read_csv(tmp_path / "t.csv", schema_overrides={"zip": pl.String}))
     predict_file(found.model, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet"))
-    expected = ["yes", "no", "no"] * 40
-    assert pl.read_parquet(tmp_path / "o.parquet").get_column("label").to_list() == expected
-    assert found.predict(tmp_path / "t.csv").get_column("label").to_list() == expected
-    assert [found.model.predict_row({"zip": code, "x": 1})["label"] for code in codes] == expected[:3]
+    assert pl.read_parquet(tmp_path / "o.parquet").equals(expected)
+    assert found.predict(tmp_path / "t.csv").equals(expected)
+    rows = [{"zip": codes[n % 3], "x": n % 7} for n in range(120)]
+    assert found.model.predict_rows(rows) == expected.to_dicts()
