@@ -163,23 +163,15 @@ def read_csv(data: bytes, place: str, delimiter: str, text: Collection[str] = ()
 
 
 def _parse_csv(text: str, delimiter: str, overrides: dict[str, type[pl.String]]) -> pl.DataFrame:
-    """Times are parsed where Polars can; where it takes cells for times that it then cannot parse, they stay text."""
-
-    def parse(*, times: bool) -> pl.DataFrame:
-        return pl.read_csv(
-            io.BytesIO(text.encode()),
-            separator=delimiter,
-            schema_overrides=overrides,
-            null_values=NULL_WORDS,
-            infer_schema_length=None,
-            try_parse_dates=times,
-            truncate_ragged_lines=False,
-        )
-
-    try:
-        return parse(times=True)
-    except pl.exceptions.ComputeError:
-        return parse(times=False)
+    """Times stay text, which `infer` reads if it is ISO: Polars would take 01/05/2024 day first without a word."""
+    return pl.read_csv(
+        io.BytesIO(text.encode()),
+        separator=delimiter,
+        schema_overrides=overrides,
+        null_values=NULL_WORDS,
+        infer_schema_length=None,
+        truncate_ragged_lines=False,
+    )
 
 
 def _read_header(text: str, place: str, delimiter: str) -> list[str]:
