@@ -43,11 +43,7 @@ class TrainedModel(NamedTuple):
         """Predict a typed frame without ONNX: what the graph is held against."""
         features = {recipe: plan.features(frame) for recipe, plan in self.plans.items()}
         parts = [member.weight * member.fitted.predict(features[member.recipe]) for member in self.members]
-        average: Values = np.sum(parts, axis=0)
-        if self.signature.task == "regression":
-            return Outputs(None, None, self.unit.unscale(average)[:, 0])
-        labels = np.array(self.signature.classes, dtype=object)[average.argmax(axis=1)]
-        return Outputs(labels, average.astype(np.float32), None)
+        return outputs_of(self.signature, self.unit, np.sum(parts, axis=0))
 
     def export(self) -> onnx.ModelProto:
         """The same as one graph of raw columns, without metadata."""
@@ -81,3 +77,11 @@ class TrainedModel(NamedTuple):
                 helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(classes)]),
             ]
         )
+
+
+def outputs_of(signature: Signature, unit: Unit, average: Values) -> Outputs:
+    """What the graph would give for the members' average (rows, outputs), as models learn it."""
+    if signature.task == "regression":
+        return Outputs(None, None, unit.unscale(average)[:, 0])
+    labels = np.array(signature.classes, dtype=object)[average.argmax(axis=1)]
+    return Outputs(labels, average.astype(np.float32), None)

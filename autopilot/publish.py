@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import onnx
 import polars as pl
-from numpy.typing import NDArray
 
 from autopilot.candidates.candidate import Fitted, Job, Matrix, Problem, Values
 from autopilot.deadline import Deadline
@@ -21,11 +20,11 @@ from autopilot.errors import ParityError
 from autopilot.events import Note, Observer
 from autopilot.graph import parity
 from autopilot.metrics import Metric, metrics_of
-from autopilot.model import TrainedMember, TrainedModel
+from autopilot.model import TrainedMember, TrainedModel, outputs_of
 from autopilot.search.ensemble import Blend, single
 from autopilot.search.matrices import Matrices
 from autopilot.search.trial import Outcome
-from storage.predictor import Outputs, Predictor, frame_of_outputs
+from storage.predictor import Predictor, frame_of_outputs
 from storage.records import Card, Member, ModelVersion, Parity, Run, Scores
 from storage.signature import Signature
 from storage.store import Store
@@ -199,19 +198,13 @@ def _plain_rows(frame: pl.DataFrame) -> pl.DataFrame:
 
 def reference_sample(matrices: Matrices, blend: Blend, seed: int) -> pl.DataFrame:
     """At most 10,000 rows with predictions of models that had not seen them: what monitoring compares traffic with."""
+    signature = matrices.table.signature
     rows = np.concatenate([matrices.folds.validated, matrices.folds.test])
     predicted = np.concatenate([blend.valid, blend.test])
-    outputs = frame_of_outputs(matrices.table.signature, _outputs(matrices, predicted))
+    outputs = frame_of_outputs(signature, outputs_of(signature, matrices.unit, predicted))
     named = outputs.rename(lambda name: OUTPUT_PREFIX + name)
     whole = pl.concat([matrices.table.frame[rows], named], how="horizontal")
     return whole.sample(min(_REFERENCE_ROWS, whole.height), seed=seed)
-
-
-def _outputs(matrices: Matrices, predicted: NDArray[np.float64]) -> Outputs:
-    if matrices.table.signature.task == "regression":
-        return Outputs(None, None, matrices.unit.unscale(predicted)[:, 0])
-    labels = np.array(matrices.table.signature.classes, dtype=object)[predicted.argmax(axis=1)]
-    return Outputs(labels, predicted.astype(np.float32), None)
 
 
 def publish(

@@ -9,7 +9,7 @@ from monitor.calibrated import Finding, calibrated
 from monitor.drift import ColumnDrift, DriftReport, Kind
 from monitor.pair import Pair, pair_up
 from monitor.profile import chart_of
-from storage.errors import DataError, SettingError
+from storage.errors import DataError, SettingError, listed
 
 #: Each method by its name: it gets all columns as pairs, and the level, and returns a finding for each.
 METHODS: dict[str, Callable[[Sequence[Pair], float], list[Finding]]] = {"calibrated": calibrated}
@@ -112,7 +112,7 @@ def _shared_names(before: pl.DataFrame, after: pl.DataFrame) -> list[str]:
     absent = [name for name in before.columns if name not in after.columns]
     if absent:
         raise DataError(
-            f"The current table lacks {_listed(absent)}, which the reference has. It has {_listed(after.columns)}. "
+            f"The current table lacks {listed(absent)}, which the reference has. It has {listed(after.columns)}. "
             "Add the column, or drop it from the reference."
         )
     return before.columns
@@ -137,8 +137,3 @@ def _column(pair: Pair, finding: Finding) -> ColumnDrift:
         missing=pair.missing,
         chart=chart_of(pair),
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:8])
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown or "no columns"

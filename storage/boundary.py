@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import DataError, RowError
+from storage.errors import DataError, RowError, listed
 from storage.signature import BLOCK_OF_KIND, BLOCKS, Block, Column, Signature
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def typed(signature: Signature, frame: "pl.DataFrame", *, first_row: int = 0) ->
     absent = [name for name in signature.names if name not in present]
     if absent:
         raise DataError(
-            f"The data lacks {_listed(absent)}, which the model takes. It has {_listed(frame.columns)}. "
+            f"The data lacks {listed(absent)}, which the model takes. It has {listed(frame.columns)}. "
             "Add the column; where its values are unknown, fill it with nulls."
         )
     columns = [_Given(column, frame.get_column(column.name), first_row) for column in signature.columns]
@@ -236,7 +236,7 @@ def refuse_unknown(signature: Signature, names: "Mapping[str, Any] | Sequence[st
     for name in names:
         if name not in known:
             raise RowError(
-                f"Row {row} has a column {name!r} that the model does not know. It takes {_listed(signature.names)}.",
+                f"Row {row} has a column {name!r} that the model does not know. It takes {listed(signature.names)}.",
                 row=row,
                 column=name,
             )
@@ -328,8 +328,3 @@ def _wrong_value(column: Column, row: int, value: Any, remedy: str) -> RowError:
 def _wrong_cell(column: Column, row: int, value: Any, remedy: str) -> str:
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
     return f"Column {column.name!r} was {column.kind} in training; row {row} holds {shown}. {remedy}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:8])
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown or "no columns"

@@ -14,6 +14,10 @@ AutopilotError
 A message names the place, the value received and the remedy, in this order.
 """
 
+from collections.abc import Sequence
+
+_LISTED = 8
+
 
 class AutopilotError(Exception):
     """Root of every error that is raised on purpose; `str()` of it is meant for the user."""
@@ -61,3 +65,13 @@ class StoreVersionError(StoreError):
 
 class ModelFileError(FailureError):
     """A file is not a model that autopilot wrote, or its bytes are not those that were written."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names inside a message: the first 8 in quotes, and how many more there are.
+
+    >>> listed(["age", "town"]), listed([])
+    ("'age', 'town'", 'no columns')
+    """
+    shown = ", ".join(repr(name) for name in names[:_LISTED])
+    return f"{shown} and {len(names) - _LISTED} more" if len(names) > _LISTED else shown or "no columns"
