@@ -45,6 +45,13 @@ class Job(NamedTuple):
     seed: int
     problem: Problem
 
+    def sampled(self, most_rows: int) -> tuple[Matrix, Values]:
+        """X and y, or so many of their rows, drawn by the seed."""
+        if len(self.X) <= most_rows:
+            return self.X, self.y
+        rows = np.random.default_rng(self.seed).choice(len(self.X), most_rows, replace=False)
+        return self.X[rows], self.y[rows]
+
 
 class Fitted(Protocol):
     """A trained model: predicts here, and emits the nodes that predict the same."""

@@ -49,7 +49,7 @@ class ExtraTrees:
 
     def fit(self, job: Job) -> Fitted:
         """Grow."""
-        X, y = _sample(job)
+        X, y = job.sampled(_MOST_ROWS)
         forest = _forest(job)
         trees, count, began = job.rounds or _TREES, 0, time.monotonic()
         while count < trees and not (count and job.deadline.passed):
@@ -58,13 +58,6 @@ class ExtraTrees:
             forest.set_params(n_estimators=count)
             forest.fit(X, y)
         return _Forest(forest, job.problem)
-
-
-def _sample(job: Job) -> tuple[Matrix, Values]:
-    if len(job.X) <= _MOST_ROWS:
-        return job.X, job.y
-    rows = np.random.default_rng(job.seed).choice(len(job.X), _MOST_ROWS, replace=False)
-    return job.X[rows], job.y[rows]
 
 
 def _forest(job: Job) -> Any:

@@ -40,7 +40,8 @@ class Linear:
 
     def fit(self, job: Job) -> Fitted:
         """Solve."""
-        X, y = _sample(job)
+        rows, y = job.sampled(_MOST_ROWS)
+        X = rows.astype(np.float64)
         if job.problem.task == "regression":
             return _fit_ridge(X, y, job)
         return _fit_logistic(X, y, job)
@@ -62,13 +63,6 @@ class _LinearModel:
         wide = g.cast(features, TensorProto.DOUBLE)
         scores = g.op("Add", g.op("MatMul", wide, g.const(self._weights)), g.const(self._intercept))
         return emit_shares(g, scores, len(self._intercept)) if self._is_classifier else scores
-
-
-def _sample(job: Job) -> tuple[Values, Values]:
-    if len(job.X) <= _MOST_ROWS:
-        return job.X.astype(np.float64), job.y
-    rows = np.random.default_rng(job.seed).choice(len(job.X), _MOST_ROWS, replace=False)
-    return job.X[rows].astype(np.float64), job.y[rows]
 
 
 def _fit_ridge(X: Values, y: Values, job: Job) -> _LinearModel:
