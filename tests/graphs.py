@@ -1,7 +1,7 @@
 """Running what a plan, an op or a candidate emits with onnxruntime."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import polars as pl
@@ -10,11 +10,15 @@ from onnx import TensorProto, helper
 
 from autopilot.graph.graph import Graph
 from autopilot.plan import Plan
-from autopilot.plan.op import Op, Target
+from autopilot.plan.levels import Levels
+from autopilot.plan.op import Op, Rows, Target
 from storage import Column, Signature
 from storage.boundary import blocks_of_frame
 from storage.predictor import open_session
 from storage.signature import BLOCKS
+
+if TYPE_CHECKING:
+    from autopilot.plan.ops import AnyOp
 
 
 def run(signature: Signature, emit: Callable[[Graph], str], frame: pl.DataFrame, dtype: int = TensorProto.FLOAT) -> Any:
@@ -31,21 +35,32 @@ def run(signature: Signature, emit: Callable[[Graph], str], frame: pl.DataFrame,
     return open_session(model.SerializeToString()).run(["out"], feeds)[0]
 
 
-def features_of_op(op: Op, signature: Signature, frame: pl.DataFrame) -> NDArray[np.float32]:
-    """An op's features by its graph."""
-    return run(signature, lambda g: op.onnx(g, g.columns(op.block, op.columns)), frame)
+def rows_of(
+    signature: Signature, frame: pl.DataFrame, target: Target | None = None, folds: Sequence[int] | None = None
+) -> Rows:
+    """Training rows as ops see them; without a target, zeros to regress on; without folds, one for all rows."""
+    levels = Levels.fit(frame, signature.of_kind("category"))
+    return Rows(
+        frame.with_columns(levels.polars()),
+        signature,
+        Target(np.zeros(frame.height), 1) if target is None else target,
+        levels,
+        np.zeros(frame.height, dtype=np.int64) if folds is None else np.array(folds, dtype=np.int64),
+        0,
+    )
 
 
-def features_by_polars(op: Op, frame: pl.DataFrame, exprs: Sequence[pl.Expr] | None = None) -> NDArray[np.float32]:
-    """An op's features by its expressions, or by others of its own."""
-    named = [expr.alias(str(index)) for index, expr in enumerate(op.polars() if exprs is None else exprs)]
-    return frame.with_columns(op.intermediate()).select(named).to_numpy()
+def training_features(op: Op, rows: Rows) -> NDArray[np.float32]:
+    """The features of the training rows themselves."""
+    named = [expr.alias(str(index)) for index, expr in enumerate(op.of_training(rows))]
+    return rows.frame.with_columns(op.intermediate()).select(named).to_numpy()
 
 
-def both(op: Op | None, signature: Signature, frame: pl.DataFrame) -> list[list[float]]:
-    """An op's features, which both renderings have to agree on."""
+def both(op: Op | None, signature: Signature, frame: pl.DataFrame, levels: Levels | None = None) -> list[list[float]]:
+    """An op's features, which both renderings have to agree on to the bit."""
     assert op is not None
-    expected, found = features_by_polars(op, frame), features_of_op(op, signature, frame)
+    plan = Plan(levels or Levels(), (cast("AnyOp", op),))
+    expected, found = plan.features(frame), features_of_plan(plan, signature, frame)
     assert bits(found).tolist() == bits(expected).tolist()
     return found.tolist()
 
@@ -65,11 +80,6 @@ def run_on_matrix(emit: Callable[[Graph, str], str], X: NDArray[np.float32]) -> 
         return emit(g, features)
 
     return run(signature, widen, frame, TensorProto.DOUBLE)
-
-
-def known(frame: pl.DataFrame, target: Target, folds: list[int]) -> pl.DataFrame:
-    """A frame as ops see it while they are fitted: with the target and the folds beside the raw columns."""
-    return frame.with_columns(target.columns(np.array(folds, dtype=np.int64)))
 
 
 def bits(features: NDArray[np.float32]) -> NDArray[np.uint32]:

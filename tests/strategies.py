@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
@@ -60,6 +61,17 @@ def frames(kinds: tuple[Kind, ...], *, least_rows: int = 0, most_rows: int = 12)
     """Typed frames of `signature_of(kinds)`."""
     rows = st.lists(st.tuples(*(CELLS[kind] for kind in kinds)), min_size=least_rows, max_size=most_rows)
     return rows.map(lambda found: typed(signature_of(kinds), raw_frame(kinds, found)))
+
+
+@st.composite
+def training_frames(draw: st.DrawFn, kinds: tuple[Kind, ...]) -> pl.DataFrame:
+    """Typed frames of 40 rows with at most 8 different cells a column, so that levels, words and numbers repeat."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    columns = []
+    for kind in kinds:
+        cells = draw(st.lists(CELLS[kind], min_size=2, max_size=8))
+        columns.append([cells[index] for index in rng.integers(0, len(cells), 40)])
+    return typed(signature_of(kinds), raw_frame(kinds, list(zip(*columns, strict=True))))
 
 
 def raw_frame(kinds: tuple[Kind, ...], rows: list[tuple[Any, ...]]) -> pl.DataFrame:

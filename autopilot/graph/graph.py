@@ -1,5 +1,6 @@
 """The graph writer: nodes, constants and the raw inputs of one model."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -36,23 +37,33 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
-        self._gathered: dict[tuple[Block, tuple[str, ...]], str] = {}
+        self._known: dict[tuple[int, bytes], tuple[str, ...]] = {}
         self._count = 0
         for block in BLOCKS:
             if signature.block(block):
                 self._join(block)
 
     def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node with one output and return the output's name. "" stands for an absent optional input."""
-        output = self._name(kind)
-        self._nodes.append(helper.make_node(kind, list(inputs), [output], domain=domain, **attributes))
-        return output
+        """The output of a node; "" stands for an absent optional input.
+
+        A node that is there already, with the same inputs and attributes, is not added again: what members and ops
+        have in common is in the graph once.
+        """
+        return self.outputs(1, kind, *inputs, domain=domain, **attributes)[0]
+
+    def outputs(self, count: int, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> tuple[str, ...]:
+        """The outputs of a node with several of them."""
+        node = helper.make_node(kind, list(inputs), [], domain=domain, **attributes)
+        key = (count, hashlib.blake2b(node.SerializeToString(deterministic=True)).digest())
+        if key not in self._known:
+            self._known[key] = tuple(self._name(kind) for _ in range(count))
+            node.output.extend(self._known[key])
+            self._nodes.append(node)
+        return self._known[key]
 
     def split_words(self, text: str) -> str:
         """Strings [N] split at spaces: [N, longest], padded with ""."""
-        words, counts = self._name("StringSplit"), self._name("StringSplit")
-        self._nodes.append(helper.make_node("StringSplit", [text], [words, counts]))
-        return words
+        return self.outputs(2, "StringSplit", text)[0]
 
     def const(self, value: Any) -> str:
         """A constant tensor: a NumPy array or scalar, float64, float32, int64 or an object array of str."""
@@ -69,10 +80,8 @@ class Graph:
         whole = self.signature.block(block)
         if names == whole:
             return PACK_TENSOR.format(block)
-        if (block, names) not in self._gathered:
-            at = np.array([whole.index(name) for name in names], dtype=np.int64)
-            self._gathered[block, names] = self.op("Gather", PACK_TENSOR.format(block), self.const(at), axis=1)
-        return self._gathered[block, names]
+        at = np.array([whole.index(name) for name in names], dtype=np.int64)
+        return self.op("Gather", PACK_TENSOR.format(block), self.const(at), axis=1)
 
     def zeros(self, like: str, width: int) -> str:
         """float32 zeros [N, width], with N taken from `like` [N, any]."""

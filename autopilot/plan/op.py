@@ -1,7 +1,7 @@
-"""What an op of the plan is."""
+"""What an op of the plan is, and what it sees of the training rows and of the graph."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -9,11 +9,11 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from autopilot.graph.graph import Graph
-from storage.signature import Block
+from autopilot.plan.levels import Levels
+from storage.errors import listed
+from storage.signature import Kind, Signature
 
-#: Columns that a frame carries beside the raw ones while a plan is fitted.
-FOLD = "\0fold"
-TARGET = "\0target{}"
+Values = NDArray[np.float64]
 
 _MOST_CLASSES = 12
 
@@ -21,50 +21,94 @@ _MOST_CLASSES = 12
 class Target(Struct, frozen=True):
     """What the ops may learn of the target.
 
-    values: float64 (rows, targets), one column for regression (the value) and binary (1 for the second class), one
-    for each class up to 12 classes, none beyond.
+    y: float64 (rows,), class numbers or values. outputs: 1 for regression, else the number of classes.
     """
 
-    values: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, y: NDArray[np.float64], outputs: int) -> "Target":
-        """From class numbers or values (rows,) and the number of outputs: 1 for regression, else of classes."""
-        if outputs <= 2:
-            return cls(y.reshape(-1, 1))
-        if outputs > _MOST_CLASSES:
-            return cls(np.empty((len(y), 0)))
-        return cls(np.eye(outputs)[y.astype(np.int64)])
+    y: Values
+    outputs: int
 
     @property
-    def means(self) -> list[float]:
-        """Mean of each target over all rows."""
-        return self.values.mean(axis=0).tolist()
+    def values(self) -> Values:
+        """float64 (rows, targets) to average by level.
 
-    def columns(self, folds: NDArray[np.int64]) -> list[pl.Series]:
-        """The target and a fold number for each row, as columns of the frame that `out_of_fold` expressions see."""
-        values = [pl.Series(TARGET.format(i), self.values[:, i]) for i in range(self.values.shape[1])]
-        return [*values, pl.Series(FOLD, folds)]
+        One column for regression (the value) and two classes (1 for the second), one for each class up to 12 classes,
+        none beyond.
+        """
+        if self.outputs <= 2:
+            return self.y.reshape(-1, 1)
+        if self.outputs > _MOST_CLASSES:
+            return np.empty((len(self.y), 0))
+        return np.eye(self.outputs)[self.y.astype(np.int64)]
+
+
+class Rows(NamedTuple):
+    """The training rows while a plan is fitted.
+
+    frame: the raw columns, typed as `storage.boundary.typed` does, and a code column for each category (see
+    `levels.code`). folds: int64 (rows,), over which a row's own target is kept out of its features.
+    """
+
+    frame: pl.DataFrame
+    signature: Signature
+    target: Target
+    levels: Levels
+    folds: NDArray[np.int64]
+    seed: int
+
+
+class Inputs(NamedTuple):
+    """The raw columns of a graph as ops ask for them; missing is NaN, "", or the smallest int64."""
+
+    g: Graph
+    levels: Levels
+
+    def numbers(self, columns: tuple[str, ...]) -> str:
+        """float64 [N, columns]."""
+        return self.g.columns("number", columns)
+
+    def texts(self, columns: tuple[str, ...]) -> str:
+        """string [N, columns]: columns of text, and categories as they are written."""
+        return self.g.columns("text", columns)
+
+    def times(self, columns: tuple[str, ...]) -> str:
+        """int64 [N, columns]: microseconds since 1970."""
+        return self.g.columns("time", columns)
+
+    def codes(self, columns: tuple[str, ...]) -> str:
+        """int64 [N, columns]: the codes of categories by the plan's levels."""
+        return self.levels.emit(self.g, columns)
 
 
 class Op(Struct, frozen=True, tag=True):
-    """A fitted transformation of some columns of one block into float32 features.
+    """A fitted transformation of some columns into float32 features.
 
-    Plain data: an op is written as JSON and read again without running code. Missing values are nulls on the Polars
-    side and the block's sentinel on the ONNX side; each op says what it makes of them and of unseen values.
+    Plain data: an op is written as JSON and read again without running code. It renders itself twice, in Polars for the
+    training matrix and as ONNX nodes, and both give the same bits, or as near as its docstring says. Each op says what
+    it makes of missing and unseen values.
+
+    kind: of the columns that it reads first. about: what it makes of them, in a few words for model cards.
     """
 
-    block: ClassVar[Block]
+    kind: ClassVar[Kind]
+    about: ClassVar[str]
     columns: tuple[str, ...]
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
-        """Learn from the training rows; None where these columns give nothing."""
+    def fit(cls, rows: Rows) -> Self | None:
+        """Learn from training rows, whose table has columns of the op's kind; None where they give nothing."""
         raise NotImplementedError
 
     def names(self) -> tuple[str, ...]:
         """A name for each feature, for people."""
         raise NotImplementedError
+
+    def words(self) -> str:
+        """What this op does to which columns, for people."""
+        return f"{self.about}: {listed(self.columns)}"
+
+    def narrowed(self, kept: Sequence[int]) -> Self:
+        """The op without what only features other than these need; it may keep some of them."""
+        return self
 
     def intermediate(self) -> Sequence[pl.Expr]:
         """Columns that `polars` reads beside the raw ones: what many features share and is computed once."""
@@ -74,10 +118,10 @@ class Op(Struct, frozen=True, tag=True):
         """One Float32 expression for each feature; missing features are NaN."""
         raise NotImplementedError
 
-    def out_of_fold(self) -> Sequence[pl.Expr]:
+    def of_training(self, rows: Rows) -> Sequence[pl.Expr]:
         """The features of the training rows themselves; differs where a row's own target must not leak into them."""
         return self.polars()
 
-    def onnx(self, g: Graph, x: str) -> str:
-        """The same features as float32 [N, features], from the columns of the block [N, columns]."""
+    def onnx(self, g: Graph, inputs: Inputs) -> str:
+        """The same features as float32 [N, features]."""
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """A plan: fitted ops in their order, from a table to the feature matrix."""
 
-from typing import cast
+from collections.abc import Sequence
+from typing import TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -8,13 +9,15 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from autopilot.graph.graph import Graph
-from autopilot.plan.op import Target
+from autopilot.plan.levels import Levels
+from autopilot.plan.op import Inputs, Op, Rows, Target
 from autopilot.plan.ops import AnyOp
 from autopilot.plan.recipes import RECIPES, Recipe
 from storage.errors import DataError
 from storage.signature import Signature
 
 Matrix = NDArray[np.float32]
+T = TypeVar("T")
 
 #: Folds within the training rows, over which a row's own target is kept out of its features.
 _INNER_FOLDS = 5
@@ -24,9 +27,12 @@ class Plan(Struct, frozen=True):
     """Fitted ops; written as JSON and read again without loss.
 
     The matrix has the ops' features in their order: float32 (rows, features), missing as NaN where the op says so.
+    levels: what the ops over categories look up by. kept: which of the ops' features the matrix has; None for all.
     """
 
+    levels: Levels
     ops: tuple[AnyOp, ...]
+    kept: tuple[int, ...] | None = None
 
     @classmethod
     def fit(
@@ -36,32 +42,47 @@ class Plan(Struct, frozen=True):
 
         frame: typed as `storage.boundary.typed` does. Raises DataError if no op finds anything to learn from.
         """
-        inner = np.random.default_rng(seed).integers(0, _INNER_FOLDS, frame.height)
-        known = frame.with_columns(target.columns(inner))
-        ops: list[AnyOp] = []
-        for kind, kinds_ops in RECIPES[recipe].items():
-            columns = signature.of_kind(kind)
-            fitted = [op.fit(known, columns, target) for op in kinds_ops] if columns else []
-            ops += [cast("AnyOp", op) for op in fitted if op is not None]
+        return cls.fit_ops(frame, signature, RECIPES[recipe], target, seed)
+
+    @classmethod
+    def fit_ops(
+        cls, frame: pl.DataFrame, signature: Signature, kinds_of_ops: Sequence[type[Op]], target: Target, seed: int
+    ) -> "tuple[Plan, Matrix]":
+        """The same with ops of one's own choice."""
+        levels = Levels.fit(frame, signature.of_kind("category"))
+        folds = np.random.default_rng(seed).integers(0, _INNER_FOLDS, frame.height)
+        rows = Rows(frame.with_columns(levels.polars()), signature, target, levels, folds, seed)
+        fitted = [op.fit(rows) for op in kinds_of_ops if signature.of_kind(op.kind)]
+        ops = tuple(cast("AnyOp", op) for op in fitted if op is not None)
         if not ops:
             raise DataError("No column varies in the training rows. Add columns, or rows that differ.")
-        plan = cls(tuple(ops))
-        return plan, plan._matrix(known, [expr for op in ops for expr in op.out_of_fold()])
+        plan = cls(levels, ops)
+        return plan, plan._matrix(rows.frame, [expr for op in ops for expr in op.of_training(rows)])
 
     def names(self) -> tuple[str, ...]:
         """A name for each feature."""
-        return tuple(name for op in self.ops for name in op.names())
+        return self._kept([name for op in self.ops for name in op.names()])
+
+    def words(self) -> tuple[str, ...]:
+        """What each op does, a line each, for people."""
+        return tuple(op.words() for op in self.ops)
 
     def features(self, frame: pl.DataFrame) -> Matrix:
         """The feature matrix of a typed frame."""
-        return self._matrix(frame, [expr for op in self.ops for expr in op.polars()])
+        coded = frame.with_columns(self.levels.polars())
+        return self._matrix(coded, [expr for op in self.ops for expr in op.polars()])
 
     def emit(self, g: Graph) -> str:
         """The same matrix in a graph: float32 [N, features]."""
-        parts = [op.onnx(g, g.columns(op.block, op.columns)) for op in self.ops]
-        return parts[0] if len(parts) == 1 else g.op("Concat", *parts, axis=1)
+        inputs = Inputs(g, self.levels)
+        parts = [op.onnx(g, inputs) for op in self.ops]
+        whole = parts[0] if len(parts) == 1 else g.op("Concat", *parts, axis=1)
+        return whole if self.kept is None else g.op("Gather", whole, g.const(np.array(self.kept)), axis=1)
 
-    def _matrix(self, frame: pl.DataFrame, features: list[pl.Expr]) -> Matrix:
-        shared = [expr for op in self.ops for expr in op.intermediate()]
-        named = [expr.alias(str(index)) for index, expr in enumerate(features)]
-        return cast("Matrix", frame.with_columns(shared).select(named).to_numpy(order="c"))
+    def _matrix(self, coded: pl.DataFrame, features: list[pl.Expr]) -> Matrix:
+        shared = {expr.meta.output_name(): expr for op in self.ops for expr in op.intermediate()}.values()
+        named = [expr.alias(str(index)) for index, expr in enumerate(self._kept(features))]
+        return cast("Matrix", coded.with_columns(shared).select(named).to_numpy(order="c"))
+
+    def _kept(self, features: list[T]) -> tuple[T, ...]:
+        return tuple(features if self.kept is None else [features[index] for index in self.kept])

@@ -5,6 +5,7 @@ from typing import Literal
 from autopilot.plan.op import Op
 from autopilot.plan.ops import (
     CalendarParts,
+    Frequencies,
     HashedWords,
     MissingFlags,
     Numbers,
@@ -14,22 +15,13 @@ from autopilot.plan.ops import (
     ScaledCalendar,
     TargetMean,
 )
-from storage.signature import Kind
 
-Recipe = Literal["trees", "linear"]
+Recipe = Literal["trees", "linear", "dense"]
 
-#: Trees read raw numbers with holes, and cut codes; linear models need fills, like scales and indicators.
-RECIPES: dict[Recipe, dict[Kind, tuple[type[Op], ...]]] = {
-    "trees": {
-        "number": (Numbers,),
-        "category": (OrdinalCodes, TargetMean),
-        "text": (HashedWords,),
-        "time": (CalendarParts,),
-    },
-    "linear": {
-        "number": (Scale, MissingFlags),
-        "category": (OneHot, TargetMean),
-        "text": (HashedWords,),
-        "time": (ScaledCalendar,),
-    },
+#: trees cut raw numbers with holes, and codes; linear models need fills, like scales and indicators; dense is for
+#: distances and perceptrons.
+RECIPES: dict[Recipe, tuple[type[Op], ...]] = {
+    "trees": (Numbers, OrdinalCodes, Frequencies, TargetMean, HashedWords, CalendarParts),
+    "linear": (Scale, MissingFlags, OneHot, TargetMean, HashedWords, ScaledCalendar),
+    "dense": (Scale, MissingFlags, OneHot, TargetMean, HashedWords, ScaledCalendar),
 }

@@ -70,13 +70,13 @@ class Matrices:
 
     def of_all(self, recipe: Recipe) -> tuple[Plan, Matrix, Values]:
         """A plan fitted on all rows, test rows included, with their matrix and target: what is refitted on."""
-        target = Target.of(self._y, self.outputs)
+        target = Target(self._y, self.outputs)
         plan, X = Plan.fit(self.table.frame, self.table.signature, recipe, target, self._seed)
         return plan, X, self._y
 
     def _make(self, number: int, recipe: Recipe) -> FoldMatrices:
         fold, frame = self.folds.folds[number], self.table.frame
-        target = Target.of(self._y[fold.train], self.outputs)
+        target = Target(self._y[fold.train], self.outputs)
         plan, X_train = Plan.fit(frame[fold.train], self.table.signature, recipe, target, self._seed + number)
         return FoldMatrices(
             X_train,

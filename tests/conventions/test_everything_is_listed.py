@@ -34,13 +34,13 @@ def modules_in(package: str) -> set[str]:
 
 
 def test_each_file_of_an_op_is_listed() -> None:
-    """`levels` is what ops over categories share; every other file is an op."""
-    assert {op.__module__.rpartition(".")[2] for op in OPS} == modules_in("autopilot.plan.ops") - {"levels"}
+    """Every file is an op."""
+    assert {op.__module__.rpartition(".")[2] for op in OPS} == modules_in("autopilot.plan.ops")
 
 
 def test_each_op_feeds_some_recipe() -> None:
     """An op that no recipe names is dead code."""
-    used = {op for kinds in RECIPES.values() for ops in kinds.values() for op in ops}
+    used = {op for ops in RECIPES.values() for op in ops}
     assert used == set(OPS)
 
 

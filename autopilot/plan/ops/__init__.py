@@ -1,6 +1,7 @@
 """All ops. A new one is a file here, a line in OPS, and a place in `recipes.py`."""
 
 from autopilot.plan.ops.calendar_parts import CalendarParts
+from autopilot.plan.ops.frequencies import Frequencies
 from autopilot.plan.ops.hashed_words import HashedWords
 from autopilot.plan.ops.missing_flags import MissingFlags
 from autopilot.plan.ops.numbers import Numbers
@@ -11,15 +12,36 @@ from autopilot.plan.ops.scaled_calendar import ScaledCalendar
 from autopilot.plan.ops.target_mean import TargetMean
 
 AnyOp = (
-    Numbers | Scale | MissingFlags | OneHot | OrdinalCodes | TargetMean | CalendarParts | ScaledCalendar | HashedWords
+    Numbers
+    | Scale
+    | MissingFlags
+    | OneHot
+    | OrdinalCodes
+    | Frequencies
+    | TargetMean
+    | CalendarParts
+    | ScaledCalendar
+    | HashedWords
 )
 
-OPS = (Numbers, Scale, MissingFlags, OneHot, OrdinalCodes, TargetMean, CalendarParts, ScaledCalendar, HashedWords)
+OPS = (
+    Numbers,
+    Scale,
+    MissingFlags,
+    OneHot,
+    OrdinalCodes,
+    Frequencies,
+    TargetMean,
+    CalendarParts,
+    ScaledCalendar,
+    HashedWords,
+)
 
 __all__ = [
     "OPS",
     "AnyOp",
     "CalendarParts",
+    "Frequencies",
     "HashedWords",
     "MissingFlags",
     "Numbers",

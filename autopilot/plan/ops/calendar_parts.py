@@ -7,9 +7,9 @@ import polars as pl
 from onnx import TensorProto
 
 from autopilot.graph.graph import Graph
-from autopilot.plan.op import Op, Target
+from autopilot.plan.op import Inputs, Op, Rows
 from storage.boundary import MISSING_TIME
-from storage.signature import Block
+from storage.signature import Kind
 
 Part = Literal["days", "year", "month", "day", "weekday", "hour", "minute"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
@@ -27,13 +27,15 @@ class CalendarParts(Op, frozen=True):
     The graph has pure int64 arithmetic: Hinnant, "chrono-compatible low-level date algorithms".
     """
 
-    block: ClassVar[Block] = "time"
+    kind: ClassVar[Kind] = "time"
+    about: ClassVar[str] = "parts of the calendar"
     parts: tuple[Part, ...]
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
+    def fit(cls, rows: Rows) -> Self | None:
         """Keep the parts that vary in any of the columns."""
-        parts = varying(frame, columns)
+        columns = rows.signature.of_kind("time")
+        parts = varying(rows.frame, columns)
         return cls(columns, parts) if parts else None
 
     def names(self) -> tuple[str, ...]:
@@ -44,8 +46,9 @@ class CalendarParts(Op, frozen=True):
         """Polars' own calendar."""
         return [polars_part(name, part).fill_null(float("nan")) for part in self.parts for name in self.columns]
 
-    def onnx(self, g: Graph, x: str) -> str:
+    def onnx(self, g: Graph, inputs: Inputs) -> str:
         """All columns at once: the number of nodes does not grow with them."""
+        x = inputs.times(self.columns)
         parts = emit_parts(g, x, self.parts)
         joined = g.op("Concat", *(g.cast(part, TensorProto.FLOAT) for part in parts), axis=1)
         missing = g.op("Equal", x, g.const(np.int64(MISSING_TIME)))

@@ -9,8 +9,8 @@ import polars as pl
 from onnx import TensorProto
 
 from autopilot.graph.graph import ML, Graph
-from autopilot.plan.op import Op, Target
-from storage.signature import Block
+from autopilot.plan.op import Inputs, Op, Rows
+from storage.signature import Kind
 
 _WIDTH = 256
 _MOST_TOKENS = 20_000
@@ -30,13 +30,15 @@ class HashedWords(Op, frozen=True):
     character, non-ASCII ones included.
     """
 
-    block: ClassVar[Block] = "text"
+    kind: ClassVar[Kind] = "text"
+    about: ClassVar[str] = "counts of hashed words"
     tokens: tuple[tuple[str, ...], ...]
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
+    def fit(cls, rows: Rows) -> Self | None:
         """Collect tokens."""
-        found = [(name, _frequent_tokens(frame, name)) for name in columns]
+        columns = rows.signature.of_kind("text")
+        found = [(name, _frequent_tokens(rows.frame, name)) for name in columns]
         kept = [(name, tokens) for name, tokens in found if tokens]
         return cls(*(tuple(part) for part in zip(*kept, strict=True))) if kept else None
 
@@ -59,8 +61,9 @@ class HashedWords(Op, frozen=True):
             for bucket in range(_WIDTH)
         ]
 
-    def onnx(self, g: Graph, x: str) -> str:
+    def onnx(self, g: Graph, inputs: Inputs) -> str:
         """One block of counts for each column."""
+        x = inputs.texts(self.columns)
         blocks = [_emit_counts(g, x, index, tokens) for index, tokens in enumerate(self.tokens)]
         return blocks[0] if len(blocks) == 1 else g.op("Concat", *blocks, axis=1)
 

@@ -6,8 +6,8 @@ import polars as pl
 from onnx import TensorProto
 
 from autopilot.graph.graph import Graph
-from autopilot.plan.op import Op, Target
-from storage.signature import Block
+from autopilot.plan.op import Inputs, Op, Rows
+from storage.signature import Kind
 
 
 class MissingFlags(Op, frozen=True):
@@ -16,12 +16,14 @@ class MissingFlags(Op, frozen=True):
     Trees see missing values themselves; linear models need the flag beside the filled value.
     """
 
-    block: ClassVar[Block] = "number"
+    kind: ClassVar[Kind] = "number"
+    about: ClassVar[str] = "a flag where a number is missing"
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
+    def fit(cls, rows: Rows) -> Self | None:
         """Keep the columns that have nulls."""
-        kept = tuple(name for name in columns if frame.get_column(name).null_count())
+        columns = rows.signature.of_kind("number")
+        kept = tuple(name for name in columns if rows.frame.get_column(name).null_count())
         return cls(kept) if kept else None
 
     def names(self) -> tuple[str, ...]:
@@ -32,6 +34,6 @@ class MissingFlags(Op, frozen=True):
         """Null to 1."""
         return [pl.col(name).is_null().cast(pl.Float32) for name in self.columns]
 
-    def onnx(self, g: Graph, x: str) -> str:
+    def onnx(self, g: Graph, inputs: Inputs) -> str:
         """NaN to 1."""
-        return g.cast(g.op("IsNaN", x), TensorProto.FLOAT)
+        return g.cast(g.op("IsNaN", inputs.numbers(self.columns)), TensorProto.FLOAT)

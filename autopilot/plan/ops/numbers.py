@@ -7,8 +7,8 @@ import polars as pl
 from onnx import TensorProto
 
 from autopilot.graph.graph import Graph
-from autopilot.plan.op import Op, Target
-from storage.signature import Block
+from autopilot.plan.op import Inputs, Op, Rows
+from storage.signature import Kind
 
 #: The largest float32; infinities and larger numbers become it, since scikit-learn's trees take no infinity.
 LARGEST = float(np.finfo(np.float32).max)
@@ -20,12 +20,13 @@ class Numbers(Op, frozen=True):
     Missing stays missing (NaN). Numbers beyond float32, and infinities, become the largest float32 of their sign.
     """
 
-    block: ClassVar[Block] = "number"
+    kind: ClassVar[Kind] = "number"
+    about: ClassVar[str] = "numbers as they are, missing as missing"
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
+    def fit(cls, rows: Rows) -> Self | None:
         """Nothing to learn."""
-        return cls(columns)
+        return cls(rows.signature.of_kind("number"))
 
     def names(self) -> tuple[str, ...]:
         """The columns."""
@@ -35,7 +36,9 @@ class Numbers(Op, frozen=True):
         """Clip and cast."""
         return [pl.col(name).clip(-LARGEST, LARGEST).cast(pl.Float32).fill_null(float("nan")) for name in self.columns]
 
-    def onnx(self, g: Graph, x: str) -> str:
+    def onnx(self, g: Graph, inputs: Inputs) -> str:
         """Clip lets NaN through: https://onnx.ai/onnx/operators/onnx__Clip.html."""
-        clipped = g.op("Clip", x, g.const(np.float64(-LARGEST)), g.const(np.float64(LARGEST)))
+        clipped = g.op(
+            "Clip", inputs.numbers(self.columns), g.const(np.float64(-LARGEST)), g.const(np.float64(LARGEST))
+        )
         return g.cast(clipped, TensorProto.FLOAT)

@@ -7,8 +7,8 @@ import polars as pl
 from onnx import TensorProto
 
 from autopilot.graph.graph import Graph
-from autopilot.plan.op import Op, Target
-from storage.signature import Block
+from autopilot.plan.op import Inputs, Op, Rows
+from storage.signature import Kind
 
 #: Scaled values end here: one wild cell must not rule a linear model.
 _LIMIT = 10.0
@@ -21,13 +21,15 @@ class Scale(Op, frozen=True):
     vary are left out.
     """
 
-    block: ClassVar[Block] = "number"
+    kind: ClassVar[Kind] = "number"
+    about: ClassVar[str] = "numbers filled, centred and scaled"
     mean: tuple[float, ...]
     factor: tuple[float, ...]
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
+    def fit(cls, rows: Rows) -> Self | None:
         """Mean and standard deviation (n - 1) of the finite values."""
+        frame, columns = rows.frame, rows.signature.of_kind("number")
         finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)) for name in columns]
         means = frame.select(x.mean().alias(str(i)) for i, x in enumerate(finite)).row(0)
         deviations = frame.select(x.std().alias(str(i)) for i, x in enumerate(finite)).row(0)
@@ -49,9 +51,9 @@ class Scale(Op, frozen=True):
             for name, mean, factor in zip(self.columns, self.mean, self.factor, strict=True)
         ]
 
-    def onnx(self, g: Graph, x: str) -> str:
+    def onnx(self, g: Graph, inputs: Inputs) -> str:
         """The same four steps in float64."""
-        mean = g.const(np.array(self.mean))
+        x, mean = inputs.numbers(self.columns), g.const(np.array(self.mean))
         filled = g.op("Where", g.op("IsNaN", x), mean, x)
         scaled = g.op("Mul", g.op("Sub", filled, mean), g.const(np.array(self.factor)))
         clipped = g.op("Clip", scaled, g.const(np.float64(-_LIMIT)), g.const(np.float64(_LIMIT)))

@@ -7,11 +7,11 @@ import polars as pl
 from onnx import TensorProto
 
 from autopilot.graph.graph import Graph
-from autopilot.plan.op import Op, Target
+from autopilot.plan.op import Inputs, Op, Rows
 from autopilot.plan.ops.calendar_parts import Part, emit_parts, polars_part, varying
 from autopilot.plan.ops.scale import unless_neutral
 from storage.boundary import MISSING_TIME
-from storage.signature import Block
+from storage.signature import Kind
 
 
 class ScaledCalendar(Op, frozen=True):
@@ -21,14 +21,16 @@ class ScaledCalendar(Op, frozen=True):
     it varies in none; else its factor there is 0.
     """
 
-    block: ClassVar[Block] = "time"
+    kind: ClassVar[Kind] = "time"
+    about: ClassVar[str] = "parts of the calendar, centred and scaled"
     parts: tuple[Part, ...]
     mean: tuple[float, ...]
     factor: tuple[float, ...]
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
+    def fit(cls, rows: Rows) -> Self | None:
         """Mean and standard deviation of each part of each column."""
+        frame, columns = rows.frame, rows.signature.of_kind("time")
         parts = varying(frame, columns)
         if not parts:
             return None
@@ -51,8 +53,9 @@ class ScaledCalendar(Op, frozen=True):
             for (name, part), mean, factor in zip(pairs, self.mean, self.factor, strict=True)
         ]
 
-    def onnx(self, g: Graph, x: str) -> str:
+    def onnx(self, g: Graph, inputs: Inputs) -> str:
         """The same in float64, then missing to 0."""
+        x = inputs.times(self.columns)
         parts = emit_parts(g, x, self.parts)
         joined = g.cast(g.op("Concat", *parts, axis=1), TensorProto.DOUBLE)
         centred = g.op("Sub", joined, g.const(np.array(self.mean)))

@@ -2,17 +2,13 @@
 
 from typing import ClassVar, Self
 
-import numpy as np
 import polars as pl
 
 from autopilot.graph.graph import Graph
-from autopilot.plan.op import FOLD, TARGET, Op, Target
-from autopilot.plan.ops.levels import count_levels, emit_codes, emit_values, level
-from storage.signature import Block
-
-#: Rows that the overall mean counts for: a level seen 10 times is half its own mean.
-_SMOOTHING = 10.0
-_MOST_LEVELS = 10_000
+from autopilot.plan.folded_means import FoldedMeans
+from autopilot.plan.levels import code, codes_of, emit_look_up, look_up
+from autopilot.plan.op import Inputs, Op, Rows, Values
+from storage.signature import Kind
 
 
 class TargetMean(Op, frozen=True):
@@ -20,79 +16,53 @@ class TargetMean(Op, frozen=True):
 
     Micci-Barreca, "A preprocessing scheme for high-cardinality categorical attributes", 2001. One feature for a
     number or two classes, one for each class up to 12 classes, none beyond (see `Target`). Training rows get mean
-    and prior over the other folds, so that no row sees its own target. Missing is a level like another; unseen levels
-    get the prior.
+    and prior over the other folds, so that no row sees its own target. Missing is a level like another; rare levels
+    are one level together, and unseen ones count as that.
     """
 
-    block: ClassVar[Block] = "text"
-    levels: tuple[tuple[str, ...], ...]
+    kind: ClassVar[Kind] = "category"
+    about: ClassVar[str] = "mean target of the level, out of fold in training"
     means: tuple[tuple[tuple[float, ...], ...], ...]
-    prior: tuple[float, ...]
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, columns: tuple[str, ...], target: Target) -> Self | None:
-        """Means over all training rows; `frame` carries the target's columns."""
-        if not target.means:
-            return None
-        prior = tuple(target.means)
-        levels = tuple(count_levels(frame, name, 1, _MOST_LEVELS) for name in columns)
-        means = tuple(_means(frame, name, values, prior) for name, values in zip(columns, levels, strict=True))
-        return cls(columns, levels, means, prior)
+    def fit(cls, rows: Rows) -> Self | None:
+        """Means over all training rows, for columns with a known level; means[target][column][code]."""
+        kept = tuple(name for name, levels in zip(rows.levels.columns, rows.levels.names, strict=True) if levels)
+        means = tuple(
+            tuple(tuple(_folded(rows, name, values).overall().tolist()) for name in kept)
+            for values in rows.target.values.T
+        )
+        return cls(kept, means) if kept and means else None
 
     def names(self) -> tuple[str, ...]:
         """Target mean of COLUMN."""
-        many = len(self.prior) > 1
+        many = len(self.means) > 1
         return tuple(
             f"target mean of {name}" + (f", class {index}" if many else "")
+            for index in range(len(self.means))
             for name in self.columns
-            for index in range(len(self.prior))
         )
 
     def polars(self) -> list[pl.Expr]:
-        """Look the level up."""
+        """Look the code up."""
         return [
-            level(name)
-            .replace_strict(list(levels), [row[index] for row in means], default=prior, return_dtype=pl.Float64)
-            .cast(pl.Float32)
-            for name, levels, means in zip(self.columns, self.levels, self.means, strict=True)
-            for index, prior in enumerate(self.prior)
+            look_up(table, code(name))
+            for tables in self.means
+            for name, table in zip(self.columns, tables, strict=True)
         ]
 
-    def out_of_fold(self) -> list[pl.Expr]:
+    def of_training(self, rows: Rows) -> list[pl.Expr]:
         """The level's mean over the other folds' rows."""
         return [
-            _other_folds(name, TARGET.format(index)).cast(pl.Float32)
-            for name in self.columns
-            for index in range(len(self.prior))
+            pl.lit(_folded(rows, name, values).of_rows()) for values in rows.target.values.T for name in self.columns
         ]
 
-    def onnx(self, g: Graph, x: str) -> str:
-        """One look-up; with several targets it gives a row of a table [levels + 1, targets] for each cell."""
-        flat = [row for means in self.means for row in means]
-        if len(self.prior) == 1:
-            return emit_values(g, x, self.levels, [row[0] for row in flat], self.prior[0])
-        codes = emit_codes(g, x, self.levels, unknown=len(flat))
-        table = g.const(np.array([*flat, self.prior], dtype=np.float32))
-        width = len(self.columns) * len(self.prior)
-        return g.op("Reshape", g.op("Gather", table, codes), g.const(np.array([-1, width], dtype=np.int64)))
+    def onnx(self, g: Graph, inputs: Inputs) -> str:
+        """One table for all columns and one target."""
+        codes = inputs.codes(self.columns)
+        parts = [emit_look_up(g, tables, codes) for tables in self.means]
+        return parts[0] if len(parts) == 1 else g.op("Concat", *parts, axis=1)
 
 
-def _means(
-    frame: pl.DataFrame, name: str, levels: tuple[str, ...], prior: tuple[float, ...]
-) -> tuple[tuple[float, ...], ...]:
-    sums = [pl.col(TARGET.format(index)).sum().alias(str(index)) for index in range(len(prior))]
-    grouped = frame.group_by(level(name).alias("level")).agg(*sums, pl.len().alias("rows"))
-    found = {row[0]: row[1:] for row in grouped.iter_rows()}
-    return tuple(
-        tuple((found[value][i] + _SMOOTHING * mean) / (found[value][-1] + _SMOOTHING) for i, mean in enumerate(prior))
-        for value in levels
-    )
-
-
-def _other_folds(name: str, target: str) -> pl.Expr:
-    """The smoothed mean of the level over the other folds' rows; the prior is theirs too, 0 if there are none."""
-    key, value, rows = level(name), pl.col(target), pl.len().cast(pl.Float64)
-    prior = (value.sum() - value.sum().over(FOLD)) / (rows - rows.over(FOLD)).clip(1.0)
-    level_sum = value.sum().over(key) - value.sum().over(key, FOLD)
-    level_rows = rows.over(key) - rows.over(key, FOLD)
-    return (level_sum + _SMOOTHING * prior) / (level_rows + _SMOOTHING)
+def _folded(rows: Rows, name: str, values: Values) -> FoldedMeans:
+    return FoldedMeans(codes_of(rows.frame, name), len(rows.levels.of(name)) + 1, values, rows.folds)

@@ -50,7 +50,7 @@ class Steps:
 def measured(steps: Steps, table: Table = TABLE, unit: Unit | None = None) -> Parity:
     """How far the steps' file is from the steps."""
     outputs = max(1, len(table.signature.classes))
-    plan, _ = Plan.fit(table.frame, table.signature, "trees", Target.of(table.y, outputs), seed=0)
+    plan, _ = Plan.fit(table.frame, table.signature, "trees", Target(table.y, outputs), seed=0)
     model = TrainedModel(table.signature, {"trees": plan}, (TrainedMember(steps, "trees", 1.0),), unit or Unit())
     return measure(model, model.export().SerializeToString(), table.frame, seed=0)
 

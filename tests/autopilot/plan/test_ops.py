@@ -1,5 +1,7 @@
 """What holds for every op: both renderings give the same bits, and a fitted op is plain data."""
 
+from typing import NamedTuple, cast
+
 import msgspec
 import numpy as np
 import polars as pl
@@ -8,35 +10,41 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from autopilot.plan import RECIPES, Plan, Recipe
-from autopilot.plan.op import Op, Target
+from autopilot.plan.op import Op, Rows, Target
 from autopilot.plan.ops import OPS, AnyOp
 from storage import DataError
 from storage.signature import Kind
-from tests.graphs import bits, features_by_polars, features_of_op, features_of_plan, known
-from tests.strategies import frames, signature_of
+from tests.graphs import bits, features_of_plan, rows_of, training_features
+from tests.strategies import frames, signature_of, training_frames
 
-#: The kinds of columns that each op is fed with, by the recipes.
-KINDS_OF: dict[type[Op], set[Kind]] = {
-    op: {kind for recipe in RECIPES.values() for kind, ops in recipe.items() if op in ops} for op in OPS
-}
 ALL_KINDS: tuple[Kind, ...] = ("number", "category", "text", "time", "number", "category")
 
 
+class Case(NamedTuple):
+    """A fitted op, what it was fitted on, and a frame of any cells to apply it to."""
+
+    op: Op
+    rows: Rows
+    later: pl.DataFrame
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(self.rows.levels, (cast("AnyOp", self.op),))
+
+
 @st.composite
-def fitted_ops(draw: st.DrawFn, op: type[Op]) -> tuple[Op, tuple[Kind, ...], pl.DataFrame, list[int]]:
-    """An op fitted on a small frame of one or two columns, with the frame and the folds."""
-    kind = draw(st.sampled_from(sorted(KINDS_OF[op])))
-    kinds = (kind,) * draw(st.integers(1, 2))
-    frame = draw(frames(kinds, least_rows=6))
-    folds = draw(st.lists(st.integers(0, 2), min_size=frame.height, max_size=frame.height))
+def cases(draw: st.DrawFn, op: type[Op]) -> Case:
+    """An op fitted on a small frame with columns of its kind, and for ops that read others too, of other kinds."""
+    kinds = (op.kind,) * draw(st.integers(1, 2)) + tuple(draw(st.lists(st.sampled_from(ALL_KINDS), max_size=2)))
+    frame = draw(training_frames(kinds))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     outputs = draw(st.sampled_from([1, 2, 3]))
-    y = np.array(draw(st.lists(st.integers(0, max(1, outputs - 1)), min_size=frame.height, max_size=frame.height)))
-    target = Target.of(y.astype(np.float64), outputs)
-    whole = known(frame, target, folds)
-    fitted = op.fit(whole, signature_of(kinds).names, target)
+    y = rng.integers(0, max(2, outputs), frame.height).astype(np.float64)
+    rows = rows_of(signature_of(kinds), frame, Target(y, outputs), rng.integers(0, 3, frame.height).tolist())
+    fitted = op.fit(rows)
     assume(fitted is not None)
     assert fitted is not None
-    return fitted, kinds, whole, folds
+    return Case(fitted, rows, draw(frames(kinds, least_rows=1)))
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -44,10 +52,11 @@ def fitted_ops(draw: st.DrawFn, op: type[Op]) -> tuple[Op, tuple[Kind, ...], pl.
 @settings(max_examples=60)
 def test_both_renderings_give_the_same_float32_to_the_bit(op: type[Op], data: st.DataObject) -> None:
     """On rows that were never seen: nulls, infinities, extremes, unseen levels, any text, any time."""
-    fitted, kinds, whole, _ = data.draw(fitted_ops(op))
-    frame = pl.concat([whole.select(signature_of(kinds).names), data.draw(frames(kinds, least_rows=1))])
-    expected = features_by_polars(fitted, frame)
-    found = features_of_op(fitted, signature_of(kinds), frame)
+    case = data.draw(cases(op))
+    signature = case.rows.signature
+    frame = pl.concat([case.rows.frame.select(signature.names), case.later])
+    expected = case.plan.features(frame)
+    found = features_of_plan(case.plan, signature, frame)
     assert expected.dtype == found.dtype == np.float32
     assert bits(found).tolist() == bits(expected).tolist()
 
@@ -57,11 +66,12 @@ def test_both_renderings_give_the_same_float32_to_the_bit(op: type[Op], data: st
 @settings(max_examples=30)
 def test_a_fitted_op_is_written_as_json_without_loss(op: type[Op], data: st.DataObject) -> None:
     """Read again, without running code, it is equal and has a name for each feature."""
-    fitted, *_ = data.draw(fitted_ops(op))
-    again = msgspec.json.decode(msgspec.json.encode(fitted), type=AnyOp)
-    assert again == fitted
-    assert len(again.names()) == len(again.polars()) == len(again.out_of_fold())
+    case = data.draw(cases(op))
+    again = msgspec.json.decode(msgspec.json.encode(case.op), type=AnyOp)
+    assert again == case.op
+    assert len(again.names()) == len(again.polars()) == len(again.of_training(case.rows))
     assert len(set(again.names())) == len(again.names())
+    assert again.about in again.words()
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -69,20 +79,34 @@ def test_a_fitted_op_is_written_as_json_without_loss(op: type[Op], data: st.Data
 @settings(max_examples=25)
 def test_a_rows_own_target_is_not_in_its_features(op: type[Op], data: st.DataObject) -> None:
     """Changing one row's target leaves that row's features of training as they were."""
-    fitted, _, whole, _ = data.draw(fitted_ops(op))
-    row = data.draw(st.integers(0, whole.height - 1))
-    targets = [name for name in whole.columns if name.startswith("\0target")]
-    assume(targets)
-    changed = whole.with_columns(
-        pl.when(pl.int_range(pl.len()) == row).then(1 - pl.col(name)).otherwise(pl.col(name)).alias(name)
-        for name in targets
-    )
-    target = Target(changed.select(targets).to_numpy())
-    refitted = op.fit(changed, fitted.columns, target)
+    case = data.draw(cases(op))
+    target = case.rows.target
+    row = data.draw(st.integers(0, case.rows.frame.height - 1))
+    y = target.y.copy()
+    y[row] = (y[row] + 1) % max(2, target.outputs)
+    changed = case.rows._replace(target=Target(y, target.outputs))
+    refitted = op.fit(changed)
+    assume(refitted is not None and refitted.names() == case.op.names())
     assert refitted is not None
-    before = features_by_polars(fitted, whole, fitted.out_of_fold())[row]
-    after = features_by_polars(refitted, changed, refitted.out_of_fold())[row]
+    before = training_features(case.op, case.rows)[row]
+    after = training_features(refitted, changed)[row]
     assert after.tolist() == pytest.approx(before.tolist(), rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("op", OPS)
+@given(data=st.data())
+@settings(max_examples=25)
+def test_a_narrowed_op_keeps_what_was_asked_for(op: type[Op], data: st.DataObject) -> None:
+    """Features under the same names with the same bits."""
+    case = data.draw(cases(op))
+    names = case.op.names()
+    kept = sorted(data.draw(st.sets(st.integers(0, len(names) - 1), min_size=1)))
+    narrow = case.op.narrowed(kept)
+    whole = dict(zip(names, bits(case.plan.features(case.later)).T.tolist(), strict=True))
+    narrow_plan = Plan(case.rows.levels, (cast("AnyOp", narrow),))
+    found = dict(zip(narrow.names(), bits(narrow_plan.features(case.later)).T.tolist(), strict=True))
+    assert {names[index] for index in kept} <= set(found)
+    assert all(whole[name] == values for name, values in found.items())
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -91,10 +115,10 @@ def test_a_rows_own_target_is_not_in_its_features(op: type[Op], data: st.DataObj
 def test_a_whole_plan_gives_the_same_bits_in_both_renderings(recipe: Recipe, data: st.DataObject) -> None:
     """All ops of a recipe together, in their order; read from JSON first."""
     signature = signature_of(ALL_KINDS)
-    train = data.draw(frames(ALL_KINDS, least_rows=6))
-    y = np.array(data.draw(st.lists(st.floats(-3, 3), min_size=train.height, max_size=train.height)))
+    train = data.draw(training_frames(ALL_KINDS))
+    y = np.random.default_rng(data.draw(st.integers(0, 2**32))).normal(size=train.height)
     try:
-        plan, X = Plan.fit(train, signature, recipe, Target.of(y, 1), seed=0)
+        plan, X = Plan.fit(train, signature, recipe, Target(y, 1), seed=0)
     except DataError:
         assume(False)
     again = msgspec.json.decode(msgspec.json.encode(plan), type=Plan)

@@ -14,16 +14,16 @@ from tests.strategies import raw_frame, signature_of
 
 KINDS = ("number", "category")
 FRAME = raw_frame(KINDS, [(1.0, "a"), (None, "a"), (3.0, "b"), (4.0, "b"), (5.0, "b"), (6.0, None)])
-TARGET = Target.of(np.array([0.0, 1.0, 0.0, 1.0, 1.0, 0.0]), 2)
+TARGET = Target(np.array([0.0, 1.0, 0.0, 1.0, 1.0, 0.0]), 2)
 
 
 def test_features_stand_side_by_side_in_the_recipes_order() -> None:
     """Six rows by hand: the number, the code, the target mean."""
     plan, _ = Plan.fit(FRAME, signature_of(KINDS), "trees", TARGET, seed=0)
     assert [type(op) for op in plan.ops] == [Numbers, OrdinalCodes, TargetMean]
-    assert plan.names() == ("c0", "code of c1", "target mean of c1")
+    assert plan.names() == ("c0", "rank of c1", "target mean of c1")
     a, b, missing = (1 + 5) / 12, (2 + 5) / 13, (0 + 5) / 11
-    expected = [[1, 1, a], [np.nan, 1, a], [3, 0, b], [4, 0, b], [5, 0, b], [6, -1, missing]]
+    expected = [[1, 1, a], [np.nan, 1, a], [3, 0, b], [4, 0, b], [5, 0, b], [6, 2, missing]]
     assert np.array_equal(plan.features(FRAME), np.array(expected, dtype=np.float32), equal_nan=True)
 
 
@@ -35,11 +35,11 @@ def test_training_rows_get_features_that_do_not_know_their_target() -> None:
     kinds = ("number", "category")
     typed = frame.rename({"age": "c0", "town": "c1"})
     y = (tables.mixed(200).get_column("paid") == "yes").to_numpy().astype(np.float64)
-    plan, X = Plan.fit(typed, signature_of(kinds), "trees", Target.of(y, 2), seed=0)
+    plan, X = Plan.fit(typed, signature_of(kinds), "trees", Target(y, 2), seed=0)
     later = plan.features(typed)
-    assert np.array_equal(X[:, :2], later[:, :2], equal_nan=True)
-    assert not np.array_equal(X[:, 2], later[:, 2])
-    assert np.abs(X[:, 2] - later[:, 2]).max() < 0.2
+    assert np.array_equal(X[:, :-1], later[:, :-1], equal_nan=True)
+    assert not np.array_equal(X[:, -1], later[:, -1])
+    assert np.abs(X[:, -1] - later[:, -1]).max() < 0.2
 
 
 def test_the_same_seed_gives_the_same_plan_and_matrix() -> None:
@@ -69,7 +69,7 @@ def test_columns_that_teach_nothing_are_an_error() -> None:
 
 def test_the_target_is_one_column_or_one_for_each_of_up_to_twelve_classes() -> None:
     """Regression and two classes have their value; beyond twelve classes there is none."""
-    assert Target.of(np.array([0.5, 2.0]), 1).values.tolist() == [[0.5], [2.0]]
-    assert Target.of(np.array([0.0, 1.0]), 2).means == [0.5]
-    assert Target.of(np.array([0.0, 2.0]), 3).values.tolist() == [[1, 0, 0], [0, 0, 1]]
-    assert Target.of(np.array([0.0, 2.0]), 13).values.shape == (2, 0)
+    assert Target(np.array([0.5, 2.0]), 1).values.tolist() == [[0.5], [2.0]]
+    assert Target(np.array([0.0, 1.0]), 2).values.tolist() == [[0.0], [1.0]]
+    assert Target(np.array([0.0, 2.0]), 3).values.tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert Target(np.array([0.0, 2.0]), 13).values.shape == (2, 0)

@@ -9,15 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autopilot.plan.op import Target
 from autopilot.plan.ops import CalendarParts
 from autopilot.plan.ops.calendar_parts import FIRST_US, LAST_US, PARTS
 from storage.boundary import MISSING_TIME
-from tests.graphs import both, features_of_op
+from tests.graphs import both, rows_of
 from tests.strategies import raw_frame, signature_of
 
 TIME = signature_of(("time",))
-TARGET = Target.of(np.zeros(6), 1)
 ALL = CalendarParts(("c0",), PARTS)
 DAY_US = 86_400_000_000
 
@@ -54,7 +52,7 @@ def test_any_moment_agrees_with_python(when: datetime) -> None:
     """To the microsecond."""
     micros = (when.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     expected = [when.year, when.month, when.day, when.isoweekday(), when.hour, when.minute]
-    assert features_of_op(ALL, TIME, frame_of(micros))[0, 1:].tolist() == expected
+    assert both(ALL, TIME, frame_of(micros))[0][1:] == expected
 
 
 @pytest.mark.parametrize(
@@ -88,6 +86,6 @@ def test_a_missing_time_has_missing_parts() -> None:
 
 def test_parts_that_never_vary_are_left_out() -> None:
     """Days of one month at midnight have neither year, month nor time of day."""
-    op = CalendarParts.fit(frame_of(0, DAY_US, None, 3 * DAY_US), ("c0",), TARGET)
+    op = CalendarParts.fit(rows_of(signature_of(("time",)), frame_of(0, DAY_US, None, 3 * DAY_US)))
     assert op == CalendarParts(("c0",), ("days", "day", "weekday"))
-    assert CalendarParts.fit(frame_of(0, 0, None), ("c0",), TARGET) is None
+    assert CalendarParts.fit(rows_of(signature_of(("time",)), frame_of(0, 0, None))) is None

@@ -1,0 +1,38 @@
+"""The smoothed mean target by code, over all rows and over the other folds' rows."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+#: Rows that the mean of all rows counts for: a level seen 10 times is half its own mean.
+_SMOOTHING = 10.0
+
+
+class FoldedMeans:
+    """Sums by code and fold, made once.
+
+    codes: int64 (rows,) below `size`. values: float64 (rows,). folds: int64 (rows,).
+    """
+
+    def __init__(self, codes: NDArray[np.int64], size: int, values: NDArray[np.float64], folds: NDArray[np.int64]):
+        self._codes, self._folds = codes, folds
+        count = int(folds.max()) + 1
+        cells = codes * count + folds
+        self._sums = np.bincount(cells, values, size * count).reshape(size, count)
+        self._rows = np.bincount(cells, minlength=size * count).reshape(size, count).astype(np.float64)
+
+    def overall(self) -> NDArray[np.float64]:
+        """(sum + 10 * prior) / (rows + 10) for each code, prior = the mean of all rows: (size,)."""
+        prior = self._sums.sum() / self._rows.sum()
+        return (self._sums.sum(axis=1) + _SMOOTHING * prior) / (self._rows.sum(axis=1) + _SMOOTHING)
+
+    def of_rows(self) -> pl.Series:
+        """The same over the rows of the other folds, for each row, as Float32; the prior is theirs too, else 0.
+
+        The other folds are added up, not this one taken away: a difference of sums would keep a trace of it.
+        """
+        others = 1.0 - np.eye(self._sums.shape[1])
+        sums, rows = self._sums @ others, self._rows @ others
+        prior = sums.sum(axis=0) / np.maximum(rows.sum(axis=0), 1.0)
+        means = (sums + _SMOOTHING * prior) / (rows + _SMOOTHING)
+        return pl.Series(means[self._codes, self._folds].astype(np.float32))
