@@ -26,8 +26,8 @@ class FoldedMeans:
         prior = self._sums.sum() / self._rows.sum()
         return (self._sums.sum(axis=1) + _SMOOTHING * prior) / (self._rows.sum(axis=1) + _SMOOTHING)
 
-    def of_rows(self) -> pl.Series:
-        """The same over the rows of the other folds, for each row, as Float32; the prior is theirs too, else 0.
+    def of_rows(self) -> NDArray[np.float64]:
+        """The same over the rows of the other folds, for each row: (rows,); the prior is theirs too, else 0.
 
         The other folds are added up, not this one taken away: a difference of sums would keep a trace of it.
         """
@@ -35,4 +35,8 @@ class FoldedMeans:
         sums, rows = self._sums @ others, self._rows @ others
         prior = sums.sum(axis=0) / np.maximum(rows.sum(axis=0), 1.0)
         means = (sums + _SMOOTHING * prior) / (rows + _SMOOTHING)
-        return pl.Series(means[self._codes, self._folds].astype(np.float32))
+        return means[self._codes, self._folds]
+
+    def feature(self) -> pl.Expr:
+        """`of_rows` as a Float32 column."""
+        return pl.lit(pl.Series(self.of_rows().astype(np.float32)))

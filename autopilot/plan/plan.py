@@ -12,7 +12,8 @@ from autopilot.graph.graph import Graph
 from autopilot.plan.levels import Levels
 from autopilot.plan.op import Inputs, Op, Rows, Target
 from autopilot.plan.ops import AnyOp
-from autopilot.plan.recipes import RECIPES, Recipe
+from autopilot.plan.recipes import RECIPES, SELECTED, Recipe
+from autopilot.plan.selection import select
 from storage.errors import DataError
 from storage.signature import Signature
 
@@ -42,7 +43,8 @@ class Plan(Struct, frozen=True):
 
         frame: typed as `storage.boundary.typed` does. Raises DataError if no op finds anything to learn from.
         """
-        return cls.fit_ops(frame, signature, RECIPES[recipe], target, seed)
+        plan, X = cls.fit_ops(frame, signature, RECIPES[recipe], target, seed)
+        return plan._selected(X, target, seed) if recipe in SELECTED else (plan, X)
 
     @classmethod
     def fit_ops(
@@ -78,6 +80,23 @@ class Plan(Struct, frozen=True):
         parts = [op.onnx(g, inputs) for op in self.ops]
         whole = parts[0] if len(parts) == 1 else g.op("Concat", *parts, axis=1)
         return whole if self.kept is None else g.op("Gather", whole, g.const(np.array(self.kept)), axis=1)
+
+    def _selected(self, X: Matrix, target: Target, seed: int) -> "tuple[Plan, Matrix]":
+        """Only the features that beat a random probe; ops of which none is left go, and others are narrowed."""
+        chosen = select(X, target, seed)
+        ops: list[AnyOp] = []
+        kept: list[int] = []
+        begin = width = 0
+        for op in self.ops:
+            names = op.names()
+            own = [index - begin for index in chosen if begin <= index < begin + len(names)]
+            begin += len(names)
+            if own:
+                ops.append(op.narrowed(own))
+                narrow = ops[-1].names()
+                kept += [width + narrow.index(names[index]) for index in own]
+                width += len(narrow)
+        return Plan(self.levels, tuple(ops), tuple(kept)), X[:, list(chosen)]
 
     def _matrix(self, coded: pl.DataFrame, features: list[pl.Expr]) -> Matrix:
         shared = {expr.meta.output_name(): expr for op in self.ops for expr in op.intermediate()}.values()

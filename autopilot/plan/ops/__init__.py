@@ -1,7 +1,9 @@
 """All ops. A new one is a file here, a line in OPS, and a place in `recipes.py`."""
 
 from autopilot.plan.ops.calendar_parts import CalendarParts
+from autopilot.plan.ops.crosses import Crosses
 from autopilot.plan.ops.frequencies import Frequencies
+from autopilot.plan.ops.group_aggregates import GroupAggregates
 from autopilot.plan.ops.hashed_words import HashedWords
 from autopilot.plan.ops.missing_flags import MissingFlags
 from autopilot.plan.ops.numbers import Numbers
@@ -19,6 +21,8 @@ AnyOp = (
     | OrdinalCodes
     | Frequencies
     | TargetMean
+    | Crosses
+    | GroupAggregates
     | CalendarParts
     | ScaledCalendar
     | HashedWords
@@ -32,6 +36,8 @@ OPS = (
     OrdinalCodes,
     Frequencies,
     TargetMean,
+    Crosses,
+    GroupAggregates,
     CalendarParts,
     ScaledCalendar,
     HashedWords,
@@ -41,7 +47,9 @@ __all__ = [
     "OPS",
     "AnyOp",
     "CalendarParts",
+    "Crosses",
     "Frequencies",
+    "GroupAggregates",
     "HashedWords",
     "MissingFlags",
     "Numbers",

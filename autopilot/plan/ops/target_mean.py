@@ -53,9 +53,7 @@ class TargetMean(Op, frozen=True):
 
     def of_training(self, rows: Rows) -> list[pl.Expr]:
         """The level's mean over the other folds' rows."""
-        return [
-            pl.lit(_folded(rows, name, values).of_rows()) for values in rows.target.values.T for name in self.columns
-        ]
+        return [_folded(rows, name, values).feature() for values in rows.target.values.T for name in self.columns]
 
     def onnx(self, g: Graph, inputs: Inputs) -> str:
         """One table for all columns and one target."""
