@@ -9,6 +9,7 @@ and `monitor` as processes of their own and never imports them.
     candidates/   families of models    search/       which is tried next, and the ensemble
     graph/        the ONNX file and its parity gate
     publish.py    from the best trials to a registered version
+    card.py       what a model file tells of itself       verify.py     does it still give its answers?
     cli.py        the command line
 
 What may not live here: HTTP, drift, SQL.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from autopilot.load import load
     from autopilot.result import Result
     from autopilot.search.space import CategoricalParameter, ContinuousParameter, IntegerParameter
+    from autopilot.verify import verify
 
 __version__ = "0.1.0"
 
@@ -37,6 +39,7 @@ _HOMES = {
     "Result": "autopilot.result",
     "fit": "autopilot.fit",
     "load": "autopilot.load",
+    "verify": "autopilot.verify",
 }
 
 __all__ = [
@@ -47,6 +50,7 @@ __all__ = [
     "Result",
     "fit",
     "load",
+    "verify",
 ]
 
 

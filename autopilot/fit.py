@@ -42,7 +42,7 @@ def fit(
     progress: bool | Observer = True,
     columns: Mapping[str, Kind] | None = None,
     ignore: Sequence[str] = (),
-    candidates: "Sequence[Candidate] | None" = None,
+    candidates: "Sequence[str | Candidate] | None" = None,
     delimiter: str = ",",
     _started: float | None = None,
 ) -> "Result":
@@ -57,7 +57,9 @@ def fit(
     seed: the same seed gives the same folds and the same suggestions; a time limit still ends runs differently.
     store: folder of the store; by default the setting `store`.
     progress: True shows it on standard error, False nothing; or a function that gets each event.
-    candidates: families to try; all by default.
+    candidates: families to try, by name or as objects: `["lightgbm", "random_forest", MyCandidate()]`; by default
+        baseline, linear, lightgbm and extra_trees. An unknown name gets the list of all; xgboost and catboost come
+        with the extra `boost`.
     columns: kinds that overrule what would be inferred, such as {"zip": "category"}. ignore: columns to leave out.
 
     Raises InputError for data that cannot be used, with the place, the value and the remedy; FailureError if no model
@@ -80,13 +82,16 @@ def fit(
         table = infer(frame, target, task=task, columns=columns, ignore=ignore)
         chosen = metric_named(metric, table.signature.task)
         chosen.refuse(table.y)
+        from autopilot.candidates import choose  # scikit-learn, LightGBM: a second that the budget counts
+
+        families = choose(candidates)
         model_name = check_name(name or _default_name(data, target), "a model")
         opened = Store.open(Settings.load().store if store is None else store)
         run = _begin(opened, table, chosen, describe(data), digest(frame), model_name, budget_s, seed)
-        from autopilot.training import Training  # scikit-learn, LightGBM, hyperopt: seconds that the budget counts
+        from autopilot.training import Training  # hyperopt, onnx: the rest of it
 
         try:
-            return Training(opened, run, table, chosen, deadline, started, observe).work(candidates)
+            return Training(opened, run, table, chosen, deadline, started, observe).work(families)
         except BaseException as error:
             opened.runs.fail(run.id, datetime.now(UTC), _reason(error))
             raise

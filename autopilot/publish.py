@@ -1,11 +1,12 @@
 """From a blend of trials to a published version: refit, export, gate, store."""
 
-import hashlib
 import io
 import platform
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ import onnx
 import polars as pl
 
 from autopilot.candidates.candidate import Fitted, Job, Matrix, Problem, Values
+from autopilot.card import digest_of
 from autopilot.deadline import Deadline
 from autopilot.errors import ParityError
 from autopilot.events import Note, Observer
@@ -24,7 +26,8 @@ from autopilot.model import TrainedMember, TrainedModel, outputs_of
 from autopilot.search.ensemble import Blend, single
 from autopilot.search.matrices import Matrices
 from autopilot.search.trial import Outcome
-from storage.predictor import Predictor, frame_of_outputs
+from autopilot.vectors import make_vectors
+from storage.predictor import frame_of_outputs
 from storage.records import Card, Member, ModelVersion, Parity, Run, Scores
 from storage.signature import Signature
 from storage.store import Store
@@ -34,8 +37,9 @@ if TYPE_CHECKING:
     from autopilot.plan import Plan, Recipe
 
 _LIBRARIES = ("autopilot", "lightgbm", "numpy", "onnx", "onnxruntime", "polars", "scikit-learn")
+#: Those of the extra `boost`, recorded where they are installed. xgboost-cpu is xgboost without CUDA.
+_MORE_LIBRARIES = ("catboost", "xgboost", "xgboost-cpu")
 _REFERENCE_ROWS = 10_000
-_VECTORS = 3
 #: A refit trains on more rows than a fold did, so boosting goes a little further.
 _MORE_ROUNDS = 1.1
 #: Kept for export, gate and registration after the refit.
@@ -43,11 +47,12 @@ _EXPORT_S = 1.5
 
 
 class Passed(NamedTuple):
-    """A blend whose file passed the gate."""
+    """A blend whose file passed the gate; plans: its features in words, by recipe."""
 
     blend: Blend
     graph: onnx.ModelProto
     parity: Parity
+    plans: dict[str, tuple[str, ...]]
 
 
 class Publisher:
@@ -116,11 +121,12 @@ class Publisher:
             self._observe(Note(f"{_named(blend)} has no ONNX file: {type(error).__name__}: {error}."))
             return None
         if parity.passes(found):
-            return Passed(blend, graph, found)
+            return Passed(blend, graph, found, {recipe: plan.words() for recipe, plan in model.plans.items()})
+        where = f", furthest {found.worst.words}" if found.worst else ""
         self._observe(
             Note(
                 f"Not published: the ONNX file of {_named(blend)} differs from what was trained "
-                f"(by {found.max_abs_diff:.2g} at most, {found.label_flips} labels of {found.rows})."
+                f"(by {found.max_abs_diff:.2g} at most{where}; {found.label_flips} labels of {found.rows})."
             )
         )
         return None
@@ -156,7 +162,6 @@ def score(matrices: Matrices, metric: Metric, blend: Blend, baseline: Outcome) -
 
 def make_card(matrices: Matrices, passed: Passed, scores: Scores, run: Run, *, now: datetime, seconds: float) -> Card:
     """The model's card."""
-    graph = passed.graph.SerializeToString(deterministic=True)
     members = zip(passed.blend.outcomes, passed.blend.weights, strict=True)
     return Card(
         name=run.experiment,
@@ -164,36 +169,38 @@ def make_card(matrices: Matrices, passed: Passed, scores: Scores, run: Run, *, n
         rows=len(matrices.table.y),
         seed=run.seed,
         seconds=round(seconds, 3),
-        digest=hashlib.sha256(graph).hexdigest(),
+        digest=digest_of(passed.graph),
         scores=scores,
         parity=passed.parity,
-        members=tuple(Member(o.spec.number, o.spec.candidate.name, weight) for o, weight in members),
-        versions={"python": platform.python_version(), **{library: version_of(library) for library in _LIBRARIES}},
+        members=tuple(_member(outcome, weight) for outcome, weight in members),
+        versions=_versions(),
+        plans=passed.plans,
     )
+
+
+def _versions() -> dict[str, str]:
+    """Of Python and the libraries that make a model."""
+    found = {"python": platform.python_version(), **{library: version_of(library) for library in _LIBRARIES}}
+    for library in _MORE_LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[library] = version_of(library)
+    return found
+
+
+def _member(outcome: Outcome, weight: float) -> Member:
+    spec = outcome.spec
+    return Member(spec.number, spec.candidate.name, weight, spec.params, spec.candidate.recipe)
 
 
 def make_file(matrices: Matrices, passed: Passed, card: Card) -> bytes:
     """The portable model file: the graph and its metadata, with a few rows and their answers to check it by."""
     signature = matrices.table.signature
-    metadata = {
-        "signature": msgspec.json.encode(signature).decode(),
-        "classes": msgspec.json.encode(signature.classes).decode(),
-        "card": msgspec.json.encode(card).decode(),
-    }
+    vectors = make_vectors(passed.graph.SerializeToString(), signature, matrices.table.frame)
+    metadata = {"signature": signature, "classes": signature.classes, "card": card, "vectors": vectors}
     model = onnx.ModelProto()
     model.CopyFrom(passed.graph)
-    onnx.helper.set_model_props(model, metadata)
-    rows = _plain_rows(matrices.table.frame).head(_VECTORS)
-    answers = Predictor(model.SerializeToString()).predict(rows)
-    vectors = {"rows": rows.to_dicts(), "answers": answers.to_dicts()}
-    onnx.helper.set_model_props(model, {**metadata, "vectors": msgspec.json.encode(vectors).decode()})
+    onnx.helper.set_model_props(model, {key: msgspec.json.encode(value).decode() for key, value in metadata.items()})
     return model.SerializeToString(deterministic=True)
-
-
-def _plain_rows(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows that JSON can hold: it has no infinity."""
-    finite = [pl.col(name).is_finite().fill_null(value=True) for name in frame.select(pl.col(pl.Float64)).columns]
-    return frame.filter(finite) if finite else frame
 
 
 def reference_sample(matrices: Matrices, blend: Blend, seed: int) -> pl.DataFrame:

@@ -1,17 +1,27 @@
 """Records as tables on a terminal."""
 
+import shlex
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from autopilot.progress import shown
 from autopilot.result import Result
-from storage.records import Endpoint, ModelVersion, Run, Trial
+from storage.errors import listed
+from storage.records import Endpoint, Member, ModelVersion, Parity, Run, Scores, Trial
+from storage.signature import Column
+
+if TYPE_CHECKING:
+    from autopilot.card import Description
+    from autopilot.verify import Verification
 
 _SHOWN_TRIALS = 8
+_SHOWN_COLUMNS = 40
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -38,7 +48,7 @@ def print_result(result: Result) -> None:
     more = result.leaderboard.height - _SHOWN_TRIALS
     if more > 0:
         say(f"  and {more} more: autopilot runs {result.run.id}")
-    out.print(_metrics(result))
+    out.print(_metrics(result.metrics))
     parity = result.best.card.parity
     say(
         f"Model [bold]{result.best.name}:{result.best.version}[/bold] in {result.seconds:.1f} s of "
@@ -48,13 +58,113 @@ def print_result(result: Result) -> None:
     say(f"\nNext:  [bold]autopilot deploy {result.best.name} --endpoint {result.best.name}[/bold]")
 
 
-def _metrics(result: Result) -> Table:
-    scores = result.metrics
+def _metrics(scores: Scores) -> Table:
     table = _table(f"On {scores.test_rows:,} rows that no decision has seen", "metric", "model", "constant guess")
     for name, value in scores.test.items():
         style = "bold" if name == scores.metric else None
         table.add_row(name, shown(value), shown(scores.baseline[name]), style=style)
     return table
+
+
+def print_card(found: "Description", address: str) -> None:
+    """All of a model's card. address: of the server, for the example."""
+    card, signature = found.card, found.signature
+    classes = f" ({', '.join(map(str, signature.classes))})" if signature.classes else ""
+    task = signature.task if signature.task == "regression" else f"{signature.task} classification"
+    say(f"[bold]{escape(card.name)}[/bold]: {task} of {escape(repr(signature.target) + classes)}")
+    say(f"made {card.created_at:%Y-%m-%d %H:%M} UTC from {card.rows:,} rows in {card.seconds:.1f} s, seed {card.seed}")
+    out.print(_columns(signature.columns))
+    more = len(signature.columns) - _SHOWN_COLUMNS
+    if more > 0:
+        say(f"  and {more:,} more columns: --json shows all")
+    out.print(_members(card.members), _features(card.plans), _metrics(card.scores), _facts(found))
+    if found.example is not None:
+        row = msgspec.json.encode([found.example]).decode()
+        say("Send it a row, once it is deployed:")
+        out.print(
+            f"curl -d {shlex.quote(row)} {address}/endpoints/{card.name}/invocations", markup=False, soft_wrap=True
+        )
+
+
+def _columns(columns: Sequence[Column]) -> Table:
+    table = _table(f"Columns ({len(columns):,})", "column", "kind", "type in training", "range or levels", "nulls")
+    for column in columns[:_SHOWN_COLUMNS]:
+        dtype = column.dtype.partition("(")[0]
+        nulls = "yes" if column.nullable else "no"
+        table.add_row(escape(column.name), column.kind, dtype, escape(_range(column)), nulls)
+    return table
+
+
+def _range(column: Column) -> str:
+    """What training saw of a column."""
+    if column.kind == "category":
+        return f"{len(column.levels):,} levels: {listed(column.levels)}" if column.levels else ""
+    if column.minimum is None or column.maximum is None:
+        return ""
+    if column.kind == "time":
+        return f"{_minute(column.minimum)} to {_minute(column.maximum)}"
+    return f"{column.minimum:,.6g} to {column.maximum:,.6g}"
+
+
+def _minute(time_us: float) -> str:
+    return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us):%Y-%m-%d %H:%M}"
+
+
+def _members(members: Sequence[Member]) -> Table:
+    table = _table("Ensemble", "candidate", "weight", "features", "parameters")
+    for member in members:
+        name = f"{member.candidate} #{member.trial}"
+        table.add_row(name, f"{member.weight:.2f}", member.recipe, escape(_params(member.params)))
+    return table
+
+
+def _features(plans: dict[str, tuple[str, ...]]) -> Table:
+    table = _table("Features", "for", "what is made of the columns")
+    for recipe, steps in plans.items():
+        for number, step in enumerate(steps):
+            table.add_row("" if number else recipe, escape(step))
+    return table
+
+
+def _facts(found: "Description") -> Table:
+    """The file: size, operators, how exact, what with."""
+    table = Table("what", "", title="The file", title_justify="left", title_style="bold", show_header=False)
+    altered = "" if found.intact else "  [bold red]ALTERED since it was made[/bold red]"
+    table.add_row("size", f"{found.size_bytes / 1e6:,.2f} MB ({found.size_bytes:,} bytes)")
+    table.add_row("sha256 of the graph", f"{found.card.digest}{altered}")
+    table.add_row("operators", _operators(found))
+    table.add_row("parity", escape(_certificate(found.card.parity)))
+    table.add_row("test vectors", f"{found.vectors}; autopilot verify replays them" if found.vectors else "none")
+    table.add_row("made with", ", ".join(f"{name} {version}" for name, version in found.card.versions.items()))
+    return table
+
+
+def _operators(found: "Description") -> str:
+    """How many of which, and whether all are standard."""
+    sets = ", ".join(f"{name} {version}" for name, version in found.opsets.items())
+    standard = "not of the standard: " + ", ".join(found.contrib) if found.contrib else "all of the ONNX standard"
+    counts = ", ".join(f"{count} {name}" for name, count in found.operators.items())
+    return f"{sum(found.operators.values()):,} nodes of {len(found.operators)} operators ({sets}), {standard}: {counts}"
+
+
+def _certificate(parity: Parity) -> str:
+    """How far the file is from what was trained, where, and on how many rows."""
+    where = f", furthest {parity.worst.words}" if parity.worst else ""
+    real = f", {parity.real_rows:,} of them real" if parity.real_rows else ""
+    return (
+        f"{parity.rows:,} rows tried{real}; within {parity.max_abs_diff:.2g} of what was trained{where}; "
+        f"{parity.label_flips} labels differ"
+    )
+
+
+def print_verification(found: "Verification") -> None:
+    """What was compared, how far it is off, and the verdict."""
+    intact = "as it was made" if found.intact else "[bold red]altered since it was made[/bold red]"
+    say(f"graph         {intact} (sha256 {found.digest})")
+    worst = f", in {found.worst}" if found.max_abs_diff else ""
+    say(f"test vectors  {found.rows} replayed in {found.runtime}: {found.label_flips} labels differ")
+    say(f"              largest difference {found.max_abs_diff:.2g}{escape(worst)}")
+    say("[bold]verified[/bold]" if found.passed else "[bold red]not verified[/bold red]: do not use this file")
 
 
 def print_models(models: Sequence[ModelVersion]) -> None:
@@ -102,7 +212,7 @@ def print_trials(trials: Sequence[Trial], metric: str) -> None:
             shown(trial.score),
             trial.status,
             f"{trial.seconds:.1f}",
-            ", ".join(f"{name}={shown(v) if isinstance(v, float) else v}" for name, v in trial.params.items()),
+            _params(trial.params),
             trial.reason or "",
         )
     out.print(table)
@@ -155,6 +265,10 @@ def print_doctor(found: dict[str, Any]) -> None:
         say(f"Store {store['path']}: healthy, schema {store['schema']}, {store['free_bytes'] / 1e9:.1f} GB free")
     else:
         say(f"[bold red]Store {store['path']}: {'; '.join(store['complaints'])}[/bold red]")
+
+
+def _params(params: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={shown(value) if isinstance(value, float) else value}" for name, value in params.items())
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 from threadpoolctl import threadpool_limits
 
-from autopilot.candidates import CANDIDATES, Candidate
+from autopilot.candidates import Candidate
 from autopilot.deadline import Deadline
 from autopilot.events import Event, Note, Observer, Phase, Started, TrialEnded
 from autopilot.infer import Table
@@ -49,13 +49,13 @@ class Training:
         self._deadline, self._started, self._observe = deadline, started, observe
         self._trials: list[Trial] = []
 
-    def work(self, candidates: Sequence[Candidate] | None) -> Result:
+    def work(self, candidates: Sequence[Candidate]) -> Result:
         """All steps; gives the registered model. Raises FailureError if there is none."""
         self._tell_start()
         matrices = self._divide()
         workers = _workers()
         with ThreadPoolExecutor(workers) as executor, threadpool_limits(limits=1), self._stopping():
-            outcomes = self._search(matrices, candidates or CANDIDATES, executor, workers)
+            outcomes = self._search(matrices, candidates, executor, workers)
             self._observe(Phase("combining the best"))
             y = self._table.y[matrices.folds.validated]
             best = blend(outcomes, y, matrices.unit, self._metric, _MOST_MEMBERS)

@@ -56,8 +56,8 @@ def main() -> None:
             print(measure(one, chosen.budget, chosen.seed), flush=True)
 
 
-def read_sets(manifest: Path | None) -> list[Set]:
-    """The manifest's tables, or the demo's."""
+def read_sets(manifest: Path | None, *, forecasts: bool = False) -> list[Set]:
+    """The manifest's tables, with or without those that are forecasts, or the demo's."""
     if manifest is None:
         flights = Path(__file__).parent.parent / "autopilot/demo_data/flights.parquet"
         return [Set("flights", flights, "binary", "late", ())]
@@ -70,7 +70,7 @@ def read_sets(manifest: Path | None) -> list[Set]:
             (*entry["leakage_cols"], *entry["id_cols"]),
         )
         for entry in json.loads(manifest.read_text())
-        if entry["task"] != "forecast"
+        if forecasts or entry["task"] != "forecast"
     ]
 
 

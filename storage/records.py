@@ -65,11 +65,34 @@ class Trial(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """A trial's share in the published ensemble; weights sum to 1."""
+    """A trial's share in the published ensemble; weights sum to 1.
+
+    params: what the candidate was trained with. recipe: which of the card's plans makes its features.
+    """
 
     trial: int
     candidate: str
     weight: float
+    params: dict[str, Any] = {}
+    recipe: str = ""
+
+
+class Place(Struct, frozen=True):
+    """What was special about a row.
+
+    column: the one that was changed; None in a real row, and where all were. value: what was put there, in words.
+
+    >>> Place("age", "infinity").words, Place(None, "a real row").words
+    ("with infinity in 'age'", 'in a real row')
+    """
+
+    column: str | None
+    value: str
+
+    @property
+    def words(self) -> str:
+        """Where that is, for people."""
+        return f"in {self.value}" if self.column is None else f"with {self.value} in {self.column!r}"
 
 
 class Parity(Struct, frozen=True):
@@ -78,11 +101,14 @@ class Parity(Struct, frozen=True):
     rows: rows compared: real ones, and rows with nulls, unseen categories and extremes.
     max_abs_diff: of probabilities; for regression of predictions in units of the target's standard deviation.
     label_flips: rows whose label differs although the trained model's margin exceeds the tolerance.
+    real_rows: how many of the rows were as in training. worst: where the largest difference was; None if there is none.
     """
 
     rows: int
     max_abs_diff: float
     label_flips: int
+    real_rows: int = 0
+    worst: Place | None = None
 
 
 class Scores(Struct, frozen=True):
@@ -106,6 +132,8 @@ class Card(Struct, frozen=True):
     """What a stranger wants to know of a model file; travels in it under the metadata key `card`.
 
     digest: sha256 of the graph, metadata left out. versions: of the libraries that trained and wrote it.
+    plans: by recipe, what each step of the features does, in words. What the file itself tells (size, operators,
+    columns) is not repeated here: `autopilot inspect` reads it there.
     """
 
     name: str
@@ -118,6 +146,7 @@ class Card(Struct, frozen=True):
     parity: Parity
     members: tuple[Member, ...]
     versions: dict[str, str]
+    plans: dict[str, tuple[str, ...]] = {}
 
 
 class ModelVersion(Struct, frozen=True):

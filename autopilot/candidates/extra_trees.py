@@ -1,40 +1,23 @@
 """Extremely randomised trees."""
 
-import time
-from typing import Any
-
-import numpy as np
-from onnx import TensorProto
-
-from autopilot.candidates.candidate import Fitted, Job, Matrix, Problem, Values
-from autopilot.graph.graph import Graph
-from autopilot.graph.shares import emit_pair
-from autopilot.graph.trees import Tree, emit_trees
+from autopilot.candidates import forest
+from autopilot.candidates.candidate import Fitted, Job, Problem
 from autopilot.plan import Recipe
 from autopilot.search.space import ContinuousParameter, IntegerParameter, Params, Space
-
-_TREES = 100
-_CHUNK_S = 0.5
-_MOST_ROWS = 60_000
-#: Leaves of the whole forest times outputs: keeps the model file at a few MB and a row at some tens of microseconds.
-_MOST_LEAF_VALUES = 150_000
-_MOST_OUTPUTS = 30
 
 
 class ExtraTrees:
     """Trees with random cuts, averaged (Geurts et al., 2006): they err differently from boosting, and so add to it.
 
-    scikit-learn's ExtraTrees, which sees missing values, in chunks of about half a second until 100 trees or the
-    deadline. At most 60,000 rows, drawn by the seed, are used; leaves are capped so that the forest stays small enough
-    to serve.
+    scikit-learn's ExtraTrees, which sees missing values. `forest.py` says how it grows within a deadline.
     """
 
     name = "extra_trees"
     recipe: Recipe = "trees"
 
     def applies(self, problem: Problem) -> bool:
-        """Up to 30 classes: each leaf holds a share for each."""
-        return problem.outputs <= _MOST_OUTPUTS
+        """Up to 30 classes."""
+        return forest.is_small_enough(problem)
 
     def space(self, problem: Problem) -> Space:
         """Ranges after TabArena."""
@@ -49,59 +32,6 @@ class ExtraTrees:
 
     def fit(self, job: Job) -> Fitted:
         """Grow."""
-        X, y = job.sampled(_MOST_ROWS)
-        forest = _forest(job)
-        trees, count, began = job.rounds or _TREES, 0, time.monotonic()
-        while count < trees and not (count and job.deadline.passed):
-            per_tree_s = (time.monotonic() - began) / count if count else _CHUNK_S
-            count = min(trees, count + max(1, int(_CHUNK_S / per_tree_s)))
-            forest.set_params(n_estimators=count)
-            forest.fit(X, y)
-        return _Forest(forest, job.problem)
+        from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-
-def _forest(job: Job) -> Any:
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-
-    kind = ExtraTreesRegressor if job.problem.task == "regression" else ExtraTreesClassifier
-    leaves = max(32, _MOST_LEAF_VALUES // (_TREES * job.problem.outputs))
-    return kind(warm_start=True, random_state=job.seed % 2**31, max_leaf_nodes=leaves, n_jobs=1, **job.params)
-
-
-class _Forest:
-    def __init__(self, forest: Any, problem: Problem) -> None:
-        self._forest = forest
-        self._problem = problem
-        self.rounds = len(forest.estimators_)
-
-    def predict(self, X: Matrix) -> Values:
-        if self._problem.task == "regression":
-            return self._forest.predict(X).reshape(-1, 1)
-        found = np.zeros((len(X), self._problem.outputs))
-        found[:, self._forest.classes_.astype(np.int64)] = self._forest.predict_proba(X)
-        return found
-
-    def emit(self, g: Graph, features: str) -> str:
-        trees = [self._read_tree(estimator.tree_) for estimator in self._forest.estimators_]
-        is_value = self._problem.task == "regression"
-        summed = g.cast(emit_trees(g, features, trees, double=is_value), TensorProto.DOUBLE)
-        return emit_pair(g, summed) if self._problem.outputs == 2 else summed
-
-    def _read_tree(self, tree: Any) -> Tree:
-        is_leaf = tree.children_left < 0
-        return Tree(
-            feature=np.where(is_leaf, -1, tree.feature),
-            threshold=np.where(is_leaf, 0.0, tree.threshold),
-            left=np.where(is_leaf, 0, tree.children_left),
-            right=np.where(is_leaf, 0, tree.children_right),
-            missing_left=tree.missing_go_to_left.astype(bool),
-            value=self._leaf_values(tree.value[:, 0, :]) / self.rounds,
-        )
-
-    def _leaf_values(self, value: Values) -> Values:
-        """What a leaf says: the value, the second class's share, or each class's share."""
-        if self._problem.task == "regression":
-            return value
-        found = np.zeros((len(value), self._problem.outputs))
-        found[:, self._forest.classes_.astype(np.int64)] = value / value.sum(axis=1, keepdims=True)
-        return found[:, 1:] if self._problem.outputs == 2 else found
+        return forest.grow(ExtraTreesClassifier, ExtraTreesRegressor, job)

@@ -5,20 +5,15 @@ from typing import Any
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
 
+from autopilot.candidates.boosting import Scores, outputs_of, patience, round_limit, score_count
 from autopilot.candidates.candidate import Fitted, Job, Matrix, Problem, Values
 from autopilot.deadline import Deadline
 from autopilot.graph.graph import Graph
-from autopilot.graph.shares import emit_shares, shares
-from autopilot.graph.trees import Tree, emit_trees
+from autopilot.graph.trees import Tree
 from autopilot.plan import Recipe
 from autopilot.search.space import CategoricalParameter, ContinuousParameter, IntegerParameter, Params, Space
 
-_MOST_ROUNDS = 3000
-#: Leaves of all trees: keeps the model file below about 25 MB, and its export and check within seconds.
-_MOST_LEAVES = 400_000
-_LEAST_ROUNDS = 5
 _OBJECTIVES = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
 
 
@@ -27,10 +22,13 @@ class LightGBM:
 
     Trains until the validation rows have not improved for a while, or the deadline passes. One thread; same seed, same
     rows and same rounds give the same trees.
+
+    It is listed twice: on the features of "trees", and as `lightgbm_prepared` on those of "prepared".
     """
 
-    name = "lightgbm"
-    recipe: Recipe = "trees"
+    def __init__(self, name: str = "lightgbm", recipe: Recipe = "trees") -> None:
+        self.name = name
+        self.recipe: Recipe = recipe
 
     def applies(self, problem: Problem) -> bool:
         """Always."""
@@ -62,13 +60,13 @@ class LightGBM:
 
     def fit(self, job: Job) -> Fitted:
         """Boost."""
-        rounds = min(job.rounds or _MOST_ROUNDS, _round_limit(job))
+        rounds = round_limit(job, job.params["num_leaves"], score_count(job.problem))
         train = lightgbm.Dataset(job.X, job.y, free_raw_data=True)
         callbacks: list[Any] = [_Stop(job.deadline)]
         valid: list[lightgbm.Dataset] = []
         if job.X_valid is not None:
             valid = [lightgbm.Dataset(job.X_valid, job.y_valid, reference=train)]
-            callbacks.append(lightgbm.early_stopping(_patience(job), verbose=False))
+            callbacks.append(lightgbm.early_stopping(patience(job), verbose=False))
         booster = lightgbm.train(_settings(job), train, rounds, valid_sets=valid, callbacks=callbacks)
         return _Boosted(booster, booster.best_iteration or booster.num_trees(), job.problem)
 
@@ -91,20 +89,17 @@ class _Boosted:
     def __init__(self, booster: Any, rounds: int, problem: Problem) -> None:
         self._booster = booster
         self._problem = problem
-        self._scores = 1 if problem.task in ("binary", "regression") else problem.outputs
+        self._scores = score_count(problem)
         self.rounds = max(1, min(rounds, booster.num_trees() // self._scores))
 
     def predict(self, X: Matrix) -> Values:
         raw = self._booster.predict(X, raw_score=True, num_iteration=self.rounds, num_threads=1)
-        scores = raw.reshape(len(X), -1)
-        return scores if self._problem.task == "regression" else shares(scores)
+        return outputs_of(raw.reshape(len(X), -1), self._problem)
 
     def emit(self, g: Graph, features: str) -> str:
         trees = read_trees(self._booster.model_to_string(num_iteration=self.rounds))
-        targets = [index % self._scores for index in range(len(trees))]
-        is_value = self._problem.task == "regression"
-        scores = g.cast(emit_trees(g, features, trees, targets, double=is_value), TensorProto.DOUBLE)
-        return scores if is_value else emit_shares(g, scores, self._scores)
+        targets = list(range(self._scores)) * self.rounds
+        return Scores(trees, targets, np.zeros(self._scores)).emit(g, features, self._problem)
 
 
 def _point(
@@ -143,18 +138,6 @@ def _settings(job: Job) -> dict[str, Any]:
         "force_row_wise": True,
         "verbosity": -1,
     }
-
-
-def _round_limit(job: Job) -> int:
-    """Each round trains a tree for each class beyond two."""
-    trees = job.problem.outputs if job.problem.task == "multiclass" else 1
-    return max(_LEAST_ROUNDS, _MOST_LEAVES // (trees * job.params["num_leaves"]))
-
-
-def _patience(job: Job) -> int:
-    """Rounds without gain: long on few rows, at a small rate longer (after AutoGluon's rule)."""
-    base = float(np.clip(300.0 * 10_000 / max(len(job.X), 1), 20, 100))
-    return int(base * max(1.0, 0.06 / job.params["learning_rate"]))
 
 
 def read_trees(model: str) -> list[Tree]:

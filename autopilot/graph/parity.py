@@ -1,17 +1,20 @@
 """The parity gate: what the file gives is what was trained, on real and on hostile rows, or it is not published."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from autopilot.model import TrainedModel
 from storage.boundary import Blocks, blocks_of_frame
 from storage.packed import PACK_TENSOR, pack
 from storage.predictor import Outputs, open_session
-from storage.records import Parity
+from storage.records import Parity, Place
 from storage.signature import BLOCKS, Block, Signature
+
+if TYPE_CHECKING:  # checking a file needs nothing of what trains
+    from autopilot.graph.calibration import Head
+    from autopilot.model import TrainedModel
 
 #: Largest difference of a probability, or of a prediction in units of the target's standard deviation (of its own
 #: distance from the mean where that is more).
@@ -21,36 +24,89 @@ _REAL_ROWS = 2000
 #: Columns varied one by one: 200, and fewer in wide tables, whose rows cost more.
 _VARIED_COLUMNS = 200
 _VARIED_CELLS = 200_000
-#: Strings that no training table holds: unseen, long, other scripts, other cases, spaces.
-_STRANGE_TEXTS = ("", "\U0001f600 never seen", "ÄÖÜ straße İ", "a" * 300, "  two  spaces ", "nan", "None", "0", "\t\n")
-_STRANGE_NUMBERS = (float("inf"), float("-inf"), 1e308, -1e308, 5e-324, 0.0, -0.0, 16_777_217.0, 1e38, -1.5)
-#: 0001-01-01, 1899, 1900-02-28, 1970 and just before, 2000-02-29, 2100-12-31, 2101, 9999-12-31.
-_STRANGE_TIMES = (
-    -62_135_596_800_000_000,
-    -2_208_988_800_000_001,
-    -2_203_977_600_000_000,
-    0,
-    -1,
-    951_827_696_789_012,
-    4_133_980_799_999_999,
-    4_133_980_800_000_000,
-    253_402_300_799_999_999,
-)
+#: Rows of one call: a text's words are padded to the longest of a call, so that one long text costs all of them.
+_CHUNK_ROWS = 256
+#: What no training table holds, by what to call it. Sizes, signs and edges of float32 and float64:
+_STRANGE_NUMBERS = {
+    "null": None,
+    "infinity": float("inf"),
+    "minus infinity": float("-inf"),
+    "1e308": 1e308,
+    "-1e308": -1e308,
+    "1e38": 1e38,
+    "the largest float32": 3.4028234663852886e38,
+    "what rounds to no float32": 3.4028235677973366e38,  # halfway to 2 ** 128
+    "the smallest normal float32": 1.1754943508222875e-38,
+    "a subnormal float32": -1e-40,
+    "the smallest float64": 5e-324,
+    "zero": 0.0,
+    "minus zero": -0.0,
+    "16,777,217": 16_777_217.0,  # the first whole number that float32 lacks
+    "-1.5": -1.5,
+}
+#: Unseen, long, other scripts, other cases, spaces, and the words that a careless boundary makes of a null.
+_STRANGE_TEXTS = {
+    "null": None,
+    "empty": "",
+    "unseen, with an emoji": "\U0001f600 never seen",
+    "other scripts": "ÄÖÜ straße İ",
+    "NUL inside": "a\0b late\0paid",
+    "a lone combining mark": "\u0301",
+    "20,000 letters": "a" * 20_000,
+    "1,000 words": "late " * 1000,
+    "spaces": "  two  spaces ",
+    "tab and newline": "\t\n",
+    "the word nan": "nan",
+    "the word None": "None",
+    "the digit 0": "0",
+}
+#: Microseconds since 1970.
+_STRANGE_TIMES = {
+    "null": None,
+    "the year 1": -62_135_596_800_000_000,
+    "the end of 1899": -2_208_988_800_000_001,
+    "28 February 1900": -2_203_977_600_000_000,
+    "July 1969": -14_182_940_123_457,
+    "just before 1970": -1,
+    "1970": 0,
+    "29 February 2000": 951_827_696_789_012,
+    "the end of 2100": 4_133_980_799_999_999,
+    "2101": 4_133_980_800_000_000,
+    "the year 9999": 253_402_300_799_999_999,
+}
 
 
-def measure(model: TrainedModel, file: bytes, frame: pl.DataFrame, seed: int) -> Parity:
-    """Run rows through the trained model and through the file, and tell how far they are apart.
+class HostileRows(NamedTuple):
+    """Typed rows to compare on, and what is special about each: as many places as rows, the real rows first."""
+
+    frame: pl.DataFrame
+    places: tuple[Place, ...]
+    real_rows: int
+
+
+def measure(model: "TrainedModel", file: bytes, frame: pl.DataFrame, seed: int) -> Parity:
+    """Run rows through the trained model and through the file, and tell how far they are apart, and where.
 
     frame: the training rows, typed. The portable and the packed graph have to agree to the bit, or the difference
     counts as infinite.
     """
     rows = hostile_rows(model.signature, frame, seed)
-    blocks = blocks_of_frame(model.signature, rows)
+    blocks = blocks_of_frame(model.signature, rows.frame)
     packed = _run(pack(file, _widths(model.signature)), model.signature, _packed_feeds(model.signature, blocks))
-    portable = _run(file, model.signature, _portable_feeds(model.signature, blocks))
-    if not _identical(packed, portable):
-        return Parity(rows.height, float("inf"), rows.height)
-    return _compare(model, model.predict(rows), packed)
+    portable = _run(file, model.signature, portable_feeds(model.signature, blocks))
+    unequal = _unequal(packed, portable)
+    if unequal.any():
+        return Parity(len(unequal), float("inf"), int(unequal.sum()), rows.real_rows, rows.places[unequal.argmax()])
+    trained = model.predict(rows.frame)
+    apart = _apart(model, trained, packed)
+    worst = int(apart.argmax())
+    return Parity(
+        rows=len(apart),
+        max_abs_diff=float(apart[worst]),
+        label_flips=_flips(trained, packed, model.head),
+        real_rows=rows.real_rows,
+        worst=rows.places[worst] if apart[worst] else None,
+    )
 
 
 def passes(parity: Parity) -> bool:
@@ -58,51 +114,27 @@ def passes(parity: Parity) -> bool:
     return parity.label_flips == 0 and parity.max_abs_diff <= TOLERANCE
 
 
-def hostile_rows(signature: Signature, frame: pl.DataFrame, seed: int) -> pl.DataFrame:
+def hostile_rows(signature: Signature, frame: pl.DataFrame, seed: int) -> HostileRows:
     """Real rows, and real rows with one column after the other made missing, unseen or extreme, and one all missing."""
     real = frame.sample(min(_REAL_ROWS, frame.height), seed=seed)
-    columns = list(signature.columns)
-    rng = np.random.default_rng(seed)
-    most = min(_VARIED_COLUMNS, max(1, _VARIED_CELLS // len(columns)))
-    if len(columns) > most:
-        columns = [columns[i] for i in sorted(rng.choice(len(columns), most, replace=False))]
-    schema = frame.schema
-    varied = [_varied(real, column.name, _strange(schema[column.name])) for column in columns]
-    nothing = real.head(1).select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in real.schema.items())
-    return pl.concat([real, *varied, nothing])
+    frames, places = [real], [Place(None, "a real row")] * real.height
+    for name in _varied_columns(signature, seed):
+        values = strange_values(frame.schema[name])
+        again = pl.arange(len(values), eager=True) % real.height
+        frames.append(real[again].with_columns(pl.Series(name, list(values.values()), dtype=frame.schema[name])))
+        places += [Place(name, value) for value in values]
+    return HostileRows(pl.concat([*frames, real.clear(1)]), (*places, Place(None, "nothing but nulls")), real.height)
 
 
-def _varied(real: pl.DataFrame, name: str, values: pl.Series) -> pl.DataFrame:
-    """The first rows with strange values in one column."""
-    rows = real.head(len(values))
-    return rows.with_columns(values.head(rows.height).alias(name))
-
-
-def _strange(dtype: pl.DataType) -> pl.Series:
+def strange_values(dtype: pl.DataType) -> dict[str, Any]:
+    """Hostile values of a typed frame's column, by what to call them; times in microseconds."""
     if dtype == pl.String:
-        return pl.Series([None, *_STRANGE_TEXTS], dtype=pl.String)
-    if dtype == pl.Float64:
-        return pl.Series([None, *_STRANGE_NUMBERS], dtype=pl.Float64)
-    return pl.Series([None, *_STRANGE_TIMES], dtype=pl.Int64).cast(pl.Datetime("us"))
+        return _STRANGE_TEXTS
+    return _STRANGE_NUMBERS if dtype == pl.Float64 else _STRANGE_TIMES
 
 
-def _run(file: bytes, signature: Signature, feeds: dict[str, NDArray[np.generic]]) -> Outputs:
-    session: Any = open_session(file)
-    if signature.task == "regression":
-        return Outputs(None, None, session.run(["prediction"], feeds)[0].reshape(-1))
-    label, shares = session.run(["label", "probabilities"], feeds)
-    return Outputs(label, shares, None)
-
-
-def _widths(signature: Signature) -> dict[Block, int]:
-    return {block: len(signature.block(block)) for block in BLOCKS}
-
-
-def _packed_feeds(signature: Signature, blocks: Blocks) -> dict[str, NDArray[np.generic]]:
-    return {PACK_TENSOR.format(block): getattr(blocks, block) for block in BLOCKS if signature.block(block)}
-
-
-def _portable_feeds(signature: Signature, blocks: Blocks) -> dict[str, NDArray[np.generic]]:
+def portable_feeds(signature: Signature, blocks: Blocks) -> dict[str, NDArray[Any]]:
+    """The inputs of the portable file: one [N, 1] for each raw column."""
     return {
         name: getattr(blocks, block)[:, index : index + 1]
         for block in BLOCKS
@@ -110,27 +142,63 @@ def _portable_feeds(signature: Signature, blocks: Blocks) -> dict[str, NDArray[n
     }
 
 
-def _identical(left: Outputs, right: Outputs) -> bool:
-    pairs = zip(left, right, strict=True)
-    return all(a is None if b is None else a is not None and np.array_equal(a, b) for a, b in pairs)
+def _varied_columns(signature: Signature, seed: int) -> list[str]:
+    """All columns, or so many drawn by the seed that wide tables cost no more."""
+    names = list(signature.names)
+    most = min(_VARIED_COLUMNS, max(1, _VARIED_CELLS // len(names)))
+    if len(names) <= most:
+        return names
+    drawn = np.random.default_rng(seed).choice(len(names), most, replace=False)
+    return [names[index] for index in sorted(drawn)]
 
 
-def _compare(model: TrainedModel, trained: Outputs, served: Outputs) -> Parity:
+def _run(file: bytes, signature: Signature, feeds: dict[str, NDArray[Any]]) -> Outputs:
+    session: Any = open_session(file)
+    names = ["prediction"] if signature.task == "regression" else ["label", "probabilities"]
+    rows = len(next(iter(feeds.values())))
+    parts = [
+        session.run(names, {name: values[start : start + _CHUNK_ROWS] for name, values in feeds.items()})
+        for start in range(0, rows, _CHUNK_ROWS)
+    ]
+    whole = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    if signature.task == "regression":
+        return Outputs(None, None, whole[0].reshape(-1))
+    return Outputs(whole[0], whole[1], None)
+
+
+def _widths(signature: Signature) -> dict[Block, int]:
+    return {block: len(signature.block(block)) for block in BLOCKS}
+
+
+def _packed_feeds(signature: Signature, blocks: Blocks) -> dict[str, NDArray[Any]]:
+    return {PACK_TENSOR.format(block): getattr(blocks, block) for block in BLOCKS if signature.block(block)}
+
+
+def _unequal(left: Outputs, right: Outputs) -> NDArray[np.bool_]:
+    """Rows in which any output differs; what is not a number differs from all."""
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(left, right, strict=True) if a is not None]
+    return np.any([(a != b).reshape(len(a), -1).any(axis=1) for a, b in pairs], axis=0)
+
+
+def _apart(model: "TrainedModel", trained: Outputs, served: Outputs) -> NDArray[np.float64]:
+    """How far each row's answers are apart; what is not a number is infinitely far."""
     if trained.probabilities is None:
-        units = np.abs(model.unit.scale(_numbers(trained.prediction)))
-        apart = np.abs(model.unit.scale(_numbers(served.prediction)) - model.unit.scale(_numbers(trained.prediction)))
-        return Parity(len(apart), _largest(apart / np.maximum(1.0, units)), 0)
-    apart = np.abs(_numbers(trained.probabilities) - _numbers(served.probabilities))
-    top = np.sort(trained.probabilities, axis=1)
-    decided = top[:, -1] - top[:, -2] > TOLERANCE  # a tie has no right label
-    flips = int(np.sum(decided & (trained.label != served.label)))
-    return Parity(len(apart), _largest(apart), flips)
+        expected, found = (model.unit.scale(_numbers(outputs.prediction)) for outputs in (trained, served))
+        apart = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+    else:
+        apart = np.abs(_numbers(trained.probabilities) - _numbers(served.probabilities)).max(axis=1)
+    return np.where(np.isfinite(apart), apart, np.inf)
+
+
+def _flips(trained: Outputs, served: Outputs, head: "Head") -> int:
+    """Rows whose label differs; a tie has no right label, nor has a row that lies at the threshold."""
+    shares = trained.probabilities
+    if shares is None:
+        return 0
+    top = np.sort(shares, axis=1)
+    margin = top[:, -1] - top[:, -2] if head.threshold is None else np.abs(shares[:, 1] - head.threshold.threshold)
+    return int(np.sum((margin > TOLERANCE) & (trained.label != served.label)))
 
 
 def _numbers(values: Any) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
-
-
-def _largest(apart: NDArray[np.float64]) -> float:
-    """The largest difference; what is not a number is infinitely far."""
-    return float("inf") if not np.isfinite(apart).all() else float(apart.max())

@@ -23,6 +23,23 @@ def emit_shares(g: Graph, scores: str, width: int) -> str:
     return emit_pair(g, second)
 
 
+def sigmoids(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities (rows, classes) from each class's log-odds against the rest: their sigmoids over their sum."""
+    found = 1.0 / (1.0 + np.exp(-np.clip(scores, -700, 700)))
+    return found / found.sum(axis=1, keepdims=True)
+
+
+def emit_sigmoids(g: Graph, scores: str, classes: int) -> str:
+    """The same nodes: double [N, classes] from the same.
+
+    Not by "Sigmoid": below 0 onnxruntime gives 1 - 1 / (1 + exp(x)), whose last digits a small sum would enlarge.
+    """
+    limited = g.op("Clip", scores, g.const(np.float64(-700)), g.const(np.float64(700)))
+    powers = g.op("Exp", g.op("Neg", limited))
+    found = g.op("Reciprocal", g.op("Add", powers, g.const(np.ones(classes))))
+    return g.op("Div", found, g.op("ReduceSum", found, g.const(np.array([1])), keepdims=1))
+
+
 def emit_pair(g: Graph, second: str) -> str:
     """double [N, 2] from the second class's probability [N, 1]."""
     return g.op("Concat", g.op("Sub", g.const(np.float64(1)), second), second, axis=1)

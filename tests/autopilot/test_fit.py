@@ -25,7 +25,6 @@ from autopilot.events import Event, Phase, Started, TrialEnded
 from autopilot.result import Result
 from autopilot.search.space import Params
 from storage.errors import FailureError, InputError, UnknownNameError
-from storage.packed import read_metadata
 from storage.store import Store
 
 SUMMARY_KEYS = {
@@ -81,7 +80,7 @@ def test_the_summary_has_the_promised_keys(result: Result) -> None:
     """Scripts read them, so they survive JSON."""
     summary = json.loads(msgspec.json.encode(result.summary(), enc_hook=str))
     assert set(summary) >= SUMMARY_KEYS
-    assert summary["parity"].keys() == {"rows", "max_abs_diff", "label_flips"}
+    assert summary["parity"].keys() >= {"rows", "max_abs_diff", "label_flips"}
     assert {"candidate", "weight"} <= summary["members"][0].keys()
     assert sum(member["weight"] for member in summary["members"]) == pytest.approx(1.0)
     assert Path(summary["onnx_path"]).read_bytes() == result.model.model_bytes
@@ -139,13 +138,6 @@ def test_one_row_gives_what_the_frame_gives(result: Result) -> None:
     assert one_by_one.columns == whole.columns
     assert one_by_one["label"].to_list() == whole["label"].to_list()
     np.testing.assert_allclose(one_by_one["p_yes"], whole["p_yes"], atol=1e-7)
-
-
-def test_the_vectors_in_the_file_check_a_runtime(result: Result) -> None:
-    """A few rows and their answers travel with the file."""
-    vectors = json.loads(read_metadata(result.model.model_bytes)["vectors"])
-    for row, answer in zip(vectors["rows"], vectors["answers"], strict=True):
-        assert result.model.predict_row(row)["p_yes"] == pytest.approx(answer["p_yes"], abs=1e-6)
 
 
 def test_events_tell_the_story_in_order(result: Result, events: list[Event]) -> None:
@@ -283,17 +275,6 @@ def test_a_class_that_only_a_few_rows_have_is_one_of_the_classes(tmp_path: Path)
     found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, metric="balanced_accuracy")
     assert found.model.signature.classes == ("a", "b", "c")
     assert found.predict(frame).columns == ["label", "p_a", "p_b", "p_c"]
-
-
-def test_the_vectors_are_rows_that_json_can_hold(tmp_path: Path) -> None:
-    """It has no infinity: rows with one are passed over, and if there are no others there are no vectors."""
-    x = [float(i % 50) for i in range(300)]
-    x[0] = x[2] = float("inf")
-    frame = pl.DataFrame({"x": x, "z": [None, *x[1:]]}).with_columns(y=pl.arange(300) % 50 * 1.5)
-    found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
-    vectors = json.loads(read_metadata(found.model.model_bytes)["vectors"])
-    assert [row["x"] for row in vectors["rows"]] == [1.0, 3.0, 4.0]
-    assert found.model.predict_rows(vectors["rows"]) == vectors["answers"]
 
 
 @pytest.mark.parametrize(

@@ -68,14 +68,19 @@ def test_a_model_whose_graph_differs_is_not_published(frame: pl.DataFrame, tmp_p
     )
     assert result.leaderboard["candidate"][0] == "off"
     assert [member.candidate for member in result.best.card.members] == ["baseline"]
-    assert any("Not published" in event.message for event in told if isinstance(event, Note))
+    (refused, *_) = [event.message for event in told if isinstance(event, Note) and "Not published" in event.message]
+    assert "by 0.0001 at most" in refused
+    assert "furthest in a real row" in refused or "furthest with" in refused
 
 
 def test_a_difference_within_the_tolerance_passes(frame: pl.DataFrame, tmp_path: Path) -> None:
     """1e-6 is float32's own noise."""
     result = autopilot.fit(frame, "y", budget=6, store=tmp_path, candidates=(Off(1e-6),), progress=False)
     assert {member.candidate for member in result.best.card.members} == {"off"}
-    assert 0 < result.best.card.parity.max_abs_diff <= 1e-5
+    parity = result.best.card.parity
+    assert 0 < parity.max_abs_diff <= 1e-5
+    assert parity.worst is not None
+    assert (parity.real_rows, parity.rows) == (300, 300 + 15 + 1)
 
 
 def test_nothing_is_published_if_nothing_is_exact(frame: pl.DataFrame, tmp_path: Path) -> None:

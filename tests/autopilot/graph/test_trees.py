@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 from autopilot.candidates.lightgbm import read_trees
 from autopilot.graph.graph import Graph
-from autopilot.graph.trees import Tree, emit_trees, floor32
+from autopilot.graph.trees import Tree, emit_trees, floor32, leaf
 from tests.graphs import run_on_matrix
 
 FLOAT32 = st.floats(width=32, allow_nan=False)
@@ -47,7 +47,7 @@ def by_hand(feature: int, threshold: float, *, missing_left: bool) -> Tree:
     )
 
 
-LEAF = Tree(np.array([-1]), np.zeros(1), np.zeros(1, int), np.zeros(1, int), np.zeros(1, bool), np.array([[5.0]]))
+LEAF = leaf(np.array([5.0]))
 
 
 RunTrees = Callable[..., NDArray[np.float64]]
@@ -73,11 +73,11 @@ def test_a_row_goes_left_where_it_is_not_above_the_threshold(run_trees: RunTrees
     assert run_trees(trees, [[below], [above], [-np.inf], [np.inf]]).tolist() == [[1], [2], [1], [2]]
 
 
-@pytest.mark.parametrize(("missing_left", "leaf"), [(True, 1.0), (False, 2.0)])
-def test_a_missing_value_follows_the_nodes_own_flag(run_trees: RunTrees, missing_left: bool, leaf: float) -> None:
+@pytest.mark.parametrize(("missing_left", "added"), [(True, 1.0), (False, 2.0)])
+def test_a_missing_value_follows_the_nodes_own_flag(run_trees: RunTrees, missing_left: bool, added: float) -> None:
     """In each node for itself."""
     trees = [by_hand(1, 0.5, missing_left=missing_left)]
-    assert run_trees(trees, [[0.0, np.nan]]).tolist() == [[leaf]]
+    assert run_trees(trees, [[0.0, np.nan]]).tolist() == [[added]]
 
 
 def test_trees_of_a_single_leaf_add_it_to_every_row(run_trees: RunTrees) -> None:
@@ -97,6 +97,14 @@ def test_leaves_may_have_a_value_for_each_output(run_trees: RunTrees) -> None:
     cut = by_hand(0, 0.5, missing_left=True)
     wide = cut._replace(value=np.array([[0.0, 0.0], [1.0, 10.0], [2.0, 20.0]]))
     assert run_trees([wide, wide], [[0.0], [1.0]]).tolist() == [[2, 20], [4, 40]]
+
+
+def test_leaves_that_add_nothing_to_an_output_leave_it_as_it_is(run_trees: RunTrees) -> None:
+    """Zeros are not written; a leaf of zeros alone is one all the same."""
+    cut = by_hand(0, 0.5, missing_left=True)
+    pure = cut._replace(value=np.array([[9.0, 9.0], [0.0, 0.0], [0.0, 20.0]]))
+    assert run_trees([pure], [[0.0], [1.0]]).tolist() == [[0, 0], [0, 20]]
+    assert run_trees([pure, leaf(np.array([3.0, 4.0]))], [[0.0], [1.0]]).tolist() == [[3, 4], [3, 24]]
 
 
 # ---------------------------------------------------------------------------------------- LightGBM's own trees

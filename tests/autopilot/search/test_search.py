@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autopilot.candidates import CANDIDATES, Candidate
+from autopilot.candidates import DEFAULT_CANDIDATES, Candidate
 from autopilot.candidates.baseline import Baseline
 from autopilot.candidates.candidate import Fitted, Job, Problem
 from autopilot.candidates.linear import Linear
@@ -84,7 +84,7 @@ def test_it_ends_by_its_deadline_with_a_candidate_that_takes_all_time_it_gets() 
 
 def test_each_family_is_tried_and_the_best_come_first() -> None:
     """Complete outcomes are sorted by their scores."""
-    search = searched(*CANDIDATES, budget_s=5.0)
+    search = searched(*DEFAULT_CANDIDATES, budget_s=5.0)
     scores = [outcome.trial.score for outcome in search.complete]
     assert scores == sorted(scores, reverse=True)
     assert {outcome.spec.candidate.name for outcome in search.outcomes} >= {"baseline", "linear", "lightgbm"}
@@ -138,7 +138,7 @@ def test_a_family_without_parameters_is_tried_once() -> None:
 
 def test_there_is_a_model_even_when_the_time_is_over_already() -> None:
     """The constant guess takes none."""
-    search = searched(*CANDIDATES, budget_s=0.0)
+    search = searched(*DEFAULT_CANDIDATES, budget_s=0.0)
     assert [outcome.spec.candidate.name for outcome in search.complete] == ["baseline"]
 
 
