@@ -5,10 +5,12 @@ import gzip
 import hashlib
 import http.client
 import io
+import re
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +22,9 @@ from storage.errors import DataError
 
 #: What a csv cell may hold to mean "missing", beside nothing at all. As in pandas, less the exotic ones.
 NULL_WORDS = ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A"]
+
+#: A number that begins with zeros is a code; two digits are a padded month, day, hour or minute.
+LEADING_ZERO = r"^\s*[+-]?0[0-9][0-9]"
 
 _FORMATS = {
     ".csv": "csv",
@@ -68,9 +73,12 @@ def describe(data: Any) -> str:
 
 
 def digest(frame: pl.DataFrame) -> str:
-    """sha256 over names, types and row hashes: equal for equal tables whatever file they came from."""
+    """sha256 over names, types and row hashes: equal for equal tables whatever file they came from.
+
+    Python objects, which Polars cannot hash, count by name and type.
+    """
     names = repr([(name, str(dtype)) for name, dtype in frame.schema.items()]).encode()
-    plain = frame.select(pl.exclude(pl.List, pl.Array, pl.Struct, pl.Object))
+    plain = frame.select(pl.exclude(pl.Object))
     rows = plain.hash_rows().to_numpy().tobytes() if plain.width else b""
     return hashlib.sha256(names + rows).hexdigest()
 
@@ -163,15 +171,21 @@ def read_csv(data: bytes, place: str, delimiter: str, text: Collection[str] = ()
 
 
 def _parse_csv(text: str, delimiter: str, overrides: dict[str, type[pl.String]]) -> pl.DataFrame:
-    """Times stay text, which `infer` reads if it is ISO: Polars would take 01/05/2024 day first without a word."""
-    return pl.read_csv(
-        io.BytesIO(text.encode()),
-        separator=delimiter,
-        schema_overrides=overrides,
-        null_values=NULL_WORDS,
-        infer_schema_length=None,
-        truncate_ragged_lines=False,
+    """Times stay text, which `infer` reads: Polars would take 01/05/2024 day first without a word.
+
+    So do codes: 00123 is no number, although all its letters are digits.
+    """
+    parse = partial(
+        pl.read_csv, separator=delimiter, null_values=NULL_WORDS, infer_schema_length=None, truncate_ragged_lines=False
     )
+    data = text.encode()
+    frame = parse(io.BytesIO(data), schema_overrides=overrides)
+    numbers = [name for name, dtype in frame.schema.items() if dtype.is_integer()]
+    if not numbers or not re.search(rf'(?:^|["\n ]|{re.escape(delimiter)})0[0-9][0-9]', text):
+        return frame
+    cells = parse(io.BytesIO(data), columns=numbers, schema_overrides=dict.fromkeys(numbers, pl.String))
+    is_code = cells.select(pl.all().str.contains(LEADING_ZERO).any()).row(0, named=True)
+    return frame.with_columns(cells.get_column(name) for name in numbers if is_code[name])
 
 
 def _read_header(text: str, place: str, delimiter: str) -> list[str]:

@@ -18,7 +18,7 @@ from storage.errors import InputError
 from storage.models import check_name
 from storage.records import Run
 from storage.settings import Settings
-from storage.signature import Kind, Task
+from storage.signature import Task
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def fit(
     seed: int = 0,
     store: str | Path | Store | None = None,
     progress: bool | Observer = True,
-    columns: Mapping[str, Kind] | None = None,
+    columns: Mapping[str, str] | None = None,
     ignore: Sequence[str] = (),
     candidates: "Sequence[str | Candidate] | None" = None,
     delimiter: str = ",",
@@ -60,7 +60,8 @@ def fit(
     candidates: families to try, by name or as objects: `["lightgbm", "random_forest", MyCandidate()]`; by default
         baseline, linear, lightgbm and extra_trees. An unknown name gets the list of all; xgboost and catboost come
         with the extra `boost`.
-    columns: kinds that overrule what would be inferred, such as {"zip": "category"}. ignore: columns to leave out.
+    columns: kinds that overrule what would be inferred, such as {"zip": "category"}; a time may say how it is written:
+        {"day": "time:%d/%m/%Y"}, {"seen": "time:ms"}. ignore: columns to leave out.
 
     Raises InputError for data that cannot be used, with the place, the value and the remedy; FailureError if no model
     could be made.

@@ -11,19 +11,21 @@ from pathlib import Path
 import polars as pl
 
 from autopilot.data import NULL_WORDS, format_of, refuse_delimiter
-from storage.boundary import blocks_of_frame, typed
 from storage.errors import DataError, FailureError
-from storage.predictor import Predictor, frame_of_outputs
+from storage.predictor import OnError, Predictor
 
 _CHUNK_ROWS = 50_000
 
 
-def predict_file(predictor: Predictor, source: str, out: str, *, delimiter: str = ",") -> int:
+def predict_file(
+    predictor: Predictor, source: str, out: str, *, delimiter: str = ",", on_error: OnError = "raise"
+) -> int:
     """Predict each row of a file into another, in the rows' order; returns the number of rows.
 
     source: csv, tsv, parquet, ndjson or arrow, each also gzipped. out: parquet, csv, ndjson or arrow by its ending;
     written whole or not at all. Its columns are `label` and `p_CLASS` for each class, or `prediction`. Raises DataError
-    for a bad cell with its row's number, counted from 0, and FailureError if the disk is full.
+    for a bad cell with its row's number, counted from 0, and FailureError if the disk is full. With `on_error="null"` a
+    row with a bad cell has null outputs instead, and the column `error` tells what is wrong.
     """
     if not Path(source).is_file():
         raise DataError(f"There is no file {source!r}. Check the path; it is taken from {str(Path.cwd())!r}.")
@@ -37,7 +39,8 @@ def predict_file(predictor: Predictor, source: str, out: str, *, delimiter: str 
     with _writing(out), tempfile.TemporaryDirectory(dir=target.parent, prefix=".autopilot-") as folder:
         parts = Path(folder)
         plain = _unpack(Path(source), parts / "unpacked")
-        rows = _predict_parts(predictor, _chunks(source, _scan(plain, format_of(source), delimiter)), parts)
+        chunks = _chunks(source, _scan(plain, format_of(source), delimiter))
+        rows = _predict_parts(predictor, chunks, parts, on_error)
         whole = parts / f"whole.{form}"
         _sink(pl.scan_parquet(sorted(parts.glob("*.part"))), whole, form)
         whole.replace(target)
@@ -90,13 +93,11 @@ def _scan(source: Path, form: str, delimiter: str) -> pl.LazyFrame:
     return pl.scan_ndjson(source) if form == "ndjson" else pl.scan_ipc(source)
 
 
-def _predict_parts(predictor: Predictor, chunks: Iterable[pl.DataFrame], folder: Path) -> int:
+def _predict_parts(predictor: Predictor, chunks: Iterable[pl.DataFrame], folder: Path, on_error: OnError) -> int:
     """One Parquet file for each chunk, named so that they sort."""
     rows = 0
     for part, chunk in enumerate(chunks):
-        clean = typed(predictor.signature, chunk, first_row=rows)
-        outputs = predictor.run(blocks_of_frame(predictor.signature, clean))
-        frame_of_outputs(predictor.signature, outputs).write_parquet(folder / f"{part:09}.part")
+        predictor.predict(chunk, on_error=on_error, first_row=rows).write_parquet(folder / f"{part:09}.part")
         rows += chunk.height
     return rows
 

@@ -8,9 +8,9 @@ import polars as pl
 from msgspec import Struct
 
 from autopilot.endpoint import Endpoint
-from autopilot.infer import Finding
+from autopilot.findings import Finding
 from autopilot.metrics import METRICS
-from storage.predictor import Predictor
+from storage.predictor import OnError, Predictor
 from storage.records import ModelVersion, Run, Scores, Trial
 from storage.store import Store
 
@@ -59,11 +59,14 @@ class Result(Struct, frozen=True):
             infer_schema_length=None,
         )
 
-    def predict(self, frame: Any) -> pl.DataFrame:
-        """Predict a table of raw columns: `label` and `p_CLASS` for each class, or `prediction`. Raises DataError."""
+    def predict(self, frame: Any, *, on_error: OnError = "raise") -> pl.DataFrame:
+        """Predict a table of raw columns: `label` and `p_CLASS` for each class, or `prediction`.
+
+        Raises DataError for a bad cell; with on_error="null" its row has nulls, and says why in the column `error`.
+        """
         from autopilot.data import read
 
-        return self.model.predict(read(frame, text=self.model.signature.block("text")))
+        return self.model.predict(read(frame, text=self.model.signature.block("text")), on_error=on_error)
 
     def deploy(self, endpoint: str, *, capture: bool = True) -> Endpoint:
         """Serve this version under a name; `autopilot serve` on the same store answers for it. Raises InputError."""

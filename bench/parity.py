@@ -7,8 +7,9 @@
 Ours: LightGBM on prepared features, LightGBM, extra trees and a linear model are trained and averaged, as `fit` would
 do it, and exported as one graph. The held-out rows, clean and in twelve mutations (`_mutations.py`), go through the
 portable file in onnxruntime's default session and through the trained Python objects. Printed: the largest difference
-of a probability (of a prediction in standard deviations of the target), labels that differ, crashes, microseconds of
-one row through the packed sister graph (rows rotate), and the file's bytes.
+of a probability (of a prediction in standard deviations of the target), labels that differ, mutations that are refused
+with row and column named (text that is no time in a column of times), crashes, microseconds of one row through the
+packed sister graph (rows rotate), and the file's bytes.
 
 --converters: scikit-learn pipelines of the usual kind (impute, scale, one-hot or ordinal, TF-IDF; logistic regression,
 forests, boosting, LightGBM) on the same rows, converted by skl2onnx and onnxmltools, against the pipelines themselves.
@@ -34,6 +35,7 @@ from autopilot.search.matrices import Unit
 from bench._mutations import MUTATIONS
 from bench.automl import Set, read_sets
 from storage.boundary import blocks_of_frame, typed
+from storage.errors import DataError
 from storage.packed import PACK_TENSOR, pack
 from storage.predictor import Outputs, open_session
 from storage.signature import BLOCKS
@@ -44,12 +46,13 @@ _DEFAULT = "lightgbm_prepared,lightgbm,extra_trees,linear"
 
 
 class Verdict(NamedTuple):
-    """What a comparison over clean and dirty rows found. dirty: by mutation, the largest difference."""
+    """What a comparison over clean and dirty rows found. worst: the mutation with the largest difference."""
 
     rows: int
     apart: float
     worst: str
     flips: int
+    refused: int
     crashes: int
 
 
@@ -67,8 +70,8 @@ def main() -> None:
         for one in read_sets(chosen.manifest, forecasts=True)
         if not chosen.sets or one.name in chosen.sets.split(",")
     ]
-    print("| set | columns | rows checked | max Δ | where | label flips | crashes | one row µs | bytes |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| set | columns | rows checked | max Δ | where | label flips | refused | crashes | one row µs | bytes |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for one in sets:
         print(measure(one, chosen.rows, chosen.candidates.split(",")), flush=True)
     if chosen.converters:
@@ -94,7 +97,7 @@ def measure(one: Set, rows: int, candidates: list[str]) -> str:
     found = judged(model, file, later)
     return (
         f"| {one.name} | {len(table.signature.columns)} | {found.rows:,} | {found.apart:.1e} | {found.worst} "
-        f"| {found.flips} | {found.crashes} | {one_row_us(model, file, later):.0f} | {len(file):,} |"
+        f"| {found.flips} | {found.refused} | {found.crashes} | {one_row_us(model, file, later):.0f} | {len(file):,} |"
     )
 
 
@@ -129,17 +132,23 @@ def trained(table: Table, candidates: list[Candidate]) -> TrainedModel:
 def judged(model: TrainedModel, file: bytes, clean: pl.DataFrame) -> Verdict:
     """The file against the trained objects, on clean rows and on each kind of dirty ones."""
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    found: list[tuple[str, float, int, int]] = []
+    found = Verdict(0, 0.0, "", 0, 0, 0)
     for name, mutate in {"clean": lambda frame: frame, **MUTATIONS}.items():
         try:
             known = typed(model.signature, mutate(clean))
+        except DataError:
+            found = found._replace(refused=found.refused + 1)
+            continue
+        try:
             apart, flips = difference(model, model.predict(known), run(session, model, known))
-            found.append((name, apart, flips, 0))
-        except Exception as error:  # noqa: BLE001 - whatever is raised is what the bench counts
-            found.append((f"{name} ({type(error).__name__}: {str(error)[:80]})", 0.0, 0, 1))
-    worst = max(found, key=lambda one: (one[3], one[1]))
-    flips, crashes = sum(one[2] for one in found), sum(one[3] for one in found)
-    return Verdict(clean.height * len(found), max(one[1] for one in found), worst[0], flips, crashes)
+        except Exception as error:  # noqa: BLE001 - whatever is raised is what is counted
+            found = found._replace(crashes=found.crashes + 1, worst=f"{name}: {type(error).__name__} {error}"[:100])
+            continue
+        worst = name if apart > found.apart else found.worst
+        found = found._replace(
+            rows=found.rows + known.height, apart=max(apart, found.apart), worst=worst, flips=found.flips + flips
+        )
+    return found
 
 
 def run(session: Any, model: TrainedModel, known: pl.DataFrame) -> Outputs:

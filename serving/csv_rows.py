@@ -8,16 +8,15 @@ An empty cell is missing.
 import csv
 import io
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 
 from serving.errors import BodyError
 from serving.rows import not_utf8
-from storage.boundary import MISSING_TIME, Blocks, absent_column, refuse_unknown, time_value
+from storage.boundary import Blocks, absent_column, level_of, number_of_text, refuse_unknown, time_value
 from storage.errors import RowError
 from storage.signature import Column, Signature
-
-_BOOLEANS = {"true": 1.0, "false": 0.0}
 
 
 class CsvRows:
@@ -82,11 +81,7 @@ def _refuse_ragged(rows: Sequence[Sequence[str]], names: Sequence[str], *, has_h
 
 def _blocks(signature: Signature, cells: dict[str, list[str]], rows: int) -> Blocks:
     number, text, time = (
-        [
-            [convert(column, cell, row) for row, cell in enumerate(cells[column.name])]
-            for column in signature.columns
-            if column.kind in kinds
-        ]
+        [convert(column, cells[column.name]) for column in signature.columns if column.kind in kinds]
         for convert, kinds in _CONVERSIONS
     )
     return Blocks(
@@ -96,41 +91,31 @@ def _blocks(signature: Signature, cells: dict[str, list[str]], rows: int) -> Blo
     )
 
 
-def _number(column: Column, cell: str, row: int) -> float:
-    text = cell.strip()
-    if not text:
-        return float("nan")
-    if column.dtype == "Boolean" and text.lower() in _BOOLEANS:
-        return _BOOLEANS[text.lower()]
+def _numbers(column: Column, cells: list[str]) -> list[float]:
+    numbers = [number_of_text(column, cell) for cell in cells]
+    if None in numbers:
+        row = numbers.index(None)
+        raise _wrong(column, cells[row], row, "Send a number")
+    return cast("list[float]", numbers)
+
+
+def _texts(column: Column, cells: list[str]) -> list[str]:
+    return cells if column.dtype == "String" else [level_of(column, cell) for cell in cells]
+
+
+def _times(column: Column, cells: list[str]) -> list[int]:
     try:
-        if "_" not in text:  # Python reads 1_000 as a number, and nobody else does
-            return float(text)
-    except ValueError:
-        pass
-    raise _wrong(column, cell, row, "Send a number")
-
-
-def _text(column: Column, cell: str, row: int) -> str:
-    """A cell as it is; 5.0 becomes 5 in a column of whole numbers, since pandas writes them so when one is missing."""
-    whole, point, rest = cell.partition(".")
-    if point and "Int" in column.dtype and not rest.strip("0") and whole.lstrip("-").isdecimal():
-        return whole
-    return cell
-
-
-def _time(column: Column, cell: str, row: int) -> int:
-    if not cell.strip():
-        return MISSING_TIME
-    try:
-        return time_value(column, cell, row)
+        return [time_value(column, cell, row) for row, cell in enumerate(cells)]
     except RowError as error:
-        raise _wrong(column, cell, row, "Send a date or time such as 2024-05-01 or 2024-05-01T13:30:00Z") from error
+        row = error.row or 0
+        remedy = "Send a date or time such as 2024-05-01 or 2024-05-01T13:30:00Z"
+        raise _wrong(column, cells[row], row, remedy) from error
 
 
-_CONVERSIONS: tuple[tuple[Callable[[Column, str, int], object], tuple[str, ...]], ...] = (
-    (_number, ("number",)),
-    (_text, ("category", "text")),
-    (_time, ("time",)),
+_CONVERSIONS: tuple[tuple[Callable[[Column, list[str]], object], tuple[str, ...]], ...] = (
+    (_numbers, ("number",)),
+    (_texts, ("category", "text")),
+    (_times, ("time",)),
 )
 
 

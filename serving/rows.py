@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from serving.errors import BodyError
-from storage.boundary import Blocks, blocks_of_rows, time_value
+from storage.boundary import Blocks, RowReader, level_of, time_value
 from storage.errors import RowError
 from storage.signature import BLOCKS, Block, Signature
 
@@ -34,11 +34,13 @@ class JsonRows:
     """
 
     def __init__(self, signature: Signature) -> None:
-        self._signature = signature
         self._widths = tuple(len(signature.block(block)) for block in BLOCKS)
         self._times = [column for column in signature.columns if column.kind == "time"]
+        texts = [column for column in signature.columns if column.kind in ("category", "text")]
+        self._levels = [(at, column) for at, column in enumerate(texts) if column.dtype != "String"]
         self._names = set(signature.names)
         self._typed = _typed_decoders(signature)
+        self._untyped = RowReader(signature)
 
     def decode(self, body: bytes) -> Blocks:
         """A body's rows. Raises BodyError for what is no JSON or no rows, RowError for a row that is not as trained."""
@@ -62,9 +64,13 @@ class JsonRows:
             [time_value(column, value, index) for column, value in zip(self._times, row[number + text :], strict=False)]
             for index, row in enumerate(values)
         ]
+        words = [[_text(value) for value in row[number : number + text]] for row in values]
+        for at, column in self._levels:
+            for row in words:
+                row[at] = level_of(column, row[at])
         return Blocks(
             np.array([row[:number] for row in values], dtype=np.float64),  # makes NaN of None
-            np.array([[_text(value) for value in row[number : number + text]] for row in values], dtype=object),
+            np.array(words, dtype=object),
             np.array(time, dtype=np.int64),
         )
 
@@ -75,7 +81,7 @@ class JsonRows:
             raise _beyond_float(refused if refused and "out of range" in str(refused) else error) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             _refuse(body, error)
-        return blocks_of_rows(self._signature, self._rows_of(document))
+        return self._untyped.read(self._rows_of(document))
 
     def _rows_of(self, document: Any) -> list[Any]:
         rows: Any = document

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.boundary import Blocks, blocks_of_frame, blocks_of_rows, typed
-from storage.errors import DataError, ModelFileError
+from storage.boundary import Blocks, RowReader, blocks_of_frame, checked, typed
+from storage.errors import DataError, InputError, ModelFileError
 from storage.packed import PACK_TENSOR, pack, read_metadata
 from storage.records import Card
 from storage.signature import BLOCKS, Block, Signature
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Rows of one call of the graph: bounds memory, and is far above where a call's fixed cost matters.
 _CHUNK_ROWS = 20_000
+
+
+#: What becomes of a row that is not as in training: it is raised as an error, or its outputs are null.
+OnError = Literal["raise", "null"]
 
 
 class Outputs(NamedTuple):
@@ -49,6 +53,7 @@ class Predictor:
         except (KeyError, msgspec.MsgspecError) as error:
             raise ModelFileError("The file is not a model that autopilot wrote: it has no signature.") from error
         self.model_bytes = model
+        self._rows = RowReader(self.signature)
         widths: dict[Block, int] = {block: len(self.signature.block(block)) for block in BLOCKS}
         self._session = open_session(pack(model, widths))
         self._fed = [(PACK_TENSOR.format(block), index) for index, block in enumerate(BLOCKS) if widths[block]]
@@ -71,13 +76,25 @@ class Predictor:
         path.write_bytes(self.model_bytes)
         return path
 
-    def predict(self, frame: "pl.DataFrame") -> "pl.DataFrame":
+    def predict(self, frame: "pl.DataFrame", *, on_error: OnError = "raise", first_row: int = 0) -> "pl.DataFrame":
         """Predict a frame of raw columns; more columns than the model takes do no harm.
 
-        Gives the rows in their order: `label` and `p_CLASS` for each class, or `prediction`. Raises DataError.
+        Gives the rows in their order: `label` and `p_CLASS` for each class, or `prediction`. Raises DataError for the
+        first cell that is not as in training. With `on_error="null"` the outputs of such a row are null instead, and a
+        further column `error` tells what is wrong, null for sound rows; DataError then means that a column is absent.
+        first_row: number of the frame's first row, for messages.
         """
-        blocks = blocks_of_frame(self.signature, typed(self.signature, frame))
-        return frame_of_outputs(self.signature, self.run(blocks))
+        if _check(on_error) == "raise":
+            clean = typed(self.signature, frame, first_row=first_row)
+            return frame_of_outputs(self.signature, self.run(blocks_of_frame(self.signature, clean)))
+        import polars as pl
+
+        clean, errors = checked(self.signature, frame, first_row=first_row)
+        sound = errors.is_null()
+        outputs = self.run(blocks_of_frame(self.signature, clean.filter(sound)))
+        answered = frame_of_outputs(self.signature, outputs)
+        places = (sound.cum_sum().cast(pl.Int64) - 1).set(~sound, None)  # of each sound row among the sound ones
+        return answered.select(pl.all().gather(places)).with_columns(errors)
 
     def predict_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Predict one row given as a dictionary; the fastest way for one row. Raises RowError.
@@ -86,11 +103,23 @@ class Predictor:
         """
         return self.predict_rows([row])[0]
 
-    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Predict rows given as dictionaries, in their order. Raises RowError that names row and column."""
-        if not rows:
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]], *, on_error: OnError = "raise") -> list[dict[str, Any]]:
+        """Predict rows given as dictionaries, in their order.
+
+        Raises RowError that names row and column. With `on_error="null"` the values of such a row are None instead, and
+        the key `error` tells what is wrong, None for sound rows.
+        """
+        if _check(on_error) == "raise":
+            return self._answers(self._rows.read(rows))
+        blocks, errors = self._rows.checked(rows)
+        answers = iter(self._answers(blocks))
+        nothing = dict.fromkeys(self.signature.outputs)
+        return [{**(nothing if error else next(answers)), "error": error} for error in errors]
+
+    def _answers(self, blocks: Blocks) -> list[dict[str, Any]]:
+        if not blocks.rows:
             return []
-        outputs = self.run_once(blocks_of_rows(self.signature, rows))
+        outputs = self.run_once(blocks)
         names = self.signature.outputs
         if outputs.label is None or outputs.probabilities is None:
             return [{"prediction": value} for value in np.asarray(outputs.prediction).tolist()]
@@ -119,6 +148,12 @@ class Predictor:
         if self.signature.task == "regression":
             return Outputs(None, None, np.empty(0))
         return Outputs(np.empty(0, dtype=object), np.empty((0, len(self.signature.classes)), dtype=np.float32), None)
+
+
+def _check(on_error: OnError) -> OnError:
+    if on_error not in get_args(OnError):
+        raise InputError(f"on_error is {on_error!r}. Use {' or '.join(map(repr, get_args(OnError)))}.")
+    return on_error
 
 
 def open_session(model: bytes) -> Any:

@@ -17,6 +17,10 @@ BLOCKS: tuple[Block, ...] = ("number", "text", "time")
 BLOCK_OF_KIND: dict[Kind, Block] = {"number": "number", "category": "text", "text": "text", "time": "time"}
 
 
+#: The way from a column to a value inside it: the column's name, then names of fields and numbers of elements.
+FieldPath = tuple[str | int, ...]
+
+
 class Column(Struct, frozen=True):
     """One raw input column.
 
@@ -26,6 +30,10 @@ class Column(Struct, frozen=True):
     nullable: whether training rows lacked a value; serving accepts a null either way.
     minimum, maximum: range in training, of numbers and of times in microseconds; None for other kinds and all-null.
     levels: known categories, at most 1,000, most frequent first; empty for other kinds.
+    format: how training's times were written, one of `storage.boundary.TIME_FORMATS` such as `%d/%m/%Y`, or the unit
+        of an epoch, `s`, `ms`, `us`, `ns`; None for ISO 8601 and for typed times.
+    path: where the value is inside a struct or list column, `("address", "zip")` for `address.zip` and `("emb", 0)` for
+        `emb[0]`; empty for a column of its own.
     """
 
     name: str
@@ -35,13 +43,16 @@ class Column(Struct, frozen=True):
     minimum: float | None = None
     maximum: float | None = None
     levels: tuple[str, ...] = ()
+    format: str | None = None
+    path: FieldPath = ()
 
 
 class Dropped(Struct, frozen=True):
-    """A column of the training table that the model does not take, and why."""
+    """A column of the training table that the model does not take, and why. path: as of `Column`."""
 
     name: str
     reason: str
+    path: FieldPath = ()
 
 
 class Signature(Struct, frozen=True):
@@ -83,6 +94,11 @@ class Signature(Struct, frozen=True):
     def ignorable(self) -> frozenset[str]:
         """Columns that a row may carry though the model does not take them: the target, and what training dropped."""
         return frozenset({self.target, *(dropped.name for dropped in self.dropped)})
+
+    @property
+    def nested(self) -> tuple[FieldPath, ...]:
+        """Paths of the training table's values inside structs and lists, of those that were dropped too."""
+        return tuple(part.path for part in (*self.columns, *self.dropped) if part.path)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from polars.testing.parametric import dataframes
 
 from autopilot.data import read
-from autopilot.infer import Finding, Table, infer
+from autopilot.expand import expand
+from autopilot.findings import Finding
+from autopilot.infer import Table, infer
 from storage import Column, DataError, InputError
 from storage.boundary import typed
 from storage.signature import Dropped
@@ -66,7 +68,7 @@ PROSE = [f"the {word} was {n} days late" for n, word in enumerate(("train", "bus
         (pl.Series([datetime(2024, 5, 1, n % 24) for n in range(N)]).dt.replace_time_zone("Asia/Tokyo"), "time"),  # noqa: DTZ001
         ([f"{day}" for day in THIRTY_DAYS], "time"),
         ([f"{day}T12:00:00Z" for day in THIRTY_DAYS], "time"),
-        ([f"{day:%d.%m.%Y}" for day in THIRTY_DAYS], "is different in nearly every row, as an identifier is"),
+        ([f"{day:%d.%m.%Y}" for day in THIRTY_DAYS], "time"),
     ],
 )
 def test_a_columns_kind_is_that_of_its_cells(values: Any, kind: str) -> None:
@@ -84,8 +86,8 @@ def test_a_columns_kind_is_that_of_its_cells(values: Any, kind: str) -> None:
         (pl.Series([None] * N, dtype=pl.String), "holds only nulls"),
         (list(range(100, 100 + N)), "counts the rows"),
         ([f"id-{n}" for n in range(N)], "is different in nearly every row, as an identifier is"),
-        ([[n] for n in range(N)], "is of type List(Int64), which no model here takes"),
-        ([{"a": n} for n in range(N)], "is of type Struct({'a': Int64}), which no model here takes"),
+        ([" ", "  ", None] * 10, "holds only blank text"),
+        ([""] * N, "holds only nulls"),
         ([bytes([n]) for n in range(N)], "is of type Binary, which no model here takes"),
     ],
 )
@@ -110,6 +112,11 @@ def test_numbers_that_only_resemble_row_numbers_are_kept(values: list[int | None
 def test_ignored_columns_are_dropped() -> None:
     """As asked, whatever they hold."""
     assert kind_of(THIRTY_DAYS, ignore=["x"]) == "was ignored as asked"
+
+
+def test_the_target_is_no_column_to_ignore() -> None:
+    """Nor is it among what was dropped."""
+    assert table_of(THIRTY_DAYS, ignore=["y"]).signature.dropped == ()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +155,7 @@ def test_a_kind_that_the_cells_cannot_have_is_refused(values: Any, wanted: str) 
 
 def test_a_kind_that_there_is_not_is_refused() -> None:
     """With those that there are."""
-    with raises(InputError, "Column 'x' cannot be 'float'. Kinds are number, category, text, time."):
+    with raises(InputError, "Column 'x' cannot be 'float'. Kinds are number, category, text, time; a time's"):
         table_of(list(range(N)), columns={"x": "float"})
 
 
@@ -394,5 +401,9 @@ def test_any_frame_is_a_table_or_refused(frame: pl.DataFrame, data: st.DataObjec
         return
     assert table.frame.height == len(table.y)
     assert table.frame.columns == list(table.signature.names)
-    assert set(table.signature.names) | {drop.name for drop in table.signature.dropped} == {*frame.columns} - {target}
+    told = {*table.signature.names, *(drop.name for drop in table.signature.dropped)}
+    assert told == {
+        *expand(frame, plain={target}).frame.columns,
+        *(d.name for d in expand(frame, {target}).dropped),
+    } - {target}
     assert np.isfinite(table.y).all()

@@ -218,3 +218,33 @@ def test_codes_of_a_csv_file_are_the_same_levels_wherever_the_file_is_read(tmp_p
     assert found.predict(tmp_path / "t.csv").equals(expected)
     rows = [{"zip": codes[n % 3], "x": n % 7} for n in range(120)]
     assert found.model.predict_rows(rows) == expected.to_dicts()
+
+
+def test_a_refused_row_of_a_file_does_not_spoil_the_others(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over several parts; `error` names the row of the file."""
+    monkeypatch.setattr(module, "_CHUNK_ROWS", 300)
+    text = ROWS.write_csv().splitlines()
+    text[1 + 777] = "far," + text[1 + 777].partition(",")[2]
+    (tmp_path / "t.csv").write_text("\n".join(text) + "\n")
+    assert predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet"), on_error="null") == 1000
+    found = pl.read_parquet(tmp_path / "o.parquet")
+    assert found.columns == ["label", "p_no", "p_yes", "error"]
+    assert found.filter(pl.col("error").is_not_null()).rows() == [
+        (None, None, None, "Column 'amount' was number in training; row 777 holds 'far'. Send a number or null.")
+    ]
+    sound = found.with_row_index().filter(pl.col("index") != 777).select("label", "p_no", "p_yes")
+    expected = predictor.predict(ROWS).with_row_index().filter(pl.col("index") != 777).drop("index")
+    assert sound.equals(expected)
+
+
+@pytest.mark.parametrize("out", ["o.csv", "o.ndjson", "o.arrow"])
+def test_a_file_without_refused_rows_has_the_column_all_the_same(
+    out: str, predictor: Predictor, tmp_path: Path
+) -> None:
+    """So that what reads it can rely on it."""
+    ROWS.head(5).write_parquet(tmp_path / "t.parquet")
+    predict_file(predictor, str(tmp_path / "t.parquet"), str(tmp_path / out), on_error="null")
+    read = {"csv": pl.read_csv, "ndjson": pl.read_ndjson, "arrow": pl.read_ipc}[out.partition(".")[2]]
+    assert read(tmp_path / out).get_column("error").to_list() == [None] * 5

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from autopilot.__main__ import run
+from tests import portable
 
 ROWS = pl.DataFrame({"x": [float(i) for i in range(60)], "c": ["a", "b", "c"] * 20, "y": ["no", "yes"] * 30})
 
@@ -166,3 +167,24 @@ def test_five_hundred_classes_are_workable(tmp_path: Path, capsys: pytest.Captur
     told = capsys.readouterr()
     summary = json.loads(told.out)
     assert summary["test_score"] < summary["baseline_score"], told.err
+
+
+def test_a_bad_cell_ends_a_prediction_or_is_told_beside_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As asked: by default nothing is written, with `--on-error null` the row has a reason in place of an answer."""
+    (tmp_path / "m.onnx").write_bytes(portable.classifier())
+    (tmp_path / "t.csv").write_text("amount,town,visits,seen\n4,Ulm,2,2023-05-01\nn.a.,Ulm,2,\n9,,,2025-12-31\n")
+    base = ["predict", str(tmp_path / "m.onnx"), str(tmp_path / "t.csv"), "-o", str(tmp_path / "o.parquet")]
+    assert run(base) == 2
+    assert "row 1 holds 'n.a.'" in capsys.readouterr().err
+    assert not (tmp_path / "o.parquet").exists()
+    assert run([*base, "--on-error", "null"]) == 0
+    found = pl.read_parquet(tmp_path / "o.parquet")
+    assert found.get_column("label").to_list() == ["yes", None, "yes"]
+    assert found.get_column("error").to_list() == [
+        None,
+        "Column 'amount' was number in training; row 1 holds 'n.a.'. Send a number or null.",
+        None,
+    ]
+    assert run([*base, "--on-error", "ignore"]) == 2

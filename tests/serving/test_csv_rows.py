@@ -102,6 +102,22 @@ def test_booleans_are_numbers_where_training_had_booleans() -> None:
         decode("true,true\n", signature)
 
 
+def test_cells_are_read_by_the_formats_of_training() -> None:
+    """Epochs and local dates; codes whose zeros were lost or added."""
+    signature = Signature(
+        "regression",
+        "y",
+        (
+            Column("ts", "time", "Int64", format="s"),
+            Column("day", "time", "String", format="%d/%m/%Y"),
+            Column("zone", "category", "Int64"),
+        ),
+    )
+    blocks = decode("1704067200,1/1/2024,05\n 1704067200.0 ,2024-01-01,5\n", signature)
+    assert blocks.time.tolist() == [[LATE_US, LATE_US], [LATE_US, LATE_US]]
+    assert blocks.text.tolist() == [["5"], ["5"]]
+
+
 def test_an_empty_line_is_the_missing_value_of_a_lone_column() -> None:
     """There is no other way to write it without quotes."""
     signature = Signature("regression", "y", (Column("x", "number", "Float64"),))

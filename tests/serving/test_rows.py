@@ -86,6 +86,71 @@ def test_typed_decoding_means_what_the_boundary_means(rows: list[dict[str, Any]]
         assert actual == expected
 
 
+ODD = Signature(
+    "regression",
+    "y",
+    (
+        Column("zone", "category", "Int64"),
+        Column("flag", "category", "Boolean"),
+        Column("on", "number", "Boolean"),
+        Column("ts", "time", "Int64", format="s"),
+        Column("day", "time", "String", format="%d/%m/%Y"),
+        Column("home.zip", "category", "String", path=("home", "zip")),
+        Column("emb[0]", "number", "Float64", path=("emb", 0)),
+        Column("tags", "text", "List(String)"),
+    ),
+    (Dropped("emb[1]", "is the same in every row", ("emb", 1)),),
+)
+LEVELS = st.sampled_from(
+    ["5", "05", "5.0", " 5", "-0", "north", "true", "True", "1", 5, 1, 0, True, False, None, 5.0, ""]
+)
+ODD_ROWS = st.fixed_dictionaries(
+    {
+        "zone": LEVELS,
+        "flag": LEVELS,
+        "on": LEVELS,
+        "ts": st.sampled_from([1714521600, "1714521600", 1714521600.5, "2024-05-01", None, "", "soon", True]),
+        "day": st.sampled_from(["1/5/2024", "2024-05-01", "5.1.2024", None, 7]),
+        "tags": st.sampled_from(["a b", ["a", "b"], ["a", None], [], None, [1]]),
+    },
+    optional={
+        "home": st.sampled_from([{"zip": "1"}, {"zip": 1}, {}, None, "x", {"zip": "1", "zap": 2}]),
+        "home.zip": st.sampled_from(["2", None]),
+        "emb": st.sampled_from([[1.5, 2], [1.5], None, ["x", 1], "x"]),
+        "emb[0]": st.sampled_from([2.5, "2.5", None]),
+        "emb[1]": VALUES,
+    },
+)
+
+
+@given(st.lists(ODD_ROWS, min_size=1, max_size=3))
+def test_typed_decoding_means_the_same_for_codes_formats_and_nested_rows(rows: list[dict[str, Any]]) -> None:
+    """Levels that training had as numbers, times by their format, structs and lists."""
+    try:
+        expected: Blocks | str = blocks_of_rows(ODD, rows)
+    except RowError as error:
+        expected = str(error)
+    try:
+        actual: Blocks | str = decode(rows, ODD)
+    except RowError as error:
+        actual = str(error)
+    if isinstance(expected, Blocks) and isinstance(actual, Blocks):
+        assert same(actual, expected)
+    else:
+        assert actual == expected
+
+
+def test_rows_may_hold_structs_and_lists_as_the_training_table_did() -> None:
+    """In each shape of a body."""
+    row = {"zone": 5, "flag": True, "on": "false", "ts": 1, "day": None, "tags": ["a", "b"]}
+    nested, flat = {**row, "home": {"zip": "1"}, "emb": [1.5, 0]}, {**row, "home.zip": "1", "emb[0]": 1.5}
+    for body in (nested, flat, [nested], {"instances": [flat]}):
+        blocks = decode(body, ODD)
+        assert blocks.number.tolist() == [[0.0, 1.5]]
+        assert blocks.text.tolist() == [["5", "true", "1", "a b"]]
+        assert blocks.time.tolist() == [[1_000_000, MISSING_TIME]]
+
+
 @pytest.mark.parametrize(
     ("row", "column", "message"),
     [

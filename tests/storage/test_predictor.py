@@ -1,8 +1,10 @@
 """A Predictor opens a model file and answers for frames, rows and files of any number of rows."""
 
+import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +17,7 @@ import autopilot
 from autopilot import Result
 from autopilot.candidates.baseline import Baseline
 from autopilot.candidates.linear import Linear
-from storage import DataError, ModelFileError, Predictor, RowError
+from storage import DataError, InputError, ModelFileError, Predictor, RowError
 from tests import portable, tables
 from tests.refusals import raises
 
@@ -165,3 +167,80 @@ def test_the_card_tells_how_the_model_came_to_be(fitted: Result) -> None:
     assert card == fitted.best.card
     assert card.rows == 400
     assert sum(member.weight for member in card.members) == pytest.approx(1.0)
+
+
+# ----------------------------------------------------------------------------------------------- on_error="null"
+
+WRONG_AMOUNT = "Column 'amount' was number in training; row 1 holds 'x'. Send a number or null."
+WRONG_TIME = (
+    "Column 'seen' was time in training; row 3 holds 'soon'. Send a date or time such as 2024-05-01 or "
+    "2024-05-01T13:30:00Z, or null."
+)
+SPOILT = FRAME.with_columns(
+    amount=pl.Series(["4", "x", None, " 9.0"]),
+    seen=pl.Series(["2023-05-01", None, None, "soon"]),
+)
+
+
+def test_a_refused_row_of_a_frame_does_not_spoil_the_others(classifier: Predictor, regressor: Predictor) -> None:
+    """Its outputs are null and `error` tells why; the others are answered as without it."""
+    for predictor in (classifier, regressor):
+        found = predictor.predict(SPOILT, on_error="null")
+        assert found.get_column("error").to_list() == [None, WRONG_AMOUNT, None, WRONG_TIME]
+        expected = predictor.predict(FRAME)
+        assert found.columns == [*expected.columns, "error"]
+        assert_frame_equal(found.drop("error")[[0, 2]], expected[[0, 2]])
+        assert found.drop("error")[[1, 3]].null_count().row(0) == (2,) * expected.width
+        assert found.drop("error").schema == expected.schema
+
+
+@pytest.mark.parametrize("amounts", [["x"] * 4, [None] * 4])
+def test_all_rows_or_none_may_be_refused(classifier: Predictor, amounts: list[str | None]) -> None:
+    """The columns stay the same."""
+    found = classifier.predict(FRAME.with_columns(amount=pl.Series(amounts, dtype=pl.String)), on_error="null")
+    assert found.schema == {"label": pl.String, "p_no": pl.Float32, "p_yes": pl.Float32, "error": pl.String}
+    assert found.null_count().get_column("label").item() == sum(amount == "x" for amount in amounts)
+    assert_frame_equal(
+        classifier.predict(FRAME.clear(), on_error="null"), classifier.predict(FRAME, on_error="null").clear()
+    )
+
+
+def test_a_refused_row_of_dictionaries_does_not_spoil_the_others(classifier: Predictor, regressor: Predictor) -> None:
+    """The same keys as the columns of a frame."""
+    rows = SPOILT.to_dicts()
+    for predictor in (classifier, regressor):
+        assert predictor.predict_rows(rows, on_error="null") == predictor.predict(SPOILT, on_error="null").to_dicts()
+    odd: list[Any] = [portable.ROWS[0], {}, None, {**portable.ROWS[0], "amuont": 1}]
+    answers = classifier.predict_rows(odd, on_error="null")
+    assert [answer["label"] for answer in answers] == ["yes", None, None, None]
+    assert [answer["error"] for answer in answers][1:3] == [
+        "Row 1 lacks column 'amount'. Send it, or null if it is unknown.",
+        "Row 2 is None. Send a dictionary with a value for each column.",
+    ]
+    assert classifier.predict_rows([], on_error="null") == []
+
+
+def test_raising_is_the_default_and_other_words_are_refused(classifier: Predictor) -> None:
+    """A frame raises DataError, rows raise RowError."""
+    with raises(DataError, WRONG_AMOUNT):
+        classifier.predict(SPOILT)
+    with raises(RowError, WRONG_AMOUNT):
+        classifier.predict_rows(SPOILT.to_dicts())
+    wrong: Any = "ignore"
+    for predict in (classifier.predict, classifier.predict_rows):
+        with raises(InputError, "on_error is 'ignore'. Use 'raise' or 'null'."):
+            predict(FRAME, on_error=wrong)
+
+
+def test_models_of_older_versions_open(classifier: Predictor) -> None:
+    """Their signatures lack formats and paths."""
+    model = onnx.load_model_from_string(portable.classifier())
+    entry = next(entry for entry in model.metadata_props if entry.key == "signature")
+    signature = json.loads(entry.value)
+    for part in (*signature["columns"], *signature["dropped"]):
+        part.pop("format", None)
+        part.pop("path", None)
+    entry.value = json.dumps(signature)
+    old = Predictor(model.SerializeToString())
+    assert old.signature == classifier.signature
+    assert_frame_equal(old.predict(FRAME), classifier.predict(FRAME))

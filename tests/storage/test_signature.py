@@ -36,6 +36,21 @@ def test_a_row_may_carry_the_target_and_what_was_dropped() -> None:
     assert SIGNATURE.ignorable == {"paid", "id"}
 
 
+def test_paths_of_parts_are_those_of_taken_and_of_dropped_columns() -> None:
+    """So that a list's length is known though a part of it was constant."""
+    parts = (Column("home.zip", "category", "String", path=("home", "zip")), Column("x", "number", "Float64"))
+    signature = Signature(
+        "regression", "y", parts, (Dropped("emb[1]", "constant", ("emb", 1)), Dropped("id", "counts"))
+    )
+    assert signature.nested == (("home", "zip"), ("emb", 1))
+
+
+def test_a_signature_of_an_older_version_has_no_formats_and_paths() -> None:
+    """What is not there has its default."""
+    old = b'{"task":"regression","target":"y","columns":[{"name":"x","kind":"time","dtype":"Date"}]}'
+    assert msgspec.json.decode(old, type=Signature) == Signature("regression", "y", (Column("x", "time", "Date"),))
+
+
 def test_outputs_are_a_label_and_a_probability_for_each_class_or_a_prediction() -> None:
     """As the columns of `Predictor.predict`."""
     assert SIGNATURE.outputs == ("label", "p_no", "p_yes")
@@ -45,6 +60,7 @@ def test_outputs_are_a_label_and_a_probability_for_each_class_or_a_prediction() 
 
 NAMES = st.text(max_size=20).filter(lambda name: not any(0xD800 <= ord(c) < 0xE000 for c in name))
 NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+PATHS = st.lists(NAMES | st.integers(0, 9), max_size=3).map(tuple)
 ANY_COLUMN = st.builds(
     Column,
     NAMES,
@@ -54,13 +70,15 @@ ANY_COLUMN = st.builds(
     NUMBERS,
     NUMBERS,
     st.lists(NAMES, max_size=3).map(tuple),
+    st.none() | NAMES,
+    PATHS,
 )
 ANY_SIGNATURE = st.builds(
     Signature,
     st.sampled_from(["binary", "multiclass", "regression"]),
     NAMES,
     st.lists(ANY_COLUMN, max_size=4).map(tuple),
-    st.lists(st.builds(Dropped, NAMES, NAMES), max_size=3).map(tuple),
+    st.lists(st.builds(Dropped, NAMES, NAMES, PATHS), max_size=3).map(tuple),
     st.lists(NAMES, max_size=3).map(tuple) | st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3).map(tuple),
 )
 
