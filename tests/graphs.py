@@ -12,6 +12,7 @@ from autopilot.graph.graph import Graph
 from autopilot.plan import Plan
 from autopilot.plan.levels import Levels
 from autopilot.plan.op import Op, Rows, Target
+from autopilot.plan.tokens import Tokens
 from storage import Column, Signature
 from storage.boundary import blocks_of_frame
 from storage.predictor import open_session
@@ -40,11 +41,13 @@ def rows_of(
 ) -> Rows:
     """Training rows as ops see them; without a target, zeros to regress on; without folds, one for all rows."""
     levels = Levels.fit(frame, signature.of_kind("category"))
+    tokens = Tokens.fit(frame, signature.of_kind("text"))
     return Rows(
-        frame.with_columns(levels.polars()),
+        frame.with_columns(levels.polars() + tokens.polars()),
         signature,
         Target(np.zeros(frame.height), 1) if target is None else target,
         levels,
+        tokens,
         np.zeros(frame.height, dtype=np.int64) if folds is None else np.array(folds, dtype=np.int64),
         0,
     )
@@ -56,10 +59,16 @@ def training_features(op: Op, rows: Rows) -> NDArray[np.float32]:
     return rows.frame.with_columns(op.intermediate()).select(named).to_numpy()
 
 
-def both(op: Op | None, signature: Signature, frame: pl.DataFrame, levels: Levels | None = None) -> list[list[float]]:
+def both(
+    op: Op | None,
+    signature: Signature,
+    frame: pl.DataFrame,
+    levels: Levels | None = None,
+    tokens: Tokens | None = None,
+) -> list[list[float]]:
     """An op's features, which both renderings have to agree on to the bit."""
     assert op is not None
-    plan = Plan(levels or Levels(), (cast("AnyOp", op),))
+    plan = Plan(levels or Levels(), tokens or Tokens(), (cast("AnyOp", op),))
     expected, found = plan.features(frame), features_of_plan(plan, signature, frame)
     assert bits(found).tolist() == bits(expected).tolist()
     return found.tolist()

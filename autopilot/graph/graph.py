@@ -61,10 +61,6 @@ class Graph:
             self._nodes.append(node)
         return self._known[key]
 
-    def split_words(self, text: str) -> str:
-        """Strings [N] split at spaces: [N, longest], padded with ""."""
-        return self.outputs(2, "StringSplit", text)[0]
-
     def const(self, value: Any) -> str:
         """A constant tensor: a NumPy array or scalar, float64, float32, int64 or an object array of str."""
         array = np.asarray(value)

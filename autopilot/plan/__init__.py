@@ -4,6 +4,7 @@ Each op is a frozen record of what was fitted, and renders itself twice, a few l
 (training, millions of rows) and as ONNX nodes (serving). Both give the same float32, which property tests hold.
 
 - `op.py`: what an op is; `ops/`: one op a file, all listed in `ops/__init__.py`;
+- `levels.py`, `tokens.py`: the levels of categories and the words of texts, numbered once;
 - `recipes.py`: which ops feed which family of candidates, one table;
 - `plan.py`: fitting and applying a sequence of ops.
 

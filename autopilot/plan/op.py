@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from autopilot.graph.graph import Graph
 from autopilot.plan.levels import Levels
+from autopilot.plan.tokens import Tokens
 from storage.errors import listed
 from storage.signature import Kind, Signature
 
@@ -44,14 +45,16 @@ class Target(Struct, frozen=True):
 class Rows(NamedTuple):
     """The training rows while a plan is fitted.
 
-    frame: the raw columns, typed as `storage.boundary.typed` does, and a code column for each category (see
-    `levels.code`). folds: int64 (rows,), over which a row's own target is kept out of its features.
+    frame: the raw columns, typed as `storage.boundary.typed` does, a code column for each category (see `levels.code`)
+    and one of word numbers for each text (see `tokens.count_matrix`). folds: int64 (rows,), over which a row's own
+    target is kept out of its features.
     """
 
     frame: pl.DataFrame
     signature: Signature
     target: Target
     levels: Levels
+    tokens: Tokens
     folds: NDArray[np.int64]
     seed: int
 
@@ -61,6 +64,7 @@ class Inputs(NamedTuple):
 
     g: Graph
     levels: Levels
+    tokens: Tokens
 
     def numbers(self, columns: tuple[str, ...]) -> str:
         """float64 [N, columns]."""
@@ -77,6 +81,10 @@ class Inputs(NamedTuple):
     def codes(self, columns: tuple[str, ...]) -> str:
         """int64 [N, columns]: the codes of categories by the plan's levels."""
         return self.levels.emit(self.g, columns)
+
+    def words(self, column: str) -> str:
+        """int64 [N, longest]: the numbers of a text's words by the plan's tokens."""
+        return self.tokens.emit(self.g, column)
 
 
 class Op(Struct, frozen=True, tag=True):

@@ -14,6 +14,7 @@ from autopilot.plan.op import Inputs, Op, Rows, Target
 from autopilot.plan.ops import AnyOp
 from autopilot.plan.recipes import RECIPES, SELECTED, Recipe
 from autopilot.plan.selection import select
+from autopilot.plan.tokens import Tokens
 from storage.errors import DataError
 from storage.signature import Signature
 
@@ -28,10 +29,12 @@ class Plan(Struct, frozen=True):
     """Fitted ops; written as JSON and read again without loss.
 
     The matrix has the ops' features in their order: float32 (rows, features), missing as NaN where the op says so.
-    levels: what the ops over categories look up by. kept: which of the ops' features the matrix has; None for all.
+    levels, tokens: what the ops over categories and over words look up by. kept: which of the ops' features the matrix
+    has; None for all.
     """
 
     levels: Levels
+    tokens: Tokens
     ops: tuple[AnyOp, ...]
     kept: tuple[int, ...] | None = None
 
@@ -52,13 +55,15 @@ class Plan(Struct, frozen=True):
     ) -> "tuple[Plan, Matrix]":
         """The same with ops of one's own choice."""
         levels = Levels.fit(frame, signature.of_kind("category"))
+        tokens = Tokens.fit(frame, signature.of_kind("text"))
         folds = np.random.default_rng(seed).integers(0, _INNER_FOLDS, frame.height)
-        rows = Rows(frame.with_columns(levels.polars()), signature, target, levels, folds, seed)
+        numbered = frame.with_columns(levels.polars() + tokens.polars())
+        rows = Rows(numbered, signature, target, levels, tokens, folds, seed)
         fitted = [op.fit(rows) for op in kinds_of_ops if signature.of_kind(op.kind)]
         ops = tuple(cast("AnyOp", op) for op in fitted if op is not None)
         if not ops:
             raise DataError("No column varies in the training rows. Add columns, or rows that differ.")
-        plan = cls(levels, ops)
+        plan = cls(levels, tokens, ops)
         return plan, plan._matrix(rows.frame, [expr for op in ops for expr in op.of_training(rows)])
 
     def names(self) -> tuple[str, ...]:
@@ -71,12 +76,12 @@ class Plan(Struct, frozen=True):
 
     def features(self, frame: pl.DataFrame) -> Matrix:
         """The feature matrix of a typed frame."""
-        coded = frame.with_columns(self.levels.polars())
-        return self._matrix(coded, [expr for op in self.ops for expr in op.polars()])
+        numbered = frame.with_columns(self.levels.polars() + self.tokens.polars())
+        return self._matrix(numbered, [expr for op in self.ops for expr in op.polars()])
 
     def emit(self, g: Graph) -> str:
         """The same matrix in a graph: float32 [N, features]."""
-        inputs = Inputs(g, self.levels)
+        inputs = Inputs(g, self.levels, self.tokens)
         parts = [op.onnx(g, inputs) for op in self.ops]
         whole = parts[0] if len(parts) == 1 else g.op("Concat", *parts, axis=1)
         return whole if self.kept is None else g.op("Gather", whole, g.const(np.array(self.kept)), axis=1)
@@ -96,12 +101,12 @@ class Plan(Struct, frozen=True):
                 narrow = ops[-1].names()
                 kept += [width + narrow.index(names[index]) for index in own]
                 width += len(narrow)
-        return Plan(self.levels, tuple(ops), tuple(kept)), X[:, list(chosen)]
+        return Plan(self.levels, self.tokens, tuple(ops), tuple(kept)), np.ascontiguousarray(X[:, list(chosen)])
 
-    def _matrix(self, coded: pl.DataFrame, features: list[pl.Expr]) -> Matrix:
+    def _matrix(self, numbered: pl.DataFrame, features: list[pl.Expr]) -> Matrix:
         shared = {expr.meta.output_name(): expr for op in self.ops for expr in op.intermediate()}.values()
         named = [expr.alias(str(index)) for index, expr in enumerate(self._kept(features))]
-        return cast("Matrix", coded.with_columns(shared).select(named).to_numpy(order="c"))
+        return cast("Matrix", numbered.with_columns(shared).select(named).to_numpy(order="c"))
 
     def _kept(self, features: list[T]) -> tuple[T, ...]:
         return tuple(features if self.kept is None else [features[index] for index in self.kept])

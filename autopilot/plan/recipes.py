@@ -4,8 +4,11 @@ from typing import Literal
 
 from autopilot.plan.op import Op
 from autopilot.plan.ops import (
+    Arithmetic,
     CalendarParts,
+    CharacterNgrams,
     Crosses,
+    CyclicPairs,
     Frequencies,
     GroupAggregates,
     HashedWords,
@@ -13,29 +16,78 @@ from autopilot.plan.ops import (
     Numbers,
     OneHot,
     OrdinalCodes,
+    Powers,
+    PrincipalComponents,
+    Quantiles,
     Scale,
     ScaledCalendar,
     TargetMean,
+    TextCounts,
+    TfidfComponents,
+    TimeDifferences,
+    WordMeans,
 )
 
 Recipe = Literal["trees", "prepared", "linear", "dense"]
 
 #: trees cut raw numbers with holes, and codes; linear models need fills, like scales and indicators; dense is for
-#: distances and perceptrons.
+#: distances and perceptrons. Both of these see a number scaled and by its rank: a linear model's r2 rose from 0.40 to
+#: 0.45 on bike sharing and from 0.65 to 0.68 on California housing, and ranks alone lose what a tail tells (0.83 to
+#: 0.48 on flights).
 RECIPES: dict[Recipe, tuple[type[Op], ...]] = {
-    "trees": (Numbers, OrdinalCodes, Frequencies, TargetMean, HashedWords, CalendarParts),
+    "trees": (
+        Numbers,
+        OrdinalCodes,
+        Frequencies,
+        TargetMean,
+        WordMeans,
+        TfidfComponents,
+        TextCounts,
+        CalendarParts,
+        TimeDifferences,
+    ),
     "prepared": (
         Numbers,
+        Arithmetic,
+        PrincipalComponents,
         OrdinalCodes,
         Frequencies,
         TargetMean,
         Crosses,
         GroupAggregates,
+        WordMeans,
+        TfidfComponents,
         HashedWords,
+        CharacterNgrams,
+        TextCounts,
         CalendarParts,
+        TimeDifferences,
     ),
-    "linear": (Scale, MissingFlags, OneHot, TargetMean, HashedWords, ScaledCalendar),
-    "dense": (Scale, MissingFlags, OneHot, TargetMean, HashedWords, ScaledCalendar),
+    "linear": (
+        Scale,
+        Powers,
+        Quantiles,
+        MissingFlags,
+        OneHot,
+        TargetMean,
+        WordMeans,
+        TfidfComponents,
+        TextCounts,
+        ScaledCalendar,
+        CyclicPairs,
+    ),
+    "dense": (
+        Scale,
+        Quantiles,
+        MissingFlags,
+        OneHot,
+        TargetMean,
+        WordMeans,
+        TfidfComponents,
+        TextCounts,
+        ScaledCalendar,
+        CyclicPairs,
+    ),
 }
 
 #: Recipes that make many features, of which those stay that beat a random probe.

@@ -18,6 +18,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.ops.aionnxml.op_tree_ensemble_regressor import TreeEnsembleRegressor as ReferenceTrees
 
 from autopilot.candidates import CANDIDATES
+from autopilot.candidates.candidate import Problem
 from autopilot.card import STANDARD, operators_of
 from autopilot.graph.graph import OPSETS
 from autopilot.graph.parity import hostile_rows, portable_feeds
@@ -57,9 +58,11 @@ class Exported:
         for recipe in RECIPES:
             self.plans[recipe], matrices[recipe] = Plan.fit(table.frame, signature, recipe, target, seed=0)
         members = []
-        for candidate in CANDIDATES:
+        problem = Problem(signature.task, target.outputs, len(y))
+        applying = [candidate for candidate in CANDIDATES if candidate.applies(problem)]
+        for candidate in applying:
             fitted = candidate.fit(job_of(candidate, signature.task, matrices[candidate.recipe], y, rounds=8))
-            members.append(TrainedMember(fitted, candidate.recipe, 1 / len(CANDIDATES)))
+            members.append(TrainedMember(fitted, candidate.recipe, 1 / len(applying)))
         self.graph = TrainedModel(signature, self.plans, tuple(members), unit).export()
         self.file = self.graph.SerializeToString()
 

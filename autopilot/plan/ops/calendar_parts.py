@@ -1,5 +1,6 @@
 """Times as parts of the calendar."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Final, Literal, Self, get_args
 
 import numpy as np
@@ -14,10 +15,10 @@ from storage.signature import Kind
 Part = Literal["days", "year", "month", "day", "weekday", "hour", "minute"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
-_DAY_US = 86_400_000_000
+DAY_US = 86_400_000_000
 #: The arithmetic is exact from 1900 to the end of 2100; other times are taken as the nearest of these.
-FIRST_US = -25_567 * _DAY_US
-LAST_US = 47_847 * _DAY_US - 1
+FIRST_US = -25_567 * DAY_US
+LAST_US = 47_847 * DAY_US - 1
 
 
 class CalendarParts(Op, frozen=True):
@@ -42,6 +43,15 @@ class CalendarParts(Op, frozen=True):
         """PART of COLUMN."""
         return tuple(f"{part} of {name}" for part in self.parts for name in self.columns)
 
+    def narrowed(self, kept: Sequence[int]) -> Self:
+        """Only the parts, and only the columns, that these features need."""
+        wide = len(self.columns)
+        parts = {self.parts[index // wide] for index in kept}
+        columns = {self.columns[index % wide] for index in kept}
+        return type(self)(
+            tuple(name for name in self.columns if name in columns), tuple(part for part in self.parts if part in parts)
+        )
+
     def polars(self) -> list[pl.Expr]:
         """Polars' own calendar."""
         return [polars_part(name, part).fill_null(float("nan")) for part in self.parts for name in self.columns]
@@ -56,12 +66,17 @@ class CalendarParts(Op, frozen=True):
         return g.op("Where", wide, g.const(np.float32(np.nan)), joined)
 
 
+def physical_time(name: str) -> pl.Expr:
+    """A Datetime("us") column as Int64 microseconds within the calendar, null where missing."""
+    return pl.col(name).to_physical().clip(FIRST_US, LAST_US)
+
+
 def polars_part(name: str, part: Part) -> pl.Expr:
     """One part of a Datetime("us") column as Float32, null where missing."""
-    when = pl.col(name).to_physical().clip(FIRST_US, LAST_US).cast(pl.Datetime("us"))
+    when = physical_time(name)
     if part == "days":
-        return (when.to_physical() // _DAY_US).cast(pl.Float32)
-    return getattr(when.dt, part)().cast(pl.Float32)
+        return (when // DAY_US).cast(pl.Float32)
+    return getattr(when.cast(pl.Datetime("us")).dt, part)().cast(pl.Float32)
 
 
 def emit_parts(g: Graph, x: str, parts: tuple[Part, ...]) -> list[str]:
@@ -91,8 +106,8 @@ def emit_parts(g: Graph, x: str, parts: tuple[Part, ...]) -> list[str]:
         return a
 
     when = g.op("Clip", x, c(FIRST_US), c(LAST_US))
-    days = floor_div(when, _DAY_US)
-    time_of_day = g.op("Mod", when, c(_DAY_US))
+    days = floor_div(when, DAY_US)
+    time_of_day = g.op("Mod", when, c(DAY_US))
     shifted = add(days, 719_468)
     era = floor_div(shifted, 146_097)
     day_of_era = g.op("Mod", shifted, c(146_097))
@@ -119,9 +134,8 @@ def emit_parts(g: Graph, x: str, parts: tuple[Part, ...]) -> list[str]:
 
 def varying(frame: pl.DataFrame, columns: tuple[str, ...]) -> tuple[Part, ...]:
     """The parts that take more than one value in any of the columns."""
-    parts: list[Part] = []
-    for part in PARTS:
-        distinct = frame.select(polars_part(name, part).drop_nulls().n_unique().alias(name) for name in columns)
-        if max(distinct.row(0)) > 1:
-            parts.append(part)
-    return tuple(parts)
+    found = frame.select(
+        pl.any_horizontal(polars_part(name, part).max() > polars_part(name, part).min() for name in columns).alias(part)
+        for part in PARTS
+    )
+    return tuple(part for part, varies in zip(PARTS, found.row(0), strict=True) if varies)

@@ -1,5 +1,6 @@
 """Numbers as they are."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -31,6 +32,10 @@ class Numbers(Op, frozen=True):
     def names(self) -> tuple[str, ...]:
         """The columns."""
         return self.columns
+
+    def narrowed(self, kept: Sequence[int]) -> Self:
+        """Only these columns."""
+        return type(self)(tuple(self.columns[index] for index in kept))
 
     def polars(self) -> list[pl.Expr]:
         """Clip and cast."""

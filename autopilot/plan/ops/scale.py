@@ -7,36 +7,49 @@ import polars as pl
 from onnx import TensorProto
 
 from autopilot.graph.graph import Graph
-from autopilot.plan.op import Inputs, Op, Rows
+from autopilot.plan.number_sample import ordered_sample, quantiles
+from autopilot.plan.op import Inputs, Op, Rows, Values
 from storage.signature import Kind
 
-#: Scaled values end here: one wild cell must not rule a linear model.
-_LIMIT = 10.0
+#: Beyond, scaled values grow with the square root only: one wild cell must not rule a linear model, but where a tail
+#: carries the meaning, as delays do, cutting it off at 10 costs most of what the model could tell.
+_BEND = 10.0
+_FOUR_BENDS = 4 * _BEND
+#: Where scaled values end, before their tails are drawn in: at 50 after that.
+_MOST_Z = 90.0
+#: Of a normal distribution: interquartile range / standard deviation.
+_NORMAL_IQR = 1.349
+_QUARTILES = np.array([0.25, 0.5, 0.75])
 
 
 class Scale(Op, frozen=True):
-    """(x - mean) * factor in float64, clipped to -10..10, then float32; factor = 1 / standard deviation.
+    """z = (x - median) * factor in float64, its tails drawn in, then float32; factor = 1.349 / interquartile range.
 
-    Missing becomes the mean, hence 0. Infinities are left out when fitting and end at the limit. Columns that do not
-    vary are left out.
+    Beyond 10 the result is 2 sqrt(10 |z|) - 10 with z's sign, which goes on with the same slope, and ends at 50. The
+    statistics are those of up to 100,000 training rows. Where half of the rows are one number the range may be 0: then
+    factor = 1 / standard deviation of all rows. Missing becomes the median, hence 0. Infinities are left out when
+    fitting and end at the limit. Columns that do not vary are left out.
     """
 
     kind: ClassVar[Kind] = "number"
     about: ClassVar[str] = "numbers filled, centred and scaled"
-    mean: tuple[float, ...]
+    centre: tuple[float, ...]
     factor: tuple[float, ...]
 
     @classmethod
     def fit(cls, rows: Rows) -> Self | None:
-        """Mean and standard deviation (n - 1) of the finite values."""
-        frame, columns = rows.frame, rows.signature.of_kind("number")
-        finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)) for name in columns]
-        means = frame.select(x.mean().alias(str(i)) for i, x in enumerate(finite)).row(0)
-        deviations = frame.select(x.std().alias(str(i)) for i, x in enumerate(finite)).row(0)
+        """Quartiles of the finite values, and standard deviations where these are equal."""
+        columns = rows.signature.of_kind("number")
+        low, median, high = quantiles(ordered_sample(rows, columns), _QUARTILES).T
+        spread = (high - low) / _NORMAL_IQR
+        flat = tuple(name for name, width in zip(columns, spread, strict=True) if not width > 0)
+        spread[~(spread > 0)] = _deviations(rows, flat)
+        with np.errstate(divide="ignore", over="ignore"):
+            factor = 1.0 / spread
         kept = [
-            (name, unless_neutral(mean, 0.0), unless_neutral(1.0 / deviation, 1.0))
-            for name, mean, deviation in zip(columns, means, deviations, strict=True)
-            if deviation and np.isfinite(deviation) and 0.0 < 1.0 / deviation < np.inf and np.isfinite(mean)
+            (name, unless_neutral(float(centre), 0.0), unless_neutral(float(scale), 1.0))
+            for name, centre, scale in zip(columns, median, factor, strict=True)
+            if 0.0 < scale < np.inf and np.isfinite(centre)
         ]
         return cls(*(tuple(part) for part in zip(*kept, strict=True))) if kept else None
 
@@ -45,19 +58,40 @@ class Scale(Op, frozen=True):
         return self.columns
 
     def polars(self) -> list[pl.Expr]:
-        """Fill, subtract, multiply, clip."""
+        """Fill, subtract, multiply, draw in."""
         return [
-            ((pl.col(name).fill_null(mean) - mean) * factor).clip(-_LIMIT, _LIMIT).cast(pl.Float32)
-            for name, mean, factor in zip(self.columns, self.mean, self.factor, strict=True)
+            _drawn_in((pl.col(name).fill_null(centre) - centre) * factor)
+            for name, centre, factor in zip(self.columns, self.centre, self.factor, strict=True)
         ]
 
     def onnx(self, g: Graph, inputs: Inputs) -> str:
-        """The same four steps in float64."""
-        x, mean = inputs.numbers(self.columns), g.const(np.array(self.mean))
-        filled = g.op("Where", g.op("IsNaN", x), mean, x)
-        scaled = g.op("Mul", g.op("Sub", filled, mean), g.const(np.array(self.factor)))
-        clipped = g.op("Clip", scaled, g.const(np.float64(-_LIMIT)), g.const(np.float64(_LIMIT)))
-        return g.cast(clipped, TensorProto.FLOAT)
+        """The same steps in float64."""
+        x, centre = inputs.numbers(self.columns), g.const(np.array(self.centre))
+        filled = g.op("Where", g.op("IsNaN", x), centre, x)
+        return _emit_drawn_in(g, g.op("Mul", g.op("Sub", filled, centre), g.const(np.array(self.factor))))
+
+
+def _deviations(rows: Rows, columns: tuple[str, ...]) -> Values:
+    """Standard deviations (n - 1) of the finite values of all rows; NaN or 0 where they do not vary."""
+    finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).std().alias(name) for name in columns]
+    return np.array(rows.frame.select(finite).row(0), dtype=np.float64) if finite else np.empty(0)
+
+
+def _drawn_in(z: pl.Expr) -> pl.Expr:
+    """z * r, with r = (sqrt(40 e) - 10) / e and e = |z|, at least 10: there r is 1."""
+    inside = z.clip(-_MOST_Z, _MOST_Z)
+    e = inside.abs().clip(lower_bound=_BEND)
+    return (inside * (((e * _FOUR_BENDS).sqrt() - _BEND) / e)).cast(pl.Float32)
+
+
+def _emit_drawn_in(g: Graph, z: str) -> str:
+    def c(value: float) -> str:
+        return g.const(np.float64(value))
+
+    inside = g.op("Clip", z, c(-_MOST_Z), c(_MOST_Z))
+    e = g.op("Max", g.op("Abs", inside), c(_BEND))
+    ratio = g.op("Div", g.op("Sub", g.op("Sqrt", g.op("Mul", e, c(_FOUR_BENDS))), c(_BEND)), e)
+    return g.cast(g.op("Mul", inside, ratio), TensorProto.FLOAT)
 
 
 def unless_neutral(value: float, neutral: float) -> float:

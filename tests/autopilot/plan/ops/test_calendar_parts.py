@@ -89,3 +89,10 @@ def test_parts_that_never_vary_are_left_out() -> None:
     op = CalendarParts.fit(rows_of(signature_of(("time",)), frame_of(0, DAY_US, None, 3 * DAY_US)))
     assert op == CalendarParts(("c0",), ("days", "day", "weekday"))
     assert CalendarParts.fit(rows_of(signature_of(("time",)), frame_of(0, 0, None))) is None
+
+
+def test_parts_and_columns_that_no_feature_needs_go() -> None:
+    """The year of the second column needs neither the hour nor the first column."""
+    op = CalendarParts(("c0", "c1"), ("year", "hour"))
+    assert op.narrowed([1]) == CalendarParts(("c1",), ("year",))
+    assert op.narrowed([0, 3]) == op

@@ -26,3 +26,8 @@ def test_missing_numbers_are_nan() -> None:
     assert op.names() == ("c0", "c1")
     found = both(op, signature_of(("number", "number")), frame)
     assert [[math.isnan(x) for x in row] for row in found] == [[True, False], [False, True]]
+
+
+def test_only_the_columns_that_are_asked_for_stay() -> None:
+    """In their order."""
+    assert Numbers(("a", "b", "c")).narrowed([0, 2]) == Numbers(("a", "c"))
