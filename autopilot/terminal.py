@@ -129,6 +129,7 @@ def _features(plans: dict[str, tuple[str, ...]]) -> Table:
 def _facts(found: "Description") -> Table:
     """The file: size, operators, how exact, what with."""
     table = Table("what", "", title="The file", title_justify="left", title_style="bold", show_header=False)
+    table.columns[1].overflow = "fold"  # a digest that ends in dots is none
     altered = "" if found.intact else "  [bold red]ALTERED since it was made[/bold red]"
     table.add_row("size", f"{found.size_bytes / 1e6:,.2f} MB ({found.size_bytes:,} bytes)")
     table.add_row("sha256 of the graph", f"{found.card.digest}{altered}")
