@@ -44,8 +44,13 @@ def fit(
     metric: str = "auto",
     budget: str = "60s",
     seed: int = 0,
-    column: Annotated[list[str] | None, Parameter(negative="", help="Overrule a kind, such as zip=category.")] = None,
+    column: Annotated[
+        list[str] | None, Parameter(negative="", help="Overrule a kind, such as zip=category or day=time:%d/%m/%Y.")
+    ] = None,
     ignore: Annotated[list[str] | None, Parameter(negative="", help="Leave a column out.")] = None,
+    candidate: Annotated[
+        list[str] | None, Parameter(negative="", help="Try this family, such as lightgbm; may be given several times.")
+    ] = None,
     delimiter: Delimiter = ",",
     store: StorePath = None,
     json: Json = False,
@@ -80,6 +85,7 @@ def fit(
         store=store,
         columns=kinds,
         ignore=ignore or (),
+        candidates=candidate,
         delimiter=delimiter,
         _started=began,
     )
@@ -97,6 +103,7 @@ def predict(
     *,
     out: Annotated[str, Parameter(name=["--out", "-o"], help="File to write: parquet, csv, ndjson or arrow.")],
     delimiter: Delimiter = ",",
+    on_error: Literal["raise", "null"] = "raise",
     store: StorePath = None,
     json: Json = False,
 ) -> None:
@@ -108,16 +115,82 @@ def predict(
         A registered name, name:3, or the path of an .onnx file.
     file
         csv, tsv, parquet, ndjson or arrow with the model's columns.
+    on_error
+        Of a row that is not as in training: raise ends the command, null leaves its outputs empty and tells why in a
+        column error.
     """
     from autopilot import terminal
     from autopilot.load import load
     from autopilot.predict_file import predict_file
 
-    rows = predict_file(load(model, store=store), file, out, delimiter=delimiter)
+    rows = predict_file(load(model, store=store), file, out, delimiter=delimiter, on_error=on_error)
     if json:
         terminal.print_json({"rows": rows, "out": str(Path(out).resolve())})
     else:
         terminal.say(f"{rows:,} rows predicted into {out}")
+
+
+@app.command
+def process(
+    file: str,
+    step: str | None = None,
+    /,
+    *,
+    out: Annotated[str, Parameter(name=["--out", "-o"], help="File to write: parquet, csv, ndjson or arrow.")],
+    columns: Annotated[list[str] | None, Parameter(negative="", help="That it reads, such as a,b.")] = None,
+    ignore: Annotated[list[str] | None, Parameter(negative="", help="Columns to leave as they are.")] = None,
+    components: int | None = None,
+    max_levels: int | None = None,
+    drop: Annotated[bool, Parameter(negative="", help="Leave out the columns that the step reads.")] = False,
+    save: str | None = None,
+    fitted: str | None = None,
+    seed: int = 0,
+    delimiter: Delimiter = ",",
+    json: Json = False,
+) -> None:
+    """Fit one processing step on a file, such as one_hot or pca, and write the table with its columns.
+
+    Parameters
+    ----------
+    file
+        A path or URL of csv, tsv, parquet, ndjson or arrow, also with .gz.
+    step
+        Its name; a wrong one lists all.
+    components
+        Of pca; by default as many as explain 90 % of the variance, at most 8.
+    max_levels
+        Of one_hot, for each column; by default 24.
+    save
+        Also write the fitted step to this JSON file.
+    fitted
+        Take the fitted step of this JSON file instead of fitting one: the same columns, with the same bits.
+    seed
+        Draws the sample that large tables are fitted on.
+    """
+    from autopilot import terminal
+    from autopilot.process import process as run
+    from autopilot.process import step_of
+    from autopilot.table_file import refuse_target, write_table
+
+    refuse_target(out)
+    done = run(
+        file,
+        step_of(step, fitted),
+        columns=_split(columns),
+        ignore=_split(ignore) or (),
+        components=components,
+        max_levels=max_levels,
+        drop=drop,
+        seed=seed,
+        delimiter=delimiter,
+    )
+    write_table(done.frame, out)
+    if save is not None:
+        done.fitted.save(save)
+    if json:
+        terminal.print_json({"rows": done.frame.height, "columns": done.fitted.names, "out": str(Path(out).resolve())})
+    else:
+        terminal.say(f"{done.frame.height:,} rows with {len(done.fitted.names)} new columns in {out}")
 
 
 @app.command
@@ -289,6 +362,41 @@ def models(*, store: StorePath = None, json: Json = False) -> None:
 
 
 @app.command
+def inspect(model: str, /, *, store: StorePath = None, json: Json = False) -> None:
+    """Show a model's card: columns, features, ensemble, scores, operators, how exact it is, an example to send.
+
+    Parameters
+    ----------
+    model
+        A registered name, name:3, or the path of an .onnx file, for which no store is needed.
+    """
+    from autopilot import terminal
+    from autopilot.card import describe
+    from autopilot.load import load
+
+    found = describe(load(model, store=store).model_bytes)
+    settings = Settings.load()
+    terminal.print_json(found) if json else terminal.print_card(found, f"http://{settings.host}:{settings.port}")
+
+
+@app.command
+def verify(model: str, /, *, store: StorePath = None, json: Json = False) -> int:
+    """Replay the test vectors in a model file, and say whether it was altered: exit code 0 if all is well, else 1.
+
+    Parameters
+    ----------
+    model
+        A registered name, name:3, or the path of an .onnx file, for which no store is needed.
+    """
+    from autopilot import terminal
+    from autopilot.verify import verify as replay
+
+    found = replay(model, store=store)
+    terminal.print_json(found) if json else terminal.print_verification(found)
+    return 0 if found.passed else 1
+
+
+@app.command
 def runs(run: str | None = None, /, *, store: StorePath = None, json: Json = False) -> None:
     """List the runs, or one run's trials.
 
@@ -350,6 +458,10 @@ def demo(*, budget: str = "40s", port: int | None = None, store: StorePath = Non
 
 def _open(store: str | None) -> Store:
     return Store.open(Settings.load().store if store is None else store)
+
+
+def _split(names: list[str] | None) -> list[str] | None:
+    return None if names is None else [name for text in names for name in text.split(",")]
 
 
 def _pair(text: str) -> tuple[str, str]:

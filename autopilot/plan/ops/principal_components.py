@@ -130,14 +130,15 @@ def _standardise(rows: Rows) -> _Standardised:
     columns = rows.signature.of_kind("number")
     at = sample_rows(rows, min(_MOST_ROWS, max(_MOST_CELLS // len(columns), 1000)))
     found = pl.DataFrame(numbers_of(rows, columns, at).T, schema=list(columns)).fill_nan(None)
-    means, deviations = found.mean().row(0), found.std().row(0)
-    kept = [
-        (name, unless_neutral(mean, 0.0), unless_neutral(1.0 / deviation, 1.0))
-        for name, mean, deviation in zip(columns, means, deviations, strict=True)
-        if deviation and 0.0 < 1.0 / deviation < np.inf
-    ]
-    names, mean, factor = (tuple(part) for part in zip(*kept, strict=True)) if kept else ((), (), ())
-    return _Standardised(names, mean, factor, _scaled(found.select(names).to_numpy(), np.array(mean), np.array(factor)))
+    means, deviations = (np.array(row.row(0), dtype=np.float64) for row in (found.mean(), found.std()))
+    with np.errstate(divide="ignore", over="ignore"):
+        factors = 1.0 / deviations
+    mean = np.array([unless_neutral(value, 0.0) for value in means])
+    factor = np.array([unless_neutral(value, 1.0) for value in np.where(np.isfinite(factors), factors, 0.0)])
+    z = _scaled(found.to_numpy(), mean, factor)
+    varies = np.ptp(z, axis=0) > 0  # a column of one number may have a deviation, by rounding
+    names = tuple(name for name, is_kept in zip(columns, varies, strict=True) if is_kept)
+    return _Standardised(names, tuple(mean[varies].tolist()), tuple(factor[varies].tolist()), z[:, varies])
 
 
 def _scaled(x: Values, mean: Values, factor: Values) -> Values:

@@ -73,8 +73,10 @@ class Scale(Op, frozen=True):
 
 def _deviations(rows: Rows, columns: tuple[str, ...]) -> Values:
     """Standard deviations (n - 1) of the finite values of all rows; NaN or 0 where they do not vary."""
-    finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).std().alias(name) for name in columns]
-    return np.array(rows.frame.select(finite).row(0), dtype=np.float64) if finite else np.empty(0)
+    finite = {name: pl.when(pl.col(name).is_finite()).then(pl.col(name)) for name in columns}
+    # a column of one number may have a deviation, by rounding
+    found = [pl.when(x.max() > x.min()).then(x.std()).alias(name) for name, x in finite.items()]
+    return np.array(rows.frame.select(found).row(0), dtype=np.float64) if found else np.empty(0)
 
 
 def _drawn_in(z: pl.Expr) -> pl.Expr:

@@ -86,3 +86,8 @@ def test_scaled_training_rows_agree_with_scikit_learns_robust_scaler(values: lis
     expected = scaler.transform(np.array(values).reshape(-1, 1))[:, 0] * 1.349
     near = np.abs(expected) < 9.9
     assert training_features(op, rows)[near, 0].tolist() == pytest.approx(expected[near].tolist(), rel=1e-4, abs=1e-4)
+
+
+def test_a_column_of_one_number_is_left_out_although_rounding_gives_it_a_deviation() -> None:
+    """The deviation of seven times 0.1 is 1e-17."""
+    assert Scale.fit(rows_of(NUMBER, raw_frame(("number",), [(0.1,)] * 7))) is None
