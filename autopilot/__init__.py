@@ -4,11 +4,12 @@ This package trains: data in, model version out. It also holds the command line,
 and `monitor` as processes of their own and never imports them.
 
     fit.py        the main job in one function; start reading here
-    data.py       reading tables        infer.py      what each column is
+    table/        reading tables, and what each column is
     plan/         features, rendered in Polars and in ONNX
     candidates/   families of models    search/       which is tried next, and the ensemble
     graph/        the ONNX file and its parity gate
     publish.py    from the best trials to a registered version
+    process.py    one processing step on a table
     card.py       what a model file tells of itself       verify.py     does it still give its answers?
     cli.py        the command line
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from autopilot.endpoint import Endpoint
     from autopilot.fit import fit
     from autopilot.load import load
+    from autopilot.process import FittedStep, process
     from autopilot.result import Result
     from autopilot.search.space import CategoricalParameter, ContinuousParameter, IntegerParameter
     from autopilot.verify import verify
@@ -35,10 +37,12 @@ _HOMES = {
     "CategoricalParameter": "autopilot.search.space",
     "ContinuousParameter": "autopilot.search.space",
     "Endpoint": "autopilot.endpoint",
+    "FittedStep": "autopilot.process",
     "IntegerParameter": "autopilot.search.space",
     "Result": "autopilot.result",
     "fit": "autopilot.fit",
     "load": "autopilot.load",
+    "process": "autopilot.process",
     "verify": "autopilot.verify",
 }
 
@@ -46,10 +50,12 @@ __all__ = [
     "CategoricalParameter",
     "ContinuousParameter",
     "Endpoint",
+    "FittedStep",
     "IntegerParameter",
     "Result",
     "fit",
     "load",
+    "process",
     "verify",
 ]
 

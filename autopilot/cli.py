@@ -170,7 +170,7 @@ def process(
     from autopilot import terminal
     from autopilot.process import process as run
     from autopilot.process import step_of
-    from autopilot.table_file import refuse_target, write_table
+    from autopilot.table.write import refuse_target, write_table
 
     refuse_target(out)
     done = run(
@@ -297,7 +297,7 @@ def monitor_compare(
     import tempfile
 
     from autopilot import servers, terminal
-    from autopilot.data import read
+    from autopilot.table.read import read
 
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / f"{index}.parquet") for index in range(2)]

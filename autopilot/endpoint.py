@@ -33,7 +33,7 @@ class Endpoint(Struct, frozen=True):
 
         Raises InputError with the server's words if it refuses a row, FailureError if it fails or none answers.
         """
-        from autopilot.data import read
+        from autopilot.table.read import read
 
         table = read(frame)
         _refuse_infinite(table)

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from autopilot.data import describe, digest, read
 from autopilot.deadline import Deadline, parse_budget
 from autopilot.events import Observer
-from autopilot.infer import Table, infer
 from autopilot.metrics import Metric, metric_named
+from autopilot.table.infer import Table, infer
+from autopilot.table.read import describe, digest, read
 from storage.errors import InputError
 from storage.models import check_name
 from storage.records import Run

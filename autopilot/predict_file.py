@@ -10,7 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from autopilot.data import NULL_WORDS, format_of, refuse_delimiter
+from autopilot.table.read import NULL_WORDS, format_of, refuse_delimiter
+from autopilot.table.write import refuse_target
 from storage.errors import DataError, FailureError
 from storage.predictor import OnError, Predictor
 
@@ -29,13 +30,9 @@ def predict_file(
     """
     if not Path(source).is_file():
         raise DataError(f"There is no file {source!r}. Check the path; it is taken from {str(Path.cwd())!r}.")
-    target = Path(out)
-    form = format_of(out)
-    if out.endswith(".gz"):
-        raise DataError(f"{out!r} cannot be written: leave out .gz. Parquet is compressed by itself.")
-    if not target.parent.is_dir():
-        raise DataError(f"There is no folder {str(target.parent)!r} to write {target.name!r} into. Make it first.")
+    refuse_target(out)
     refuse_delimiter(delimiter)
+    target, form = Path(out), format_of(out)
     with _writing(out), tempfile.TemporaryDirectory(dir=target.parent, prefix=".autopilot-") as folder:
         parts = Path(folder)
         plain = _unpack(Path(source), parts / "unpacked")

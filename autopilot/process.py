@@ -16,8 +16,6 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from autopilot.columns import asked, count, judge
-from autopilot.data import read
 from autopilot.plan import Plan
 from autopilot.plan.levels import Levels
 from autopilot.plan.op import Op, Rows, Target
@@ -39,6 +37,8 @@ from autopilot.plan.ops import (
     TimeDifferences,
 )
 from autopilot.plan.tokens import Tokens
+from autopilot.table.columns import asked, count, judge
+from autopilot.table.read import read
 from storage.boundary import typed
 from storage.errors import DataError, InputError, listed
 from storage.signature import Column, Kind, Signature

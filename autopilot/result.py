@@ -8,8 +8,8 @@ import polars as pl
 from msgspec import Struct
 
 from autopilot.endpoint import Endpoint
-from autopilot.findings import Finding
 from autopilot.metrics import METRICS
+from autopilot.table.findings import Finding
 from storage.predictor import OnError, Predictor
 from storage.records import ModelVersion, Run, Scores, Trial
 from storage.store import Store
@@ -64,7 +64,7 @@ class Result(Struct, frozen=True):
 
         Raises DataError for a bad cell; with on_error="null" its row has nulls, and says why in the column `error`.
         """
-        from autopilot.data import read
+        from autopilot.table.read import read
 
         return self.model.predict(read(frame, text=self.model.signature.block("text")), on_error=on_error)
 

@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from autopilot.candidates import Candidate
 from autopilot.deadline import Deadline
 from autopilot.events import Event, Note, Observer, Phase, Started, TrialEnded
-from autopilot.infer import Table
 from autopilot.metrics import Metric
 from autopilot.publish import Passed, Publisher, make_card, make_file, publish, reference_sample, score
 from autopilot.result import Result
@@ -22,6 +21,7 @@ from autopilot.search.folds import divide
 from autopilot.search.matrices import Matrices
 from autopilot.search.search import Search
 from autopilot.search.trial import Outcome
+from autopilot.table.infer import Table
 from storage.errors import FailureError
 from storage.predictor import Predictor
 from storage.records import Run, Trial

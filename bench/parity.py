@@ -27,11 +27,11 @@ import polars as pl
 from autopilot.candidates import CANDIDATES, Candidate
 from autopilot.candidates.candidate import Job, Problem
 from autopilot.deadline import Deadline
-from autopilot.infer import Table, infer
 from autopilot.model import TrainedMember, TrainedModel
 from autopilot.plan import Plan
 from autopilot.plan.op import Target
 from autopilot.search.matrices import Unit
+from autopilot.table.infer import Table, infer
 from bench._mutations import MUTATIONS
 from bench.automl import Set, read_sets
 from storage.boundary import blocks_of_frame, typed

@@ -86,9 +86,9 @@ def run_recipe(shape: str, frame: pl.DataFrame, y: "np.typing.NDArray[np.float64
 
 def run_ops(frame: pl.DataFrame, y: Any, ops: Any) -> dict[str, Any]:
     """Fit ops on a table and apply them to it."""
-    from autopilot.infer import infer
     from autopilot.plan import Plan
     from autopilot.plan.op import Target
+    from autopilot.table.infer import infer
 
     known = infer(frame.with_columns(y=pl.Series(y)), "y", task="regression")
     plans: list[Plan] = []

@@ -17,7 +17,6 @@ from autopilot.plan.ops import (
     OneHot,
     OrdinalCodes,
     Powers,
-    PrincipalComponents,
     Quantiles,
     Scale,
     ScaledCalendar,
@@ -49,7 +48,6 @@ RECIPES: dict[Recipe, tuple[type[Op], ...]] = {
     "prepared": (
         Numbers,
         Arithmetic,
-        PrincipalComponents,
         OrdinalCodes,
         Frequencies,
         TargetMean,

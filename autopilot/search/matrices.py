@@ -8,10 +8,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from autopilot.infer import Table
 from autopilot.plan import Plan, Recipe
 from autopilot.plan.op import Target
 from autopilot.search.folds import Folds
+from autopilot.table.infer import Table
 
 Matrix = NDArray[np.float32]
 Values = NDArray[np.float64]

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from autopilot import Endpoint
-from autopilot.findings import Finding
 from autopilot.result import Result
+from autopilot.table.findings import Finding
 from storage import DataError, InputError, Predictor, Store
 from storage.records import Member, Scores, Trial
 from tests import portable

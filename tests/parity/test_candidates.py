@@ -15,11 +15,11 @@ from autopilot.candidates import CANDIDATES, Candidate
 from autopilot.candidates.candidate import Fitted, Job, Problem
 from autopilot.deadline import Deadline
 from autopilot.graph.parity import measure, passes
-from autopilot.infer import Table, infer
 from autopilot.model import TrainedMember, TrainedModel
 from autopilot.plan import Plan
 from autopilot.plan.op import Target
 from autopilot.search.matrices import Unit
+from autopilot.table.infer import Table, infer
 from storage.signature import Task
 from tests import tables
 from tests.graphs import run_on_matrix

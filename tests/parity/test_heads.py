@@ -13,11 +13,11 @@ from autopilot.candidates.linear import Linear
 from autopilot.deadline import Deadline
 from autopilot.graph.calibration import Head, Interval, Isotonic, Sigmoid, Temperature, Threshold
 from autopilot.graph.parity import measure, passes
-from autopilot.infer import Table, infer
 from autopilot.model import TrainedMember, TrainedModel
 from autopilot.plan import Plan
 from autopilot.plan.op import Target
 from autopilot.search.matrices import Unit
+from autopilot.table.infer import Table, infer
 from storage.boundary import blocks_of_frame
 from storage.predictor import open_session
 from storage.signature import BLOCKS

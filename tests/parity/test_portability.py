@@ -22,12 +22,12 @@ from autopilot.candidates.candidate import Problem
 from autopilot.card import STANDARD, operators_of
 from autopilot.graph.graph import OPSETS
 from autopilot.graph.parity import hostile_rows, portable_feeds
-from autopilot.infer import Table, infer
 from autopilot.model import TrainedMember, TrainedModel
 from autopilot.plan import Plan, Recipe
 from autopilot.plan.op import Target
 from autopilot.plan.recipes import RECIPES
 from autopilot.search.matrices import Unit
+from autopilot.table.infer import Table, infer
 from autopilot.vectors import decoded, encoded, replay
 from storage.boundary import blocks_of_frame
 from tests import tables

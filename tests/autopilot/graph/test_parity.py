@@ -10,11 +10,11 @@ from onnx import TensorProto
 
 from autopilot.graph.graph import Graph
 from autopilot.graph.parity import hostile_rows, measure, passes, portable_feeds
-from autopilot.infer import Table, infer
 from autopilot.model import TrainedMember, TrainedModel
 from autopilot.plan import Plan
 from autopilot.plan.op import Target
 from autopilot.search.matrices import Unit
+from autopilot.table.infer import Table, infer
 from storage.boundary import blocks_of_frame
 from storage.records import Parity, Place
 from tests import tables

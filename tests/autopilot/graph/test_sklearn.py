@@ -15,11 +15,11 @@ from sklearn.svm import SVR
 from autopilot.graph.graph import Graph
 from autopilot.graph.parity import measure, passes
 from autopilot.graph.sklearn import emit_converted
-from autopilot.infer import infer
 from autopilot.model import TrainedMember, TrainedModel
 from autopilot.plan import Plan
 from autopilot.plan.op import Target
 from autopilot.search.matrices import Unit
+from autopilot.table.infer import infer
 from tests.graphs import run_on_matrix
 
 Matrix = NDArray[np.float32]

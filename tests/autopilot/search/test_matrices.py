@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from autopilot.infer import Table, infer
 from autopilot.plan import RECIPES
 from autopilot.search.folds import divide
 from autopilot.search.matrices import Matrices, Unit
+from autopilot.table.infer import Table, infer
 from tests import tables
 
 TABLE = infer(tables.regression(200), "price")

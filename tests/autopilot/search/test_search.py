@@ -13,13 +13,13 @@ from autopilot.candidates.candidate import Fitted, Job, Problem
 from autopilot.candidates.linear import Linear
 from autopilot.deadline import Deadline
 from autopilot.events import Event, TrialEnded, TrialStarted
-from autopilot.infer import infer
 from autopilot.metrics import METRICS
 from autopilot.search.folds import divide
 from autopilot.search.matrices import Matrices
 from autopilot.search.search import Search
 from autopilot.search.space import ContinuousParameter, Params, Space
 from autopilot.search.trial import Outcome, Spec, evaluate
+from autopilot.table.infer import infer
 from tests import tables
 
 TABLE = infer(tables.mixed(200).drop("note"), "paid")

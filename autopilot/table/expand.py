@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from autopilot.findings import Finding
+from autopilot.table.findings import Finding
 from storage.boundary import child_name
 from storage.errors import DataError
 from storage.signature import Dropped, FieldPath

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from autopilot.findings import Finding
-from autopilot.infer import Table, infer
+from autopilot.table.findings import Finding
+from autopilot.table.infer import Table, infer
 from storage import Column, DataError, InputError
 from storage.signature import Dropped
 from tests.refusals import raises

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing.parametric import dataframes
 
-from autopilot.data import read
-from autopilot.expand import expand
-from autopilot.findings import Finding
-from autopilot.infer import Table, infer
+from autopilot.table.expand import expand
+from autopilot.table.findings import Finding
+from autopilot.table.infer import Table, infer
+from autopilot.table.read import read
 from storage import Column, DataError, InputError
 from storage.boundary import typed
 from storage.signature import Dropped

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, cast, get_args
 
 import polars as pl
 
-from autopilot.data import LEADING_ZERO
-from autopilot.findings import Finding
-from autopilot.instants import Written, are_dates, epoch_unit, is_whole, swapped, unit_in_range, words_of, written
-from autopilot.target import MIN_ROWS
+from autopilot.table.findings import Finding
+from autopilot.table.instants import Written, are_dates, epoch_unit, is_whole, swapped, unit_in_range, words_of, written
+from autopilot.table.read import LEADING_ZERO
+from autopilot.table.target import MIN_ROWS
 from storage.boundary import EPOCH_UNITS, TIME_FORMATS, parse_times, typed
 from storage.boundary.numbers import NUMBER, SPACE
 from storage.errors import DataError, InputError

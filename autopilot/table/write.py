@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from autopilot.data import format_of
+from autopilot.table.read import format_of
 from storage.errors import DataError, FailureError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from autopilot.table_file import write_table
+from autopilot.table.write import write_table
 from storage.errors import FailureError
 from tests.refusals import raises
 

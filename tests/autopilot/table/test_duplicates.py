@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from autopilot.infer import infer
+from autopilot.table.infer import infer
 from storage.signature import Dropped
 
 N = 40

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autopilot.expand import MAX_WIDTH, expand
-from autopilot.infer import infer
+from autopilot.table.expand import MAX_WIDTH, expand
+from autopilot.table.infer import infer
 from storage import DataError
 from storage.signature import Dropped
 from tests.refusals import raises

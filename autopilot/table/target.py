@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from autopilot.expand import is_plain
-from autopilot.findings import Finding
+from autopilot.table.expand import is_plain
+from autopilot.table.findings import Finding
 from storage.errors import DataError, InputError
 from storage.signature import Task
 

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from autopilot.data import NULL_WORDS, describe, digest, format_of, read
 from autopilot.errors import FetchError
+from autopilot.table.read import NULL_WORDS, describe, digest, format_of, read
 from storage import DataError
 from tests.refusals import raises
 

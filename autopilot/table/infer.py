@@ -16,11 +16,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from autopilot.columns import Verdict, asked, count, judge
-from autopilot.duplicates import duplicates
-from autopilot.expand import Expanded, expand
-from autopilot.findings import Finding
-from autopilot.target import read_target, rows_with_target, tell_missing
+from autopilot.table.columns import Verdict, asked, count, judge
+from autopilot.table.duplicates import duplicates
+from autopilot.table.expand import Expanded, expand
+from autopilot.table.findings import Finding
+from autopilot.table.target import read_target, rows_with_target, tell_missing
 from storage.boundary import typed
 from storage.errors import DataError
 from storage.signature import Column, Dropped, Signature, Task
