@@ -80,10 +80,22 @@ def _deviations(rows: Rows, columns: tuple[str, ...]) -> Values:
 
 
 def _drawn_in(z: pl.Expr) -> pl.Expr:
-    """z * r, with r = (sqrt(40 e) - 10) / e and e = |z|, at least 10: there r is 1."""
-    inside = z.clip(-_MOST_Z, _MOST_Z)
-    e = inside.abs().clip(lower_bound=_BEND)
-    return (inside * (((e * _FOUR_BENDS).sqrt() - _BEND) / e)).cast(pl.Float32)
+    """z * r, with r = (sqrt(40 e) - 10) / e and e = |z|, at least 10: there r is 1.
+
+    Few cells lie beyond 10; computing r for those alone takes a third of the time.
+    """
+    return z.map_batches(_draw_in, return_dtype=pl.Float32)
+
+
+def _draw_in(z: pl.Series) -> pl.Series:
+    values = z.to_numpy()
+    far = np.flatnonzero(np.abs(values) > _BEND)
+    inside = np.clip(values[far], -_MOST_Z, _MOST_Z)
+    e = np.abs(inside)
+    with np.errstate(over="ignore"):
+        drawn = values.astype(np.float32)
+    drawn[far] = inside * ((np.sqrt(e * _FOUR_BENDS) - _BEND) / e)
+    return pl.Series(drawn)
 
 
 def _emit_drawn_in(g: Graph, z: str) -> str:
