@@ -2,7 +2,7 @@
 
 A feature is cut into codes and each code predicts the mean target of the other folds' rows (`FoldedMeans`). The mean
 squared error of that says what the feature tells, for numbers and categories alike. A feature made of two others has to
-beat each of them, and their sum: then it holds an interaction, and no reordering of what is known.
+beat each of them, and their weighted sum: then it holds an interaction, and no reordering of what is known.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _BINS = 32
 #: Standard errors by which a gain must exceed 0.
 _CERTAINTY = 3.0
 #: Gains below this share of the target's variance are not worth a feature.
-_LEAST_GAIN = 5e-4
+_LEAST_GAIN = 3e-3
 
 
 class Part(NamedTuple):
@@ -69,11 +69,21 @@ class Judge:
 
     def gain(self, joint: Part, left: Part, right: Part) -> float:
         """By how much the error of `joint` is below what its parts reach, 0 where that is not certain."""
-        together = (self._values - left.predicted - right.predicted) ** 2
+        together = np.stack([_sum(*parts) for parts in zip(self._values, left.predicted, right.predicted, strict=True)])
         known = min((left.errors, right.errors, together), key=lambda errors: float(errors.mean()))
         gains = (known - joint.errors).mean(axis=0)
         mean, error = float(gains.mean()), float(gains.std()) / np.sqrt(len(gains))
         return mean if mean > max(_LEAST_GAIN, _CERTAINTY * error) else 0.0
+
+
+def _sum(y: Values, left: Values, right: Values) -> Values:
+    """Squared errors (rows,) of the weighted sum of two predictions, by least squares.
+
+    Weighted, since columns that go together would count twice in a plain sum.
+    """
+    both = np.column_stack([left, right])
+    weights = np.linalg.lstsq(both, y, rcond=None)[0]
+    return (y - both @ weights) ** 2
 
 
 def cut(values: Values) -> NDArray[np.int64]:

@@ -25,8 +25,14 @@ def test_what_tells_of_the_target_stays_and_noise_goes(outputs: int) -> None:
 
 def test_without_anything_to_learn_something_is_left() -> None:
     """A plan without features would be none."""
-    X = np.zeros((100, 4), dtype=np.float32)
-    assert select(X, Target(np.arange(100.0), 1), seed=0) == (0, 1, 2, 3)
+    X = np.zeros((3000, 4), dtype=np.float32)
+    assert select(X, Target(np.arange(3000.0), 1), seed=0) == (0, 1, 2, 3)
+
+
+def test_on_few_rows_all_stays() -> None:
+    """Chance is as loud there as what matters."""
+    X = np.random.default_rng(0).normal(size=(1999, 5)).astype(np.float32)
+    assert select(X, Target(X[:, 0] * 1.0, 1), seed=0) == (0, 1, 2, 3, 4)
 
 
 def test_a_selected_plan_gives_the_columns_that_were_selected() -> None:
@@ -35,17 +41,17 @@ def test_a_selected_plan_gives_the_columns_that_were_selected() -> None:
     kinds = ("number", "number", "category", "category")
     frame = pl.DataFrame(
         {
-            "c0": rng.normal(size=800),
-            "c1": rng.normal(size=800),
-            "c2": rng.choice(list("abcdef"), 800),
-            "c3": rng.choice(list("uvw"), 800),
+            "c0": rng.normal(size=2400),
+            "c1": rng.normal(size=2400),
+            "c2": rng.choice(list("abcdef"), 2400),
+            "c3": rng.choice(list("uvw"), 2400),
         }
     )
     equal = (frame["c2"].is_in(["a", "b", "c"]) == (frame["c3"] == "u")).to_numpy()
-    y = equal * 2.0 + frame["c0"].to_numpy() + rng.normal(size=800) * 0.1
+    y = equal * 2.0 + frame["c0"].to_numpy() + rng.normal(size=2400) * 0.1
     plan, X = Plan.fit(frame, signature_of(kinds), "prepared", Target(y, 1), seed=0)
     names = plan.names()
-    assert X.shape == (800, len(names))
+    assert X.shape == (2400, len(names))
     assert "c0" in names
     assert any("×" in name for name in names)
     later = plan.features(frame)
