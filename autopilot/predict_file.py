@@ -2,17 +2,15 @@
 
 import gzip
 import shutil
-import tempfile
 import zlib
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
 
 from autopilot.table.read import NULL_WORDS, format_of, refuse_delimiter
-from autopilot.table.write import refuse_target
-from storage.errors import DataError, FailureError
+from autopilot.table.write import refuse_target, sink, writing
+from storage.errors import DataError
 from storage.predictor import OnError, Predictor
 
 _CHUNK_ROWS = 50_000
@@ -32,26 +30,12 @@ def predict_file(
         raise DataError(f"There is no file {source!r}. Check the path; it is taken from {str(Path.cwd())!r}.")
     refuse_target(out)
     refuse_delimiter(delimiter)
-    target, form = Path(out), format_of(out)
-    with _writing(out), tempfile.TemporaryDirectory(dir=target.parent, prefix=".autopilot-") as folder:
-        parts = Path(folder)
+    with writing(out) as parts:
         plain = _unpack(Path(source), parts / "unpacked")
         chunks = _chunks(source, _scan(plain, format_of(source), delimiter))
         rows = _predict_parts(predictor, chunks, parts, on_error)
-        whole = parts / f"whole.{form}"
-        _sink(pl.scan_parquet(sorted(parts.glob("*.part"))), whole, form)
-        whole.replace(target)
+        sink(pl.scan_parquet(sorted(parts.glob("*.part"))), parts, out)
     return rows
-
-
-@contextmanager
-def _writing(out: str) -> Generator[None]:
-    """What fails in the block, and was not told otherwise, is the writing."""
-    try:
-        yield
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise FailureError(f"{out!r} could not be written: {reason}. Free some disk.") from error
 
 
 def _unpack(source: Path, into: Path) -> Path:
@@ -97,14 +81,3 @@ def _predict_parts(predictor: Predictor, chunks: Iterable[pl.DataFrame], folder:
         predictor.predict(chunk, on_error=on_error, first_row=rows).write_parquet(folder / f"{part:09}.part")
         rows += chunk.height
     return rows
-
-
-def _sink(table: pl.LazyFrame, path: Path, form: str) -> None:
-    if form == "parquet":
-        table.sink_parquet(path)
-    elif form in ("csv", "tsv"):
-        table.sink_csv(path, separator="\t" if form == "tsv" else ",")
-    elif form == "ndjson":
-        table.sink_ndjson(path)
-    else:
-        table.sink_ipc(path)

@@ -182,7 +182,7 @@ def test_a_full_disk_is_a_failure_and_leaves_nothing(tmp_path: Path, size: int) 
     out = tmp_path / "o.csv"
     message = processes.run(FILL_THE_DISK, tmp_path / "t.parquet", out, size)
     assert message.startswith(f"'{out}' could not be written: ")
-    assert message.endswith("Free some disk.\n")
+    assert message.endswith("Free some disk, or choose another format.\n")
     assert [item.name for item in tmp_path.iterdir()] == ["t.parquet"]
 
 
