@@ -21,7 +21,7 @@ def compare(one: Set, rows: int) -> Iterator[str]:
 
     warnings.simplefilter("ignore")  # of infinities in NumPy's sums, at every mutation
     onnxruntime.set_default_logger_severity(4)
-    train, later = divided(one, rows)
+    train, later = (_renamed(frame, one.target) for frame in divided(one, rows))
     numbers, texts, prose = _kinds(train.drop(one.target))
     kept = [*numbers, *texts, *prose]
     y = train.get_column(one.target).cast(pl.Float64 if _is_value(one) else pl.String).to_numpy()
@@ -44,6 +44,12 @@ def compare(one: Set, rows: int) -> Iterator[str]:
             f"| {one.name} | {name} | {converter} | yes | {apart:.1e} | {worst} | {flips} | {crashes} | {took:.0f} "
             f"| {len(file):,} |"
         )
+
+
+def _renamed(frame: pl.DataFrame, target: str) -> pl.DataFrame:
+    """Columns as x0, x1, ...: the converters write other names anew, and find some no more."""
+    names = [name for name in frame.columns if name != target]
+    return frame.rename({name: f"x{index}" for index, name in enumerate(names)})
 
 
 def _is_value(one: Set) -> bool:

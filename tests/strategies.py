@@ -26,6 +26,8 @@ LEVELS = (
     "\x1f",
     "None",
     "nan",
+    "a\0b",
+    "\0",
 )
 
 numbers = st.one_of(
@@ -38,7 +40,7 @@ numbers = st.one_of(
 )
 levels = st.one_of(st.none(), st.just(""), st.sampled_from(LEVELS), st.text(max_size=4))
 words = st.sampled_from(
-    ["late", "Late", "(late)", "Ä", "ÄÖ!", "--", "a,b", "x\ty", "\n", "", "\U0001f600", "İ", "ß", "\x1f"]
+    ["late", "Late", "(late)", "Ä", "ÄÖ!", "--", "a,b", "x\ty", "\n", "", "\U0001f600", "İ", "ß", "\x1f", "a\0b"]
 )
 prose = st.one_of(st.none(), st.lists(words | st.text(max_size=3), max_size=6).map(" ".join))
 times = st.one_of(
