@@ -30,6 +30,8 @@ from storage.store import Store
 
 _MOST_MEMBERS = 5
 _SHOWN_FINDINGS = 12
+#: A row of so many columns costs what the rule for folds was made for.
+_USUAL_COLUMNS = 50
 
 
 class Training:
@@ -77,9 +79,11 @@ class Training:
             raise
 
     def _divide(self) -> Matrices:
-        run, outputs = self._run, len(self._table.signature.classes)
-        scores = outputs if outputs > 2 else 1  # what a boosting round trains: a tree for each class beyond two
-        return Matrices(self._table, divide(self._table.y, scores, run.budget_s, run.seed), run.seed)
+        run, signature = self._run, self._table.signature
+        outputs = len(signature.classes)
+        trees = outputs if outputs > 2 else 1  # what a boosting round trains: one for each class beyond two
+        row_cost = trees * max(1.0, len(signature.columns) / _USUAL_COLUMNS)
+        return Matrices(self._table, divide(self._table.y, row_cost, run.budget_s, run.seed), run.seed)
 
     def _search(
         self, matrices: Matrices, candidates: Sequence[Candidate], executor: ThreadPoolExecutor, workers: int

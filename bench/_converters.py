@@ -100,7 +100,7 @@ def _pipelines(numbers: list[str], texts: list[str], prose: list[str], *, is_val
             ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), numbers),
             ("texts", OneHotEncoder(handle_unknown="ignore", min_frequency=None), texts),
         ]
-        return make_pipeline(ColumnTransformer([*steps, *words]), last)
+        return make_pipeline(ColumnTransformer([*steps, *words], sparse_threshold=0), last)
 
     def coded(last: Any) -> Any:
         codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)

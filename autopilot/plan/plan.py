@@ -12,7 +12,7 @@ from autopilot.graph.graph import Graph
 from autopilot.plan.levels import Levels
 from autopilot.plan.op import Inputs, Op, Rows, Target
 from autopilot.plan.ops import AnyOp
-from autopilot.plan.recipes import RECIPES, SELECTED, Recipe
+from autopilot.plan.recipes import SELECTED, Recipe, ops_of
 from autopilot.plan.selection import select
 from autopilot.plan.tokens import Tokens
 from storage.errors import DataError
@@ -46,7 +46,7 @@ class Plan(Struct, frozen=True):
 
         frame: typed as `storage.boundary.typed` does. Raises DataError if no op finds anything to learn from.
         """
-        plan, X = cls.fit_ops(frame, signature, RECIPES[recipe], target, seed)
+        plan, X = cls.fit_ops(frame, signature, ops_of(recipe, signature), target, seed)
         return plan._selected(X, target, seed) if recipe in SELECTED else (plan, X)
 
     @classmethod

@@ -26,6 +26,7 @@ from autopilot.plan.ops import (
     TimeDifferences,
     WordMeans,
 )
+from storage.signature import Signature
 
 Recipe = Literal["trees", "prepared", "linear", "dense"]
 
@@ -88,5 +89,16 @@ RECIPES: dict[Recipe, tuple[type[Op], ...]] = {
     ),
 }
 
+#: What linear and dense models read of numbers beside `Scale`: left out in tables of more than 500 number columns,
+#: where it would double and treble a matrix that is wide enough.
+_SECOND_VIEWS = (Powers, Quantiles)
+_WIDE = 500
+
 #: Recipes that make many features, of which those stay that beat a random probe.
 SELECTED: frozenset[Recipe] = frozenset({"prepared"})
+
+
+def ops_of(recipe: Recipe, signature: Signature) -> tuple[type[Op], ...]:
+    """The recipe's ops for such a table."""
+    is_wide = len(signature.of_kind("number")) > _WIDE
+    return tuple(op for op in RECIPES[recipe] if not (is_wide and op in _SECOND_VIEWS))

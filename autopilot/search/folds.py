@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
 
-#: Folds by rows times outputs for each second of the budget: with little time, few folds leave more trials.
+#: Folds by rows times their cost for each second of the budget: with little time, few folds leave more trials.
 _FOLDS_BY_WORK = ((300.0, 5), (2500.0, 3))
 _MOST_FOLDED_ROWS = 100_000
 _HOLDOUT_PARTS = 6
@@ -37,25 +37,26 @@ class Folds(Struct, frozen=True):
         return np.sort(np.concatenate([fold.valid for fold in self.folds]))
 
 
-def divide(y: NDArray[np.float64], outputs: int, budget_s: float, seed: int) -> Folds:
+def divide(y: NDArray[np.float64], row_cost: float, budget_s: float, seed: int) -> Folds:
     """Divide rows at random, with each class or each range of values in every part alike.
 
-    y: (rows,) class numbers or values. 5 or 3 folds where the budget allows for them, and up to 100,000 rows; else a
-    sixth as holdout, at most 30,000 rows. Test rows: 20% of few rows, down to about 2,500 of many.
+    y: (rows,) class numbers or values. row_cost: of training on a row; 1 is one tree a round over a few dozen columns.
+    5 or 3 folds where the budget allows for them, and up to 100,000 rows; else a sixth as holdout, at most 30,000 rows.
+    Test rows: 20% of few rows, down to about 2,500 of many.
     """
     rng = np.random.default_rng(seed)
     rows = len(y)
     test_parts = round(1 / _test_share(rows))
     in_test = _spread(y, test_parts, rng) == 0
     search = np.flatnonzero(~in_test)
-    count = _fold_count(rows, outputs, budget_s)
+    count = _fold_count(rows, row_cost, budget_s)
     return Folds(search, np.flatnonzero(in_test), _folds(search, y[search], count, rng))
 
 
-def _fold_count(rows: int, outputs: int, budget_s: float) -> int:
+def _fold_count(rows: int, row_cost: float, budget_s: float) -> int:
     if rows > _MOST_FOLDED_ROWS:
         return 1
-    work = rows * outputs / budget_s
+    work = rows * row_cost / budget_s
     return next((folds for most, folds in _FOLDS_BY_WORK if work <= most), 1)
 
 

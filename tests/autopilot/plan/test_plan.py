@@ -73,3 +73,12 @@ def test_the_target_is_one_column_or_one_for_each_of_up_to_twelve_classes() -> N
     assert Target(np.array([0.0, 1.0]), 2).values.tolist() == [[0.0], [1.0]]
     assert Target(np.array([0.0, 2.0]), 3).values.tolist() == [[1, 0, 0], [0, 0, 1]]
     assert Target(np.array([0.0, 2.0]), 13).values.shape == (2, 0)
+
+
+@pytest.mark.parametrize(("columns", "views"), [(500, 2), (501, 1)])
+def test_a_wide_table_of_numbers_is_read_in_one_way(columns: int, views: int) -> None:
+    """Beyond 500 numbers linear models get them scaled, and not by rank as well."""
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({f"c{index}": rng.uniform(size=40) for index in range(columns)})
+    _, X = Plan.fit(frame, signature_of(("number",) * columns), "linear", Target(rng.normal(size=40), 1), seed=0)
+    assert X.shape == (40, views * columns)
