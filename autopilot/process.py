@@ -36,7 +36,6 @@ from autopilot.plan.ops import (
     TfidfComponents,
     TimeDifferences,
 )
-from autopilot.plan.tokens import Tokens
 from autopilot.table.columns import asked, count, judge
 from autopilot.table.read import read
 from storage.boundary import typed
@@ -229,20 +228,17 @@ def _fit(
 ) -> Plan:
     """A plan of the step alone."""
     clean = typed(signature, frame)
-    levels = Levels.fit(clean, signature.of_kind("category"))
-    tokens = Tokens.fit(clean, signature.of_kind("text"))
     nothing = Target(np.zeros(clean.height), 1)
-    numbered = clean.with_columns(levels.polars() + tokens.polars())
-    rows = Rows(numbered, signature, nothing, levels, tokens, np.zeros(clean.height, dtype=np.int64), seed)
+    rows = Rows.of(clean, signature, nothing, np.zeros(clean.height, dtype=np.int64), seed)
     if step == "one_hot":
-        op = _one_hot(levels, max_levels or _MOST_LEVELS)
+        op = _one_hot(rows.levels, max_levels or _MOST_LEVELS)
     else:
         op = PrincipalComponents.fit_some(rows, components) if components else STEPS[step].fit(rows)
     if op is None:
         raise DataError(f"{step!r} finds nothing to learn in {listed(signature.names)}. {_NEEDS.get(step, _VARY)}")
     if components and len(op.names()) < components:
         raise DataError(f"{step!r} finds {len(op.names())} components, not {components}. Ask for fewer.")
-    return Plan(levels, tokens, (cast("AnyOp", op),))
+    return Plan(rows.levels, rows.tokens, (cast("AnyOp", op),))
 
 
 _VARY = "Name columns that vary."

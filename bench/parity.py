@@ -27,6 +27,7 @@ import polars as pl
 from autopilot.candidates import CANDIDATES, Candidate
 from autopilot.candidates.candidate import Job, Problem
 from autopilot.deadline import Deadline
+from autopilot.graph.parity import portable_feeds
 from autopilot.model import TrainedMember, TrainedModel
 from autopilot.plan import Plan
 from autopilot.plan.op import Target
@@ -153,12 +154,7 @@ def judged(model: TrainedModel, file: bytes, clean: pl.DataFrame) -> Verdict:
 
 def run(session: Any, model: TrainedModel, known: pl.DataFrame) -> Outputs:
     """The portable file on typed rows, one named input for each column."""
-    blocks = blocks_of_frame(model.signature, known)
-    feeds = {
-        name: getattr(blocks, block)[:, [index]]
-        for block in BLOCKS
-        for index, name in enumerate(model.signature.block(block))
-    }
+    feeds = portable_feeds(model.signature, blocks_of_frame(model.signature, known))
     if model.signature.task == "regression":
         return Outputs(None, None, session.run(["prediction"], feeds)[0].reshape(-1))
     label, shares = session.run(["label", "probabilities"], feeds)

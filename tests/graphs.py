@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from autopilot.graph.graph import Graph
+from autopilot.graph.parity import portable_feeds
 from autopilot.plan import Plan
 from autopilot.plan.levels import Levels
 from autopilot.plan.op import Op, Rows, Target
@@ -16,7 +17,6 @@ from autopilot.plan.tokens import Tokens
 from storage import Column, Signature
 from storage.boundary import blocks_of_frame
 from storage.predictor import open_session
-from storage.signature import BLOCKS
 
 if TYPE_CHECKING:
     from autopilot.plan.ops import AnyOp
@@ -27,12 +27,7 @@ def run(signature: Signature, emit: Callable[[Graph], str], frame: pl.DataFrame,
     g = Graph(signature)
     g.add_output(emit(g), "out")
     model = g.model([helper.make_tensor_value_info("out", dtype, ["N", None])])
-    blocks = blocks_of_frame(signature, frame)
-    feeds = {
-        name: getattr(blocks, block)[:, [index]]
-        for block in BLOCKS
-        for index, name in enumerate(signature.block(block))
-    }
+    feeds = portable_feeds(signature, blocks_of_frame(signature, frame))
     return open_session(model.SerializeToString()).run(["out"], feeds)[0]
 
 
@@ -40,14 +35,10 @@ def rows_of(
     signature: Signature, frame: pl.DataFrame, target: Target | None = None, folds: Sequence[int] | None = None
 ) -> Rows:
     """Training rows as ops see them; without a target, zeros to regress on; without folds, one for all rows."""
-    levels = Levels.fit(frame, signature.of_kind("category"))
-    tokens = Tokens.fit(frame, signature.of_kind("text"))
-    return Rows(
-        frame.with_columns(levels.polars() + tokens.polars()),
+    return Rows.of(
+        frame,
         signature,
         Target(np.zeros(frame.height), 1) if target is None else target,
-        levels,
-        tokens,
         np.zeros(frame.height, dtype=np.int64) if folds is None else np.array(folds, dtype=np.int64),
         0,
     )

@@ -1,6 +1,7 @@
 """The graph writer: nodes, constants and the raw inputs of one model."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,11 @@ class Graph:
         whole = self.signature.block(block)
         if names == whole:
             return PACK_TENSOR.format(block)
-        at = np.array([whole.index(name) for name in names], dtype=np.int64)
-        return self.op("Gather", PACK_TENSOR.format(block), self.const(at), axis=1)
+        return self.take(PACK_TENSOR.format(block), [whole.index(name) for name in names])
+
+    def take(self, x: str, at: Sequence[int]) -> str:
+        """These columns of a tensor [N, any], in this order: [N, len(at)]."""
+        return self.op("Gather", x, self.const(np.array(at, dtype=np.int64)), axis=1)
 
     def zeros(self, like: str, width: int) -> str:
         """float32 zeros [N, width], with N taken from `like` [N, any]."""

@@ -73,8 +73,7 @@ class Levels(Struct, frozen=True):
         codes = g.op("Where", g.op("Less", found, g.const(np.int64(0))), unknown, found)
         if columns == self.columns:
             return codes
-        at = np.array([self.columns.index(name) for name in columns], dtype=np.int64)
-        return g.op("Gather", codes, g.const(at), axis=1)
+        return g.take(codes, [self.columns.index(name) for name in columns])
 
 
 def code(column: str) -> pl.Expr:

@@ -58,6 +58,16 @@ class Rows(NamedTuple):
     folds: NDArray[np.int64]
     seed: int
 
+    @classmethod
+    def of(
+        cls, frame: pl.DataFrame, signature: Signature, target: Target, folds: NDArray[np.int64], seed: int
+    ) -> "Rows":
+        """Of a typed frame, whose levels and words are counted here."""
+        levels = Levels.fit(frame, signature.of_kind("category"))
+        tokens = Tokens.fit(frame, signature.of_kind("text"))
+        numbered = frame.with_columns(levels.polars() + tokens.polars())
+        return cls(numbered, signature, target, levels, tokens, folds, seed)
+
 
 class Inputs(NamedTuple):
     """The raw columns of a graph as ops ask for them; missing is NaN, "", or the smallest int64."""

@@ -54,16 +54,13 @@ class Plan(Struct, frozen=True):
         cls, frame: pl.DataFrame, signature: Signature, kinds_of_ops: Sequence[type[Op]], target: Target, seed: int
     ) -> "tuple[Plan, Matrix]":
         """The same with ops of one's own choice."""
-        levels = Levels.fit(frame, signature.of_kind("category"))
-        tokens = Tokens.fit(frame, signature.of_kind("text"))
         folds = np.random.default_rng(seed).integers(0, _INNER_FOLDS, frame.height)
-        numbered = frame.with_columns(levels.polars() + tokens.polars())
-        rows = Rows(numbered, signature, target, levels, tokens, folds, seed)
+        rows = Rows.of(frame, signature, target, folds, seed)
         fitted = [op.fit(rows) for op in kinds_of_ops if signature.of_kind(op.kind)]
         ops = tuple(cast("AnyOp", op) for op in fitted if op is not None)
         if not ops:
             raise DataError("No column varies in the training rows. Add columns, or rows that differ.")
-        plan = cls(levels, tokens, ops)
+        plan = cls(rows.levels, rows.tokens, ops)
         return plan, plan._matrix(rows.frame, [expr for op in ops for expr in op.of_training(rows)])
 
     def names(self) -> tuple[str, ...]:
@@ -84,7 +81,7 @@ class Plan(Struct, frozen=True):
         inputs = Inputs(g, self.levels, self.tokens)
         parts = [op.onnx(g, inputs) for op in self.ops]
         whole = parts[0] if len(parts) == 1 else g.op("Concat", *parts, axis=1)
-        return whole if self.kept is None else g.op("Gather", whole, g.const(np.array(self.kept)), axis=1)
+        return whole if self.kept is None else g.take(whole, self.kept)
 
     def _selected(self, X: Matrix, target: Target, seed: int) -> "tuple[Plan, Matrix]":
         """Only the features that beat a random probe; ops of which none is left go, and others are narrowed."""

@@ -70,7 +70,7 @@ class Arithmetic(Op, frozen=True):
     def _emit(self, g: Graph, x: str, operation: Operation) -> str:
         terms = self._of(operation)
         left, right = (
-            g.op("Gather", x, g.const(np.array([self.columns.index(name) for name in names], dtype=np.int64)), axis=1)
+            g.take(x, [self.columns.index(name) for name in names])
             for names in ([term.left for term in terms], [term.right for term in terms])
         )
         if operation == "/":

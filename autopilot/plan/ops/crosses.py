@@ -122,8 +122,8 @@ class Crosses(Op, frozen=True):
 
     def _emit_joint(self, g: Graph, codes: str) -> str:
         """int64 [N, pairs]: each row's place among the keys of each pair."""
-        left = _take(g, codes, [self.columns.index(cross.left) for cross in self.crosses])
-        right = _take(g, codes, [self.columns.index(cross.right) for cross in self.crosses])
+        left = g.take(codes, [self.columns.index(cross.left) for cross in self.crosses])
+        right = g.take(codes, [self.columns.index(cross.right) for cross in self.crosses])
         size = np.array([cross.sizes[1] for cross in self.crosses], dtype=np.int64)
         starts = _starts([cross.sizes[0] * cross.sizes[1] for cross in self.crosses])
         keys = g.op("Add", g.op("Mul", left, g.const(size)), right)
@@ -137,10 +137,6 @@ class Crosses(Op, frozen=True):
         )
         others = np.array([len(cross.keys) for cross in self.crosses], dtype=np.int64)
         return g.op("Where", g.op("Less", found, g.const(np.int64(0))), g.const(others), found)
-
-
-def _take(g: Graph, codes: str, at: list[int]) -> str:
-    return g.op("Gather", codes, g.const(np.array(at, dtype=np.int64)), axis=1)
 
 
 def _starts(sizes: list[int]) -> list[int]:

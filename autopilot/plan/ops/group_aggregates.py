@@ -85,9 +85,9 @@ class GroupAggregates(Op, frozen=True):
     def onnx(self, g: Graph, inputs: Inputs) -> str:
         """One table for all pairs."""
         codes = inputs.codes(self.columns)
-        at = np.array([self.columns.index(group.category) for group in self.groups], dtype=np.int64)
+        own = g.take(codes, [self.columns.index(group.category) for group in self.groups])
         starts = np.cumsum([0, *(len(group.means) for group in self.groups)])[:-1].astype(np.int64)
-        places = g.op("Add", g.op("Gather", codes, g.const(at), axis=1), g.const(starts))
+        places = g.op("Add", own, g.const(starts))
         means = g.op("Gather", g.const(np.concatenate([group.means for group in self.groups])), places)
         x = inputs.numbers(tuple(group.number for group in self.groups))
         clipped = g.op("Clip", x, g.const(np.float64(-_LARGEST)), g.const(np.float64(_LARGEST)))

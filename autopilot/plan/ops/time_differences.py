@@ -65,13 +65,10 @@ class TimeDifferences(Op, frozen=True):
         x = inputs.times(self.columns)
         when = g.op("Clip", x, g.const(np.int64(FIRST_US)), g.const(np.int64(LAST_US)))
         is_missing = g.op("Equal", x, g.const(np.int64(MISSING_TIME)))
-        starts, ends = (
-            g.const(np.array([self.columns.index(pair[side]) for pair in self.pairs], dtype=np.int64))
-            for side in (0, 1)
-        )
-        span = g.op("Sub", g.op("Gather", when, ends, axis=1), g.op("Gather", when, starts, axis=1))
+        starts, ends = ([self.columns.index(pair[side]) for pair in self.pairs] for side in (0, 1))
+        span = g.op("Sub", g.take(when, ends), g.take(when, starts))
         days = g.op("Mul", g.cast(span, TensorProto.DOUBLE), g.const(np.float64(_DAYS_PER_US)))
-        lacking = g.op("Or", g.op("Gather", is_missing, starts, axis=1), g.op("Gather", is_missing, ends, axis=1))
+        lacking = g.op("Or", g.take(is_missing, starts), g.take(is_missing, ends))
         return g.op("Where", lacking, g.const(np.float32(np.nan)), g.cast(days, TensorProto.FLOAT))
 
 
