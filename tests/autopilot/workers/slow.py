@@ -1,0 +1,5 @@
+"""Takes its time to import."""
+
+import time
+
+time.sleep(1)
