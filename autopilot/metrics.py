@@ -1,13 +1,18 @@
-"""Metrics by their names in the field. A new one is a line in METRICS."""
+"""Metrics by their names in the field. A new one is a line in METRICS, its formula in `metric_formulas.py`."""
 
+import inspect
 import math
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from numbers import Real
+from typing import Any, Literal, get_args
 
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import force_setattr, replace
 from numpy.typing import NDArray
 
+from autopilot import metric_formulas as formulas
 from storage.errors import InputError
 from storage.signature import Task
 
@@ -17,32 +22,89 @@ Needs = Literal["probabilities", "label", "value"]
 
 _AUTO: dict[Task, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 _CLASSES: tuple[Task, ...] = ("binary", "multiclass")
+_VALUES: tuple[Task, ...] = ("regression",)
+_PINBALL = "pinball_"
+#: How scikit-learn names its functions: larger is better for scores, smaller for the others
+#: (https://scikit-learn.org/stable/modules/model_evaluation.html).
+_ENDINGS = {"_score": True, "_error": False, "_loss": False, "_deviance": False}
+_WEIGHTS_NAMES = ("weights", "sample_weight")
+_GIVEN: dict[Needs, str] = {
+    "label": "labels, (rows,)",
+    "probabilities": "probabilities, (rows, classes)",
+    "value": "values, (rows,)",
+}
 
 
 class Metric(Struct, frozen=True):
-    """A number that says how good predictions are.
+    """A number that says how good predictions are: one of METRICS, or a user's own.
 
-    function: from scikit-learn, so that the value is what a user would compute. greater_is_better: its direction.
+    name: in leaderboards and reports.
+    function: of y and what was predicted, NumPy arrays of as many rows, to a finite number. Where it has an argument
+        `weights` or `sample_weight`, or needs a third one, it gets the rows' weights there: float64 (rows,), above 0,
+        or None where all rows count alike. One without such an argument leaves weights out of account.
+    needs: `label`, the most likely class; `probabilities`, (rows, classes) in the classes' order; `value`.
+    greater_is_better: its direction.
+    tasks: for which it is meant; all that the needs fit by default.
     least: the smallest target that it is defined for.
+    classes: what the function gets as y and as labels, instead of class numbers. `fit` sets it for a user's own metric
+        to the classes as `predict` names them, text or whole numbers, in ascending order.
+    weights_name: the function's argument for weights; found by its signature.
+
+    Raises InputError for a name, a function, needs or tasks that cannot be used.
+
+    >>> def profit(y, label):
+    ...     return 100.0 * np.sum((label == "buys") & (y == "buys")) - 5.0 * np.sum(label == "buys")
+    >>> Metric("profit", profit, needs="label", greater_is_better=True).tasks
+    ('binary', 'multiclass')
     """
 
     name: str
-    tasks: tuple[Task, ...]
+    function: Callable[..., Any]
     needs: Needs
     greater_is_better: bool
-    function: Callable[[Values, Values], float]
+    tasks: tuple[Task, ...] = ()
     least: float = -math.inf
+    classes: tuple[str | int, ...] = ()
+    weights_name: str | UnsetType | None = UNSET
 
-    def score(self, y: Values, predicted: Values) -> float:
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise InputError(
+                f"The function of the metric {self.name!r} is {self.function!r}. Give one that is callable."
+            )
+        if self.needs not in get_args(Needs):
+            raise InputError(f"The metric {self.name!r} needs {self.needs!r}. Use label, probabilities or value.")
+        fitting = _VALUES if self.needs == "value" else _CLASSES
+        if not set(self.tasks) <= set(fitting):
+            raise InputError(
+                f"The metric {self.name!r} needs {self.needs}, but is for {', '.join(self.tasks)}. "
+                f"Use {' or '.join(fitting)}."
+            )
+        force_setattr(self, "tasks", self.tasks or fitting)
+        if self.weights_name is UNSET:
+            force_setattr(self, "weights_name", _weights_name(self.function))
+
+    def score(self, y: Values, predicted: Values, weights: Values | None = None) -> float:
         """The metric of predictions.
 
-        y: (rows,) class numbers or values. predicted: (rows, classes) probabilities or (rows, 1) values.
+        y: (rows,) class numbers or values. predicted: (rows, classes) probabilities or (rows, 1) values. weights:
+        (rows,) of 0 and more, for how many rows each counts; rows of weight 0 are left out, and where all weights are
+        0, all rows count alike.
+
+        Raises InputError where the function fails, or gives something that is not a finite number.
         """
-        if self.needs == "value":
-            return float(self.function(y, predicted[:, 0]))
-        if self.needs == "label":
-            return float(self.function(y, predicted.argmax(axis=1).astype(np.float64)))
-        return float(self.function(y, predicted))
+        if weights is not None and not weights.all():
+            kept = weights > 0
+            if kept.any():
+                y, predicted, weights = y[kept], predicted[kept], weights[kept]
+            else:
+                weights = None
+        options = {self.weights_name: weights} if isinstance(self.weights_name, str) else {}
+        try:
+            found = self.function(*self._arguments(y, predicted), **options)
+        except Exception as error:
+            raise InputError(self._failed(len(y), f"raised {type(error).__name__}: {error}")) from error
+        return self._checked(found, len(y))
 
     def loss(self, score: float) -> float:
         """The score turned so that smaller is better."""
@@ -56,111 +118,175 @@ class Metric(Struct, frozen=True):
                 "Use another metric."
             )
 
+    def _arguments(self, y: Values, predicted: Values) -> tuple[NDArray[Any], NDArray[Any]]:
+        if self.needs == "value":
+            return y, predicted[:, 0]
+        return self._named(y), self._named(_most_likely(predicted)) if self.needs == "label" else predicted
 
-def metric_named(name: str, task: Task) -> Metric:
-    """The metric of that name, `auto` for the task's usual one. Raises InputError that lists the task's metrics.
+    def _named(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        return np.array(self.classes)[numbers.astype(np.int64)] if self.classes else numbers
+
+    def _checked(self, found: Any, rows: int) -> float:
+        number = found.item() if isinstance(found, np.ndarray) and found.ndim == 0 else found
+        if not isinstance(number, Real):
+            raise InputError(self._failed(rows, f"gave {found!r:.80}"))
+        if not math.isfinite(number):
+            raise InputError(self._failed(rows, f"gave {float(number)}"))
+        return float(number)
+
+    def _failed(self, rows: int, what: str) -> str:
+        return (
+            f"The metric {self.name!r} {what}, for {rows} rows. It is given y and {_GIVEN[self.needs]}, as NumPy "
+            "arrays, and has to return one finite number."
+        )
+
+
+def metric_named(metric: str | Metric | Callable[..., Any], task: Task, classes: Sequence[str | int] = ()) -> Metric:
+    """The metric that is asked for, `auto` for the task's usual one.
+
+    metric: a name of METRICS, `pinball_0.9` for that or any other quantile, a Metric, or for regression a function
+    whose name says its direction as scikit-learn's names do: `..._score`, or `..._error`, `..._loss`, `..._deviance`.
+    classes: what a user's own metric gets instead of class numbers.
+
+    Raises InputError with what would be right: a name that is unknown or of another task lists the task's metrics.
 
     >>> metric_named("auto", "regression").name
     'rmse'
     """
-    found = METRICS.get(_AUTO[task] if name == "auto" else name)
+    if isinstance(metric, str):
+        return _registered(metric, task)
+    own = metric if isinstance(metric, Metric) else _of_function(metric, task)
+    if METRICS.get(own.name) is own:
+        return _registered(own.name, task)
+    if own.name in METRICS or not own.name.strip():
+        raise InputError(f"A metric of one's own has the name {own.name!r}. Give it one that no other metric has.")
+    if task not in own.tasks:
+        raise InputError(f"The metric {own.name!r} is for {' and '.join(own.tasks)}; the task is {task}.")
+    return replace(own, classes=tuple(classes))
+
+
+def metrics_of(task: Task, y: Values | None = None, chosen: Metric | None = None) -> list[Metric]:
+    """What a report tells of a task; with targets, those that are defined for them. The chosen one is among them."""
+    least = math.inf if y is None else y.min()
+    reported = [METRICS[name] for name in _REPORTED[task] if least >= METRICS[name].least]
+    if chosen is None or any(metric.name == chosen.name for metric in reported):
+        return reported
+    return [chosen, *reported]
+
+
+def _most_likely(shares: Values) -> NDArray[Any]:
+    """Class numbers, the first one of several that are as likely; argmax takes twice as long for two classes."""
+    return shares[:, 1] > shares[:, 0] if shares.shape[1] == 2 else shares.argmax(axis=1)
+
+
+def _registered(name: str, task: Task) -> Metric:
+    found = METRICS.get(_AUTO[task] if name == "auto" else name) or _pinball(name)
     if found is None or task not in found.tasks:
-        names = ", ".join(metric.name for metric in metrics_of(task))
-        raise InputError(f"There is no metric {name!r} for {task}. Use auto or one of {names}.")
+        names = ", ".join(metric.name for metric in METRICS.values() if task in metric.tasks)
+        quantiles = f", or {_PINBALL}0.9 for that or another quantile" if task == "regression" else ""
+        raise InputError(f"There is no metric {name!r} for {task}. Use auto or one of {names}{quantiles}.")
     return found
 
 
-def metrics_of(task: Task, y: Values | None = None) -> list[Metric]:
-    """All metrics of a task; with targets, those that are defined for them."""
-    least = math.inf if y is None else y.min()
-    return [metric for metric in METRICS.values() if task in metric.tasks and least >= metric.least]
+def _pinball(name: str) -> Metric | None:
+    """The metric of a name such as `pinball_0.9`, for a quantile between 0 and 1."""
+    try:
+        quantile = float(name.removeprefix(_PINBALL)) if name.startswith(_PINBALL) else math.nan
+    except ValueError:
+        return None
+    if not 0 < quantile < 1:
+        return None
+    function = partial(formulas.pinball, quantile=quantile)
+    return Metric(f"{_PINBALL}{quantile}", function, "value", greater_is_better=False)
 
 
-def _sk(name: str, **options: Any) -> Callable[[Values, Values], float]:
-    """A function of sklearn.metrics, imported when first called."""
-
-    def call(y: Values, predicted: Values) -> float:
-        from sklearn import metrics
-
-        return float(getattr(metrics, name)(y, predicted, **options))
-
-    return call
-
-
-def _roc_auc(y: Values, shares: Values) -> float:
-    """Binary: area under the ROC curve; more classes: one against the rest, each class counting alike."""
-    from sklearn.metrics import roc_auc_score
-
-    if shares.shape[1] == 2:
-        return float(roc_auc_score(y, shares[:, 1])) if len(np.unique(y)) == 2 else 0.5
-    seen = [k for k in range(shares.shape[1]) if 0 < (y == k).sum() < len(y)]
-    return float(np.mean([roc_auc_score(y == k, shares[:, k]) for k in seen])) if seen else 0.5
+def _of_function(function: Callable[..., Any], task: Task) -> Metric:
+    """A bare function, if what it is given and its direction are beyond doubt."""
+    if not callable(function):
+        raise InputError(f"metric is {function!r}. Give a name, an autopilot.Metric, or auto.")
+    name = str(getattr(function, "__name__", type(function).__name__))
+    direction = next((greater for ending, greater in _ENDINGS.items() if name.endswith(ending)), None)
+    if task != "regression" or direction is None:
+        needs = "value" if task == "regression" else "label"
+        raise InputError(
+            f"metric is the function {name!r}, which does not say what it needs and whether more is better. Say so: "
+            f"autopilot.Metric({name!r}, {name}, needs={needs!r}, greater_is_better=True)."
+        )
+    return Metric(name, function, "value", greater_is_better=direction)
 
 
-def _log_loss(y: Values, shares: Values) -> float:
-    """Mean of -log p of the class that occurred, p at least 1e-15."""
-    total = shares.sum(axis=1)
-    chosen = shares[np.arange(len(y)), y.astype(np.int64)] / total
-    return float(-np.log(np.clip(chosen, 1e-15, 1.0)).mean())
+def _weights_name(function: Callable[..., Any]) -> str | None:
+    """The argument named for weights, or a third one without which the function cannot be called."""
+    try:
+        arguments = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some functions that are written in C do not tell
+        return None
+    named = [each.name for each in arguments if each.name in _WEIGHTS_NAMES]
+    needed = [each.name for each in arguments if each.kind is each.POSITIONAL_OR_KEYWORD and each.default is each.empty]
+    return next(iter(named + needed[2:3]), None)
 
 
-def _balanced_accuracy(y: Values, label: Values) -> float:
-    """Mean share of right labels over the classes that occur; scikit-learn's own warns of labels that do not."""
-    from sklearn.metrics import recall_score
-
-    return float(recall_score(y, label, labels=np.unique(y), average="macro"))
-
-
-def _average_precision(y: Values, shares: Values) -> float:
-    """Area under precision over recall; 0 where no row is of the second class, as in scikit-learn, which warns."""
-    from sklearn.metrics import average_precision_score
-
-    if not y.any():
-        return 0.0
-    return float(average_precision_score(y, shares[:, 1]))
-
-
-def _brier(y: Values, shares: Values) -> float:
-    """Binary: mean (p - y)^2. More classes: mean over rows of the sum over classes (Brier 1950)."""
-    if shares.shape[1] == 2:
-        return float(np.mean((shares[:, 1] - y) ** 2))
-    truth = np.eye(shares.shape[1])[y.astype(np.int64)]
-    return float(np.mean(((shares - truth) ** 2).sum(axis=1)))
-
-
-def _rmsle(y: Values, predicted: Values) -> float:
-    """Root mean squared difference of log(1 + x); negative predictions count as 0."""
-    return float(np.sqrt(np.mean((np.log1p(np.clip(predicted, 0, None)) - np.log1p(y)) ** 2)))
+def _of_labels(name: str, tasks: tuple[Task, ...], of: Callable[[Values], Values], average: formulas.Average) -> Metric:
+    function = partial(formulas.over_classes, of=of, average=average)
+    return Metric(name, function, "label", greater_is_better=True, tasks=tasks)
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("roc_auc", _CLASSES, "probabilities", greater_is_better=True, function=_roc_auc),
-        Metric("log_loss", _CLASSES, "probabilities", greater_is_better=False, function=_log_loss),
-        Metric("accuracy", _CLASSES, "label", greater_is_better=True, function=_sk("accuracy_score")),
-        Metric("balanced_accuracy", _CLASSES, "label", greater_is_better=True, function=_balanced_accuracy),
-        Metric("f1", ("binary",), "label", greater_is_better=True, function=_sk("f1_score", zero_division=0)),
-        Metric(
-            "f1_macro",
-            _CLASSES,
-            "label",
-            greater_is_better=True,
-            function=_sk("f1_score", average="macro", zero_division=0),
-        ),
-        Metric(
-            "precision", ("binary",), "label", greater_is_better=True, function=_sk("precision_score", zero_division=0)
-        ),
-        Metric("recall", ("binary",), "label", greater_is_better=True, function=_sk("recall_score", zero_division=0)),
-        Metric("average_precision", ("binary",), "probabilities", greater_is_better=True, function=_average_precision),
-        Metric("mcc", _CLASSES, "label", greater_is_better=True, function=_sk("matthews_corrcoef")),
-        Metric("brier", _CLASSES, "probabilities", greater_is_better=False, function=_brier),
-        Metric("rmse", ("regression",), "value", greater_is_better=False, function=_sk("root_mean_squared_error")),
-        Metric("mae", ("regression",), "value", greater_is_better=False, function=_sk("mean_absolute_error")),
-        Metric("r2", ("regression",), "value", greater_is_better=True, function=_sk("r2_score")),
-        Metric("rmsle", ("regression",), "value", greater_is_better=False, function=_rmsle, least=0.0),
-        Metric(
-            "mape", ("regression",), "value", greater_is_better=False, function=_sk("mean_absolute_percentage_error")
-        ),
+        Metric("roc_auc", formulas.roc_auc, "probabilities", greater_is_better=True),
+        Metric("log_loss", formulas.log_loss, "probabilities", greater_is_better=False),
+        Metric("accuracy", formulas.accuracy, "label", greater_is_better=True),
+        Metric("balanced_accuracy", formulas.balanced_accuracy, "label", greater_is_better=True),
+        _of_labels("f1", ("binary",), formulas.f1s, "second"),
+        _of_labels("precision", ("binary",), formulas.precisions, "second"),
+        _of_labels("recall", ("binary",), formulas.recalls, "second"),
+        _of_labels("f1_macro", _CLASSES, formulas.f1s, "macro"),
+        _of_labels("precision_macro", _CLASSES, formulas.precisions, "macro"),
+        _of_labels("recall_macro", _CLASSES, formulas.recalls, "macro"),
+        _of_labels("f1_weighted", _CLASSES, formulas.f1s, "weighted"),
+        _of_labels("precision_weighted", _CLASSES, formulas.precisions, "weighted"),
+        _of_labels("recall_weighted", _CLASSES, formulas.recalls, "weighted"),
+        Metric("average_precision", formulas.average_precision, "probabilities", greater_is_better=True),
+        Metric("mcc", formulas.mcc, "label", greater_is_better=True),
+        Metric("kappa", formulas.kappa, "label", greater_is_better=True),
+        Metric("brier", formulas.brier, "probabilities", greater_is_better=False),
+        Metric("rmse", formulas.rmse, "value", greater_is_better=False),
+        Metric("mae", formulas.mae, "value", greater_is_better=False),
+        Metric("median_ae", formulas.median_ae, "value", greater_is_better=False),
+        Metric("r2", formulas.r2, "value", greater_is_better=True),
+        Metric("rmsle", formulas.rmsle, "value", greater_is_better=False, least=0.0),
+        Metric("mape", formulas.mape, "value", greater_is_better=False),
+        Metric("smape", formulas.smape, "value", greater_is_better=False),
     )
+}
+
+#: What reports tell; the others can be asked for.
+_REPORTED: dict[Task, tuple[str, ...]] = {
+    "binary": (
+        "roc_auc",
+        "log_loss",
+        "accuracy",
+        "balanced_accuracy",
+        "f1",
+        "precision",
+        "recall",
+        "average_precision",
+        "mcc",
+        "kappa",
+        "brier",
+    ),
+    "multiclass": (
+        "roc_auc",
+        "log_loss",
+        "accuracy",
+        "balanced_accuracy",
+        "f1_macro",
+        "f1_weighted",
+        "average_precision",
+        "mcc",
+        "kappa",
+        "brier",
+    ),
+    "regression": ("rmse", "mae", "median_ae", "r2", "rmsle", "mape", "smape"),
 }

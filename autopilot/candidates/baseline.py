@@ -30,8 +30,8 @@ class Baseline:
     def fit(self, job: Job) -> Fitted:
         """Count or average."""
         if job.problem.task == "regression":
-            return _Constant(np.array([job.y.mean()]))
-        counts = np.bincount(job.y.astype(np.int64), minlength=job.problem.outputs)
+            return _Constant(np.array([np.average(job.y, weights=job.weights)]))
+        counts = np.bincount(job.y.astype(np.int64), job.weights, job.problem.outputs)
         return _Constant(counts / counts.sum())
 
 

@@ -95,12 +95,15 @@ class Classes(NamedTuple):
         """Class numbers as places in `present`."""
         return np.searchsorted(self.present, y).astype(np.float64) if self.outputs > 1 else y
 
-    def known(self, X: Matrix | None, y: Values | None) -> tuple[Matrix, Values] | None:
-        """Validation rows whose class occurs in training, coded; None if there are none."""
+    def known(self, job: Job) -> "Known | None":
+        """The job's validation rows whose class occurs in training; None if there are none."""
+        X, y, weights = job.X_valid, job.y_valid, job.weights_valid
         if X is None or y is None:
             return None
         known = np.isin(y, self.present) if self.outputs > 1 else np.ones(len(y), dtype=bool)
-        return (X[known], self.code(y[known])) if known.any() else None
+        if not known.any():
+            return None
+        return Known(X[known], self.code(y[known]), None if weights is None else weights[known])
 
     @property
     def columns(self) -> list[int]:
@@ -119,12 +122,23 @@ class Classes(NamedTuple):
         return found
 
 
-def loss_of(scores: Values, y: Values, problem: Problem) -> float:
-    """Mean squared error, or mean -log p, of scores (rows, scores) and values, or class numbers in their order."""
+class Known(NamedTuple):
+    """Validation rows; y: places of their classes in `Classes.present`, or values. weights: as of `Job`."""
+
+    X: Matrix
+    y: Values
+    weights: Values | None
+
+    def loss(self, scores: Values, problem: Problem) -> float:
+        """Mean squared error, or mean -log p, of scores (rows, scores)."""
+        return float(np.average(_losses(scores, self.y, problem), weights=self.weights))
+
+
+def _losses(scores: Values, y: Values, problem: Problem) -> Values:
     if problem.task == "regression":
-        return float(np.mean((scores[:, 0] - y) ** 2))
+        return (scores[:, 0] - y) ** 2
     if scores.shape[1] == 1:
-        return float(np.mean(np.logaddexp(0.0, scores[:, 0]) - y * scores[:, 0]))
+        return np.logaddexp(0.0, scores[:, 0]) - y * scores[:, 0]
     top = scores.max(axis=1)
     total = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
-    return float(np.mean(total - scores[np.arange(len(y)), y.astype(np.int64)]))
+    return total - scores[np.arange(len(y)), y.astype(np.int64)]

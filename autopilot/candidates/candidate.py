@@ -1,6 +1,6 @@
 """What a candidate is."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from msgspec import Struct
@@ -33,6 +33,8 @@ class Job(NamedTuple):
     X: float32 (rows, features). y: float64 (rows,): class numbers, or values with mean 0 and deviation 1.
     X_valid, y_valid: rows to decide on how long to train, None for a refit. rounds: how long a refit trains.
     deadline: when to stop with what there is.
+    weights: float64 (rows,) above 0, of mean 1: for how many rows each counts. weights_valid: of the validation rows.
+    None: all count alike.
     """
 
     X: Matrix
@@ -44,13 +46,15 @@ class Job(NamedTuple):
     deadline: Deadline
     seed: int
     problem: Problem
+    weights: Values | None = None
+    weights_valid: Values | None = None
 
-    def sampled(self, most_rows: int) -> tuple[Matrix, Values]:
-        """X and y, or so many of their rows, drawn by the seed."""
+    def sampled(self, most_rows: int) -> tuple[Matrix, Values, Values | None]:
+        """X, y and weights, or those of so many rows, drawn by the seed."""
         if len(self.X) <= most_rows:
-            return self.X, self.y
+            return self.X, self.y, self.weights
         rows = np.random.default_rng(self.seed).choice(len(self.X), most_rows, replace=False)
-        return self.X[rows], self.y[rows]
+        return self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows]
 
 
 class Fitted(Protocol):
@@ -101,4 +105,19 @@ class Candidate(Protocol):
 
     def fit(self, job: Job) -> Fitted:
         """Train."""
+        ...
+
+
+@runtime_checkable
+class OutOfBag(Protocol):
+    """What a candidate may offer beside `Candidate`: one training that predicts all of its own rows honestly.
+
+    The search then trains it once on all rows, in place of once for each fold.
+    """
+
+    def fit_out_of_bag(self, job: Job) -> tuple[Fitted, Values]:
+        """Train within the deadline, and predict each training row by parts of the model that have not seen it.
+
+        The predictions are (rows, outputs) in the rows' order, and finite.
+        """
         ...

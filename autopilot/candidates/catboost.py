@@ -65,14 +65,20 @@ class CatBoost:
         if is_constant(job.X, job.y):
             return Baseline().fit(job)
         classes = Classes.of(job.y, job.problem)
-        valid = classes.known(job.X_valid, job.y_valid)
+        valid = classes.known(job)
         model = catboost.CatBoost(_settings(job, classes, stops=valid is not None))
         model.fit(
-            catboost.Pool(job.X, classes.code(job.y), thread_count=1),
-            eval_set=None if valid is None else catboost.Pool(*valid, thread_count=1),
+            _pool(job.X, classes.code(job.y), job.weights),
+            eval_set=None if valid is None else _pool(*valid),
             callbacks=[_Stop(job.deadline)],
         )
         return _Boosted(model, classes, job.problem)
+
+
+def _pool(X: Matrix, y: Values, weights: Values | None) -> Any:
+    import catboost
+
+    return catboost.Pool(X, y, weight=weights, thread_count=1)
 
 
 class _Stop:

@@ -9,7 +9,6 @@ from autopilot.candidates.boosting import (
     Classes,
     Scores,
     is_constant,
-    loss_of,
     outputs_of,
     patience,
     round_limit,
@@ -59,14 +58,14 @@ class GradientBoosting:
 
     def fit(self, job: Job) -> Fitted:
         """Boost."""
-        rows, y = job.sampled(_MOST_ROWS)
+        rows, y, weights = job.sampled(_MOST_ROWS)
         X = _filled(rows)
         if is_constant(X, y):
             return Baseline().fit(job)
         classes = Classes.of(y, job.problem)
         model, stop = _model(job), _Stop(job, classes)
         with np.errstate(invalid="ignore"):  # its check for infinities adds up the largest and the smallest float32
-            model.fit(X, classes.code(y), monitor=stop)
+            model.fit(X, classes.code(y), sample_weight=weights, monitor=stop)
         model.estimators_ = model.estimators_[: stop.best_rounds]
         return _Boosted(model, classes, job.problem)
 
@@ -76,8 +75,8 @@ class _Stop:
 
     def __init__(self, job: Job, classes: Classes) -> None:
         self._deadline, self._patience, self._problem = job.deadline, patience(job), job.problem
-        known = classes.known(job.X_valid, job.y_valid)
-        self._valid = None if known is None else (_filled(known[0]), known[1])
+        known = classes.known(job)
+        self._valid = None if known is None else known._replace(X=_filled(known.X))
         self._scores: Any = None
         self._best = float("inf")
         self.best_rounds = 0
@@ -93,12 +92,12 @@ class _Stop:
         """Of the validation rows after this round; None if there are none."""
         if self._valid is None:
             return None
-        X, y = self._valid
+        X = self._valid.X
         if self._scores is None:
             self._scores = np.tile(_start(model), (len(X), 1))
         for score, tree in enumerate(model.estimators_[number]):
             self._scores[:, score] += model.learning_rate * tree.tree_.predict(X)[:, 0]
-        return loss_of(self._scores, y, self._problem)
+        return self._valid.loss(self._scores, self._problem)
 
 
 class _Boosted:

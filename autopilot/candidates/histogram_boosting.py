@@ -63,24 +63,26 @@ class HistogramBoosting:
         if is_constant(job.X, job.y):
             return Baseline().fit(job)
         classes = Classes.of(job.y, job.problem)
-        valid = classes.known(job.X_valid, job.y_valid)
+        valid = classes.known(job)
         model = _model(job, stops=valid is not None)
         trees = score_count(job.problem)
         most = round_limit(job, job.params["max_leaf_nodes"], trees)
-        told = {} if valid is None else {"X_val": valid[0], "y_val": valid[1]}
+        told: dict[str, Any] = {"sample_weight": job.weights}
+        if valid is not None:
+            told |= {"X_val": valid.X, "y_val": valid.y, "sample_weight_val": valid.weights}
         with threadpool_limits(1, user_api="openmp"):  # of this thread: OpenMP counts them for each
             _grow(model, job.X, classes.code(job.y), told, trees, most, job.deadline)
         return _Boosted(model, classes, job.problem)
 
 
-def _grow(model: Any, X: Matrix, y: Values, valid: dict[str, Any], trees: int, most: int, deadline: Deadline) -> None:
+def _grow(model: Any, X: Matrix, y: Values, told: dict[str, Any], trees: int, most: int, deadline: Deadline) -> None:
     """One round, then chunks of as many rounds as there are, at least 8, as far as they surely fit into the time.
 
     Each chunk begins by sorting X into bins, which takes as long as about 8 trees; so few chunks are better.
-    trees: that a round grows. most: rounds.
+    told: weights, and what to validate on. trees: that a round grows. most: rounds.
     """
     began = time.monotonic()
-    model.set_params(max_iter=1).fit(X, y, **valid)
+    model.set_params(max_iter=1).fit(X, y, **told)
     begin_s = time.monotonic() - began
     per_round_s = begin_s * trees / (trees + _TREES_TO_BEGIN)
     rounds = 1
@@ -90,7 +92,7 @@ def _grow(model: Any, X: Matrix, y: Values, valid: dict[str, Any], trees: int, m
         if step < 1:
             break
         rounds, began = rounds + step, time.monotonic()
-        model.set_params(max_iter=rounds).fit(X, y, **valid)
+        model.set_params(max_iter=rounds).fit(X, y, **told)
         per_round_s = max((time.monotonic() - began - begin_s) / step, 0.1 * per_round_s)
 
 

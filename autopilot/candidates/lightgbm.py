@@ -61,11 +61,11 @@ class LightGBM:
     def fit(self, job: Job) -> Fitted:
         """Boost."""
         rounds = round_limit(job, job.params["num_leaves"], score_count(job.problem))
-        train = lightgbm.Dataset(job.X, job.y, free_raw_data=True)
+        train = lightgbm.Dataset(job.X, job.y, weight=job.weights, free_raw_data=True)
         callbacks: list[Any] = [_Stop(job.deadline)]
         valid: list[lightgbm.Dataset] = []
         if job.X_valid is not None:
-            valid = [lightgbm.Dataset(job.X_valid, job.y_valid, reference=train)]
+            valid = [lightgbm.Dataset(job.X_valid, job.y_valid, weight=job.weights_valid, reference=train)]
             callbacks.append(lightgbm.early_stopping(patience(job), verbose=False))
         booster = lightgbm.train(_settings(job), train, rounds, valid_sets=valid, callbacks=callbacks)
         return _Boosted(booster, booster.best_iteration or booster.num_trees(), job.problem)

@@ -46,12 +46,22 @@ class NaiveBayes:
         """Average and square."""
         classes = job.problem.outputs
         X, y = job.X.astype(np.float64), job.y.astype(np.int64)
-        mean, variance = np.tile(X.mean(axis=0), (classes, 1)), np.tile(X.var(axis=0), (classes, 1))
+        counts = np.bincount(y, job.weights, classes)
+        mean, variance = (np.tile(moment, (classes, 1)) for moment in _moments(X, job.weights))
         added = job.params["smoothing"] * (float(variance.max()) or 1.0)
-        for index in np.unique(y):  # a class that the rows lack keeps the mean and variance of them all
-            mean[index], variance[index] = X[y == index].mean(axis=0), X[y == index].var(axis=0)
-        counts = np.bincount(y, minlength=classes) + 0.5
+        for index in np.flatnonzero(counts):  # a class that the rows lack keeps the mean and variance of them all
+            own = y == index
+            mean[index], variance[index] = _moments(X[own], None if job.weights is None else job.weights[own])
+        counts = counts + 0.5
         return _Gaussian(mean, variance + added, np.log(counts / counts.sum()), job.params["power"])
+
+
+def _moments(X: Values, weights: Values | None) -> tuple[Values, Values]:
+    """Mean and variance of each feature."""
+    if weights is None:
+        return X.mean(axis=0), X.var(axis=0)
+    mean = np.average(X, axis=0, weights=weights)
+    return mean, np.average(np.square(X - mean), axis=0, weights=weights)
 
 
 class _Gaussian:

@@ -68,9 +68,9 @@ class XGBoost:
         callbacks: list[Any] = []
         valid: list[tuple[xgboost.DMatrix, str]] = []
         if job.X_valid is not None and job.y_valid is not None:
-            valid = [(_matrix(job.X_valid, job.y_valid, start), "valid")]
+            valid = [(_matrix(job.X_valid, job.y_valid, job.weights_valid, start), "valid")]
             callbacks.append(EarlyStopping(rounds=patience(job)))
-        train = _matrix(job.X, job.y, start)
+        train = _matrix(job.X, job.y, job.weights, start)
         callbacks.append(_stop_at(job.deadline))  # after early stopping, which has to see the round first
         booster = xgboost.train(_settings(job), train, rounds, evals=valid, callbacks=callbacks, verbose_eval=False)
         best = booster.best_iteration + 1 if valid else booster.num_boosted_rounds()
@@ -166,17 +166,17 @@ def _read_tree(tree: _Tree) -> Tree:
 def _start(job: Job) -> Values:
     """What the sums begin with, (scores,): half a row is added to each class, so that none is impossible."""
     if job.problem.task == "regression":
-        return np.array([job.y.mean()])
-    counts = np.bincount(job.y.astype(np.int64), minlength=job.problem.outputs) + 0.5
+        return np.array([np.average(job.y, weights=job.weights)])
+    counts = np.bincount(job.y.astype(np.int64), job.weights, job.problem.outputs) + 0.5
     logs = np.log(counts / counts.sum())
     return logs[1:] - logs[:1] if job.problem.outputs == 2 else logs
 
 
-def _matrix(X: Matrix, y: Values, start: Values) -> "xgboost.DMatrix":
+def _matrix(X: Matrix, y: Values, weights: Values | None, start: Values) -> "xgboost.DMatrix":
     import xgboost
 
     margin = np.tile(start.astype(np.float32), (len(X), 1))
-    return xgboost.DMatrix(X, label=y, base_margin=margin, nthread=1)
+    return xgboost.DMatrix(X, label=y, weight=weights, base_margin=margin, nthread=1)
 
 
 def _settings(job: Job) -> dict[str, Any]:

@@ -22,11 +22,14 @@ _MOST_CLASSES = 12
 class Target(Struct, frozen=True):
     """What the ops may learn of the target.
 
-    y: float64 (rows,), class numbers or values. outputs: 1 for regression, else the number of classes.
+    y: float64 (rows,), class numbers or values. outputs: 1 for regression, else the number of classes. weights: float64
+    (rows,), of mean 1, for how many rows each counts in the means that ops learn, or None where all count alike. Which
+    columns and words an op chooses is decided by rows that count alike.
     """
 
     y: Values
     outputs: int
+    weights: Values | None = None
 
     @property
     def values(self) -> Values:

@@ -50,5 +50,6 @@ def _gains(X: NDArray[np.float32], target: Target, rows: NDArray[np.int64], seed
     if target.outputs > 2:
         settings["num_class"] = target.outputs
     rounds = max(5, _ROUNDS // max(1, target.outputs - 1))
-    booster = lightgbm.train(settings, lightgbm.Dataset(X, target.y[rows]), rounds)
+    weights = None if target.weights is None else target.weights[rows]
+    booster = lightgbm.train(settings, lightgbm.Dataset(X, target.y[rows], weight=weights), rounds)
     return np.asarray(booster.feature_importance("gain"), dtype=np.float64)

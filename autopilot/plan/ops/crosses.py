@@ -175,4 +175,4 @@ def _cross(rows: Rows, left: str, right: str) -> Cross:
 
 
 def _folded(rows: Rows, joint: NDArray[np.int64], cross: Cross, values: Values) -> FoldedMeans:
-    return FoldedMeans(joint, len(cross.keys) + 1, values, rows.folds)
+    return FoldedMeans(joint, len(cross.keys) + 1, values, rows.folds, rows.target.weights)

@@ -14,6 +14,8 @@ from storage.signature import Kind
 class TargetMean(Op, frozen=True):
     """The smoothed mean target of each level: (sum + 10 * prior) / (rows + 10), prior = the mean of all rows.
 
+    A row counts as often as it weighs.
+
     Micci-Barreca, "A preprocessing scheme for high-cardinality categorical attributes", 2001. One feature for a
     number or two classes, one for each class up to 12 classes, none beyond (see `Target`). Training rows get mean
     and prior over the other folds, so that no row sees its own target. Missing is a level like another; rare levels
@@ -63,4 +65,6 @@ class TargetMean(Op, frozen=True):
 
 
 def _folded(rows: Rows, name: str, values: Values) -> FoldedMeans:
-    return FoldedMeans(codes_of(rows.frame, name), len(rows.levels.of(name)) + 1, values, rows.folds)
+    return FoldedMeans(
+        codes_of(rows.frame, name), len(rows.levels.of(name)) + 1, values, rows.folds, rows.target.weights
+    )

@@ -84,7 +84,7 @@ class _Sums(NamedTuple):
     """What a word's mean is made of, over some rows; several such are added up along a first axis.
 
     of_words: sums of the target over the texts that hold a word, (words, targets). texts: that hold it, (words,).
-    total: sum of the target over all rows, (targets,). rows: their number, ().
+    total: sum of the target over all rows, (targets,). rows: their number, (). Each row as often as it weighs.
     """
 
     of_words: Values
@@ -95,7 +95,7 @@ class _Sums(NamedTuple):
     @property
     def weights(self) -> Values:
         """(words, targets)."""
-        prior = self.total / max(float(self.rows), 1.0)
+        prior = self.total / (float(self.rows) or 1.0)
         return (self.of_words + _SMOOTHING * prior) / (self.texts[:, None] + _SMOOTHING) - prior
 
     def over(self, folds: NDArray[np.bool_]) -> "_Sums":
@@ -109,12 +109,14 @@ def _counts(rows: Rows, name: str) -> Any:
 
 def _sums_of_folds(rows: Rows, counts: Any) -> _Sums:
     present, values = counts > 0, rows.target.values
+    weights = np.ones(len(values)) if rows.target.weights is None else rows.target.weights
+    weighted = values * weights[:, None]
     members = [np.flatnonzero(rows.folds == fold) for fold in range(int(rows.folds.max()) + 1)]
     return _Sums(
-        np.stack([present[own].T @ values[own] for own in members]),
-        np.stack([np.asarray(present[own].sum(axis=0), dtype=np.float64).ravel() for own in members]),
-        np.stack([values[own].sum(axis=0) for own in members]),
-        np.array([len(own) for own in members], dtype=np.float64),
+        np.stack([present[own].T @ weighted[own] for own in members]),
+        np.stack([present[own].T @ weights[own] for own in members]),
+        np.stack([weighted[own].sum(axis=0) for own in members]),
+        np.array([weights[own].sum() for own in members]),
     )
 
 

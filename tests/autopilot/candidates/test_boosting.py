@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, mean_squared_error
 
-from autopilot.candidates.boosting import Classes, Scores, is_constant, loss_of, outputs_of, patience, round_limit
+from autopilot.candidates.boosting import Classes, Known, Scores, is_constant, outputs_of, patience, round_limit
 from autopilot.candidates.candidate import Job, Problem
 from autopilot.deadline import Deadline
 from autopilot.graph.shares import shares
@@ -48,14 +48,17 @@ def test_scores_of_all_classes_stay_where_they_are() -> None:
 
 
 def test_validation_rows_of_an_unseen_class_are_left_out() -> None:
-    """No library can score them."""
+    """No library can score them; their weights go with them."""
     classes = Classes.of(np.array([2.0, 0]), THREE)
-    known = classes.known(np.arange(3, dtype=np.float32).reshape(3, 1), np.array([0.0, 1, 2]))
+    X, y = np.arange(3, dtype=np.float32).reshape(3, 1), np.array([0.0, 1, 2])
+    known = classes.known(job()._replace(X_valid=X, y_valid=y, weights_valid=np.array([0.5, 2.0, 0.5])))
     assert known is not None
-    assert known[0].tolist() == [[0], [2]]
-    assert known[1].tolist() == [0, 1]
-    assert classes.known(np.zeros((1, 1), dtype=np.float32), np.array([1.0])) is None
-    assert classes.known(None, None) is None
+    assert known.X.tolist() == [[0], [2]]
+    assert known.y.tolist() == [0, 1]
+    assert known.weights is not None
+    assert known.weights.tolist() == [0.5, 0.5]
+    assert classes.known(job()._replace(X_valid=X[:1], y_valid=np.array([1.0]))) is None
+    assert classes.known(job()) is None
 
 
 def test_sums_begin_where_they_should_also_without_a_tree() -> None:
@@ -71,14 +74,19 @@ def test_sums_begin_where_they_should_also_without_a_tree() -> None:
     assert found == pytest.approx(expected, abs=1e-7)
 
 
-def test_losses_are_scikit_learns() -> None:
+@pytest.mark.parametrize("weights", [None, np.array([1.0, 0.5, 2.0, 0.5])])
+def test_losses_are_scikit_learns(weights: np.ndarray | None) -> None:
     """Of log-odds, of scores, and the mean squared error of values."""
     rng = np.random.default_rng(0)
     y, z = np.array([0.0, 1, 2, 1]), rng.normal(size=(4, 3))
-    assert loss_of(z, y, THREE) == pytest.approx(log_loss(y, shares(z)))
+    X = np.zeros((4, 1), dtype=np.float32)
+    found = Known(X, y, weights).loss(z, THREE)
+    assert found == pytest.approx(log_loss(y, shares(z), sample_weight=weights))
     two = np.minimum(y, 1)
-    assert loss_of(z[:, :1], two, BINARY) == pytest.approx(log_loss(two, shares(z[:, :1])))
-    assert loss_of(np.array([[1.0], [2.0]]), np.array([0.0, 4.0]), VALUES) == 2.5
+    found = Known(X, two, weights).loss(z[:, :1], BINARY)
+    assert found == pytest.approx(log_loss(two, shares(z[:, :1]), sample_weight=weights))
+    found = Known(X, y, weights).loss(z[:, :1], VALUES)
+    assert found == pytest.approx(mean_squared_error(y, z[:, 0], sample_weight=weights))
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,21 @@ def test_probabilities_are_scikit_learns(smoothing: float, classes: int) -> None
     assert found == pytest.approx(oracle.predict_proba(X.astype(np.float64)), abs=1e-8)
 
 
+def test_weighted_rows_are_as_in_scikit_learn() -> None:
+    """What is added to variances is a share of the largest weighted one here, so the oracle is told that number."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 200).astype(np.float64)
+    X = (rng.normal(size=(200, 4)) + y[:, None]).astype(np.float32)
+    weights = rng.gamma(1.0, 1.0, 200)
+    wide = X.astype(np.float64)
+    spread = np.average((wide - np.average(wide, axis=0, weights=weights)) ** 2, axis=0, weights=weights).max()
+    priors = np.bincount(y.astype(int), weights) + 0.5
+    smoothing = 1e-2 * spread / wide.var(axis=0).max()
+    oracle = GaussianNB(priors=priors / priors.sum(), var_smoothing=smoothing).fit(wide, y, weights)
+    found = NaiveBayes().fit(job_of(X, y, 3, 1e-2)._replace(weights=weights)).predict(X)
+    assert found == pytest.approx(oracle.predict_proba(wide), abs=1e-8)
+
+
 def test_a_power_below_one_tempers_what_repeated_features_say() -> None:
     """A column three times over, to the power of a third, is the column once."""
     rng = np.random.default_rng(0)
