@@ -2,6 +2,7 @@
 
 expand.py       structs and lists become plain columns
 target.py       the target: its rows, its task, its values
+roles.py        the order in time, groups and weights of rows
 columns.py      what one column becomes, by rule or by the user's word
 instants.py     times that were written as text or as whole numbers
 duplicates.py   columns that say nothing new
@@ -20,6 +21,7 @@ from autopilot.table.columns import Verdict, asked, count, judge
 from autopilot.table.duplicates import duplicates
 from autopilot.table.expand import Expanded, expand
 from autopilot.table.findings import Finding
+from autopilot.table.roles import Roles, read_roles
 from autopilot.table.target import read_target, rows_with_target, tell_missing
 from storage.boundary import typed
 from storage.errors import DataError
@@ -27,7 +29,7 @@ from storage.signature import Column, Dropped, Signature, Task
 from storage.traffic import OUTPUT_PREFIX
 
 #: A model's own output names; a raw column cannot share them in one ONNX graph.
-RESERVED = ("label", "probabilities", "prediction", "interval")
+RESERVED = ("label", "probabilities", "prediction", "interval", "set")
 #: Tensors inside a graph begin with "/" (`graph.py`), what capture adds to the columns with the other.
 RESERVED_PREFIXES = ("/", OUTPUT_PREFIX)
 
@@ -40,12 +42,22 @@ class Table(Struct, frozen=True):
 
     frame: the signature's columns, typed as `storage.boundary.typed` does. y: float64 (rows,); class numbers in the
     order of `signature.classes`, or values.
+    weights: float64 (rows,) above 0 with mean 1, how much each row counts; None where all count alike.
+    groups: int64 (rows,), a number from 0 for each group of rows that belong together; None without groups.
+    times: int64 (rows,), the order in time from 0, the same for rows of the same time; None without an order.
     """
 
     signature: Signature
     frame: pl.DataFrame
     y: NDArray[np.float64]
     findings: tuple[Finding, ...]
+    weights: NDArray[np.float64] | None = None
+    groups: NDArray[np.int64] | None = None
+    times: NDArray[np.int64] | None = None
+
+
+#: Of a table of which no column says anything about its rows.
+NO_ROLES = Roles()
 
 
 def infer(
@@ -55,37 +67,44 @@ def infer(
     task: Task | Literal["auto"] = "auto",
     columns: Mapping[str, str] | None = None,
     ignore: Sequence[str] = (),
+    roles: Roles = NO_ROLES,
 ) -> Table:
     """Decide what each column is and take out what cannot help.
 
     Rows without a target are left out; structs and lists become columns of plain values. Columns that are constant, all
     null, row numbers, identifiers, repetitions of others or of a type that cannot be fed are dropped with a reason.
     `columns` overrules what would be inferred, with a kind or a time's format (`time:%d/%m/%Y`), and keeps a column
-    that would be dropped, unless it holds one value alone; `ignore` drops more. docs/columns.md tells all rules. Raises
-    DataError or InputError, naming column, value and remedy.
+    that would be dropped, unless it holds one value alone; `ignore` drops more. docs/columns.md tells all rules.
+    `roles` names the columns that order, group or weigh the rows: docs/validation.md. Raises DataError or InputError,
+    naming column, value and remedy.
 
     >>> table = infer(pl.DataFrame({"x": [1.5, 2.0, None] * 10, "y": ["a", "b", "a"] * 10}), "y")
     >>> table.signature.task, table.signature.classes, table.signature.columns[0].kind
     ('binary', ('a', 'b'), 'number')
     """
     _refuse_unknown(frame.columns, target, "target")
-    expanded = expand(frame, plain={target, *ignore})
-    wishes, ignore = dict(columns or {}), [name for name in ignore if name != target]
-    for name in (*wishes, *ignore):
+    wishes = dict(columns or {})
+    roles.refuse_clashes(target, wishes)
+    expanded = expand(frame, plain={target, *ignore, *roles.columns.values()})
+    for name in (*wishes, *ignore, *roles.columns.values()):
         _refuse_unknown([*frame.columns, *expanded.paths], name, "column")
-    rows = rows_with_target(frame.get_column(target))
-    findings = tell_missing(target, frame.height, len(rows))
-    raw = expanded.frame if len(rows) == frame.height else expanded.frame[rows]
+    known = rows_with_target(frame.get_column(target))
+    role = read_roles(expanded.frame, known, roles, wishes)
+    raw = expanded.frame if len(role.rows) == frame.height else expanded.frame[role.rows]
     task, classes, y, told = read_target(raw.get_column(target), task)
-    verdicts = _judge(raw.drop(target), wishes, ignore, expanded, rows)
+    left_out = {name: "was ignored as asked" for name in ignore if name != target} | roles.no_features(wishes)
+    verdicts = _judge(raw.drop(target), wishes, left_out, expanded, role.rows)
     signature, clean = _settle(Signature(task, target, (), (), classes), raw, verdicts, wishes, expanded)
-    findings += [
+    findings = [
+        *tell_missing(target, frame.height, len(known)),
         told,
+        *role.findings,
         *expanded.findings,
         *(verdicts[column.name].finding for column in signature.columns),
         *(Finding("info", "dropped", f"{drop.name!r} {drop.reason}.", drop.name) for drop in signature.dropped),
     ]
-    return Table(signature, clean, y, tuple(finding for finding in findings if finding is not None))
+    shown = tuple(finding for finding in findings if finding is not None)
+    return Table(signature, clean, y, shown, role.weights, role.groups, role.times)
 
 
 def _refuse_unknown(known: Sequence[str], name: str, what: str) -> None:
@@ -104,13 +123,13 @@ def _refuse_reserved(name: str) -> None:
 
 
 def _judge(
-    raw: pl.DataFrame, wishes: Mapping[str, str], ignore: Sequence[str], expanded: Expanded, rows: pl.Series
+    raw: pl.DataFrame, wishes: Mapping[str, str], left_out: Mapping[str, str], expanded: Expanded, rows: pl.Series
 ) -> dict[str, Verdict]:
     """What each column becomes, in the table's order; what was dropped on the way here, too."""
     _refuse_wholes(wishes, expanded)
     found = {drop.name: Verdict("number", reason=drop.reason) for drop in expanded.dropped}
-    found |= {name: Verdict("number", reason="was ignored as asked") for name in ignore}
-    frame = _normal(raw.drop(name for name in ignore if name in raw.columns))
+    found |= {name: Verdict("number", reason=reason) for name, reason in left_out.items()}
+    frame = _normal(raw.drop(name for name in left_out if name in raw.columns))
     for name, facts in count(frame).items():
         values = frame.get_column(name)
         found[name] = asked(values, facts, wishes[name]) if name in wishes else judge(values, facts, rows)

@@ -350,7 +350,7 @@ def test_a_wide_tables_columns_are_not_all_listed() -> None:
         infer(frame, "y")
 
 
-@pytest.mark.parametrize("name", ["label", "probabilities", "prediction", "interval"])
+@pytest.mark.parametrize("name", ["label", "probabilities", "prediction", "interval", "set"])
 def test_a_column_with_the_name_of_an_output_is_refused(name: str) -> None:
     """One graph cannot have both; as the target, or dropped, it does no harm."""
     frame = pl.DataFrame({name: [0.5, 1.5] * 15, "x": [0.5, 1.5] * 15, "y": Y})
