@@ -3,7 +3,7 @@
 import gzip
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -17,14 +17,21 @@ _CHUNK_ROWS = 50_000
 
 
 def predict_file(
-    predictor: Predictor, source: str, out: str, *, delimiter: str = ",", on_error: OnError = "raise"
+    predictor: Predictor,
+    source: str,
+    out: str,
+    *,
+    interval: bool = False,
+    delimiter: str = ",",
+    on_error: OnError = "raise",
 ) -> int:
     """Predict each row of a file into another, in the rows' order; returns the number of rows.
 
     source: csv, tsv, parquet, ndjson or arrow, each also gzipped. out: parquet, csv, ndjson or arrow by its ending;
-    written whole or not at all. Its columns are `label` and `p_CLASS` for each class, or `prediction`. Raises DataError
-    for a bad cell with its row's number, counted from 0, and FailureError if the disk is full. With `on_error="null"` a
-    row with a bad cell has null outputs instead, and the column `error` tells what is wrong.
+    written whole or not at all. Its columns are `label` and `p_CLASS` for each class, or `prediction`; with `interval`
+    also `lower` and `upper`, or `set`, which csv has as JSON. Raises DataError for a bad cell with its row's number,
+    counted from 0, InputError if the model gives no interval, and FailureError if the disk is full. With
+    `on_error="null"` a row with a bad cell has null outputs instead, and the column `error` tells what is wrong.
     """
     if not Path(source).is_file():
         raise DataError(f"There is no file {source!r}. Check the path; it is taken from {str(Path.cwd())!r}.")
@@ -33,8 +40,14 @@ def predict_file(
     with writing(out) as parts:
         plain = _unpack(Path(source), parts / "unpacked")
         chunks = _chunks(source, _scan(plain, format_of(source), delimiter))
-        rows = _predict_parts(predictor, chunks, parts, on_error)
-        sink(pl.scan_parquet(sorted(parts.glob("*.part"))), parts, out)
+        rows = 0
+        for part, chunk in enumerate(chunks):  # one Parquet file for each, named so that they sort
+            found = predictor.predict(chunk, interval=interval, on_error=on_error, first_row=rows)
+            found.write_parquet(parts / f"{part:09}.part")
+            rows += chunk.height
+        table = pl.scan_parquet(sorted(parts.glob("*.part")))
+        has_lists = interval and predictor.signature.task != "regression"
+        sink(_flat(table) if has_lists and format_of(out) in ("csv", "tsv") else table, parts, out)
     return rows
 
 
@@ -74,10 +87,7 @@ def _scan(source: Path, form: str, delimiter: str) -> pl.LazyFrame:
     return pl.scan_ndjson(source) if form == "ndjson" else pl.scan_ipc(source)
 
 
-def _predict_parts(predictor: Predictor, chunks: Iterable[pl.DataFrame], folder: Path, on_error: OnError) -> int:
-    """One Parquet file for each chunk, named so that they sort."""
-    rows = 0
-    for part, chunk in enumerate(chunks):
-        predictor.predict(chunk, on_error=on_error, first_row=rows).write_parquet(folder / f"{part:09}.part")
-        rows += chunk.height
-    return rows
+def _flat(table: pl.LazyFrame) -> pl.LazyFrame:
+    """Sets as JSON: csv has no lists."""
+    text = pl.struct("set").struct.json_encode().str.strip_prefix('{"set":').str.strip_suffix("}")
+    return table.with_columns(set=pl.when(pl.col("set").is_not_null()).then(text))

@@ -80,6 +80,36 @@ def regressor(shift: float = 0.0, signature: Signature = REGRESSOR) -> bytes:
     return _model(signature, shift, [helper.make_node("Identity", ["score"], ["prediction"])], {}, outputs)
 
 
+def with_interval() -> bytes:
+    """The regressor, with prediction - 1 and prediction + 2 beside it."""
+    return _with(
+        regressor(),
+        helper.make_node("Add", ["prediction", "ends"], ["interval"], name="interval/1"),
+        numpy_helper.from_array(np.array([-1.0, 2.0]), "ends"),
+        TensorProto.DOUBLE,
+    )
+
+
+def with_sets() -> bytes:
+    """The classifier, with the classes whose probability is 0.3 or more."""
+    return _with(
+        classifier(),
+        helper.make_node("GreaterOrEqual", ["probabilities", "cuts"], ["set"], name="set/1"),
+        numpy_helper.from_array(np.array([0.3, 0.3], np.float32), "cuts"),
+        TensorProto.BOOL,
+    )
+
+
+def _with(file: bytes, node: onnx.NodeProto, constant: onnx.TensorProto, dtype: int) -> bytes:
+    """A model with one more output, [N, 2], of one node."""
+    model = onnx.load_model_from_string(file)
+    model.graph.node.append(node)
+    model.graph.initializer.append(constant)
+    model.graph.output.append(helper.make_tensor_value_info(node.output[0], dtype, ["N", 2]))
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
 def publish(
     store: Store, model: bytes, *, name: str = "demo", endpoint: str | None = None, now: datetime | None = None
 ) -> ModelVersion:

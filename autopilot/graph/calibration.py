@@ -1,173 +1,157 @@
-"""What comes after the average of the members: calibrated probabilities, a threshold of decision, an interval.
+"""What comes after the average of the members: calibrated probabilities, a decision, an interval or a set.
 
-Each of these heads is a small record, fitted on predictions for rows that the models had not seen. It applies itself
-with NumPy and emits the nodes that do the same, all in float64:
+Each of these heads is a small record, fitted on predictions for rows that the models had not seen
+(`autopilot/search/head.py` chooses which are worth having). It applies itself with NumPy and emits the nodes that do
+the same:
 
-    average ─┬─ calibration ─── probabilities ─── threshold ─── label
+    average ─┬─ calibration ─── probabilities ─┬─ decision ─── label
+             │                                 └─ sets ─────── set
              └─ (of values) ─── prediction ────── interval
 
 How far the two renderings may be apart stands with each. A calibration with steep parts enlarges whatever its input is
-off by: float32 sums of trees are off by 1e-6, and a step of 0.2 within 0.0001 makes 2e-3 of it. The parity gate decides
-on the whole file.
+off by, and sums of float32 trees are off by 1e-7. So there are no step functions here: isotonic regression also lost to
+`Beta` on nearly every table that was measured.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from autopilot.graph.conformal import Interval, Sets
 from autopilot.graph.graph import Graph
-from autopilot.graph.shares import emit_sigmoids, sigmoids
-from autopilot.graph.trees import Tree, emit_trees
+from autopilot.graph.shares import emit_shares
+from autopilot.graph.shares import shares as shares_of
 
 Values = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 
-#: Probabilities are at least this before their logarithm is taken.
-_LEAST_SHARE = 1e-12
+#: What is added to probabilities before their logarithm is taken; the first with which a calibration is not too steep.
+_FLOORS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+#: Most that a calibration may enlarge a difference: 40 · 1e-7, what float32 leaves open, is within the gate's 1e-5.
+_MOST_STEEPNESS = 40.0
 #: Temperatures lie between 1/30 and 30: beyond, all probabilities are alike or all are 0 and 1.
 _MOST_LOG_TEMPERATURE = math.log(30.0)
-_MOST_THRESHOLDS = 200
+#: Where between 0 and 1 steepness is looked at: near both ends, where logarithms are steep, most closely.
+_ENDS = np.concatenate([[0.0], np.logspace(-9, math.log10(0.5), 200)])
+_LOOKED_AT = np.concatenate([_ENDS, 1.0 - _ENDS])
+
+#: Thresholds tried first, and then between the neighbours of the best.
+_TRIED, _REFINED = 25, 10
+#: Strengths of balancing tried first; then the best one's neighbours, half as far.
+_STRENGTHS = tuple(step / 10 for step in range(1, 11))
 
 
 class Temperature(Struct, frozen=True, tag="temperature"):
-    """softmax(log p / T): T above 1 makes probabilities more cautious, below 1 bolder; no label changes.
+    """softmax(log(p + floor) / T): T above 1 makes probabilities more cautious, below 1 bolder; no label changes.
 
-    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. Renderings agree within 1e-13.
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017. The floor bounds how steep it is near 0.
+    Renderings agree within 1e-13.
     """
 
     temperature: float
+    floor: float = _FLOORS[0]
 
     @classmethod
-    def fit(cls, shares: Values, y: Values) -> Self:
-        """The T of least log loss. shares: (rows, classes). y: (rows,) class numbers."""
+    def fit(cls, shares: Values, y: Values, weights: Values | None = None) -> Self:
+        """The T of least log loss. shares: (rows, classes). y: (rows,) class numbers. weights: (rows,)."""
+        return _least_floor(lambda floor: cls._fit(shares, y, weights, floor))
+
+    @classmethod
+    def _fit(cls, shares: Values, y: Values, weights: Values | None, floor: float) -> Self:
         from scipy.optimize import minimize_scalar
 
-        logs = np.log(np.maximum(shares, _LEAST_SHARE))
+        logs = _logs(shares, floor)
         right = logs[np.arange(len(y)), y.astype(np.int64)]
 
         def loss(log_temperature: float) -> float:
             coldness = math.exp(-log_temperature)
-            return float(np.mean(np.log(np.exp(logs * coldness).sum(axis=1)) - right * coldness))
+            each = np.log(np.exp(logs * coldness).sum(axis=1)) - right * coldness
+            return float(np.average(each, weights=weights))
 
         bounds = (-_MOST_LOG_TEMPERATURE, _MOST_LOG_TEMPERATURE)
-        found: Any = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
-        return cls(math.exp(found.x))
+        found: Any = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
+        return cls(math.exp(found.x), floor)
+
+    @property
+    def steepness(self) -> float:
+        """By how much it enlarges a difference at most; several classes share what two have between them."""
+        return Beta(1 / self.temperature, 1 / self.temperature, 0.0, self.floor).steepness
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"temperature {self.temperature:.3g}"
 
     def apply(self, shares: Values) -> Values:
         """(rows, classes) from the same."""
-        scores = np.log(np.maximum(shares, _LEAST_SHARE)) / self.temperature
+        scores = _logs(shares, self.floor) / self.temperature
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
     def emit(self, g: Graph, shares: str, classes: int) -> str:
         """double [N, classes] from the same."""
         # One divisor for each class: onnxruntime leaves out a division by a single constant near 1.
-        scores = g.op("Div", _emit_log(g, shares), g.const(np.full(classes, self.temperature)))
+        scores = g.op("Div", _emit_logs(g, shares, self.floor), g.const(np.full(classes, self.temperature)))
         return g.op("Softmax", scores, axis=1)
 
 
-class Sigmoid(Struct, frozen=True, tag="sigmoid"):
-    """1 / (1 + exp(-(a · log(p / (1 - p)) + b))) for each class, then divided by their sum.
+class Beta(Struct, frozen=True, tag="beta"):
+    """1 / (1 + exp(-(a · log p - b · log(1 - p) + c))) of the second of two classes; 1, 1 and 0 change nothing.
 
-    Platt, "Probabilistic Outputs for Support Vector Machines", 1999, on the log-odds; a = 1 and b = 0 change nothing.
-    Two classes have one curve, the second seen from the first. Renderings agree within 1e-13.
-
-    a, b: one for each class.
+    Kull, Silva Filho and Flach, "Beta calibration: a well-founded and easily implemented improvement on logistic
+    calibration for binary classifiers", AISTATS 2017. With a = b it is Platt's sigmoid on the log-odds. It rises
+    strictly: the order of rows stays. The floor, added to p and 1 - p, bounds how steep it is. Renderings agree within
+    1e-13.
     """
 
-    a: tuple[float, ...]
-    b: tuple[float, ...]
+    a: float
+    b: float
+    c: float
+    floor: float = _FLOORS[0]
 
     @classmethod
-    def fit(cls, shares: Values, y: Values) -> Self:
-        """Curves of least log loss against Platt's targets, each class against the rest.
-
-        shares: (rows, classes). y: (rows,) class numbers.
-        """
-        odds = _log_odds(shares)
-        if shares.shape[1] == 2:
-            a, b = fit_platt(odds[:, 1], y == 1)
-            return cls((a, a), (-b, b))
-        curves = [fit_platt(odds[:, index], y == index) for index in range(shares.shape[1])]
-        return cls(tuple(a for a, _ in curves), tuple(b for _, b in curves))
-
-    def apply(self, shares: Values) -> Values:
-        """(rows, classes) from the same."""
-        return sigmoids(_log_odds(shares) * np.array(self.a) + np.array(self.b))
-
-    def emit(self, g: Graph, shares: str, classes: int) -> str:
-        """double [N, classes] from the same."""
-        rest = g.op("Sub", g.const(np.ones(classes)), shares)
-        odds = g.op("Sub", _emit_log(g, shares), _emit_log(g, rest))
-        scores = g.op("Add", g.op("Mul", odds, g.const(np.array(self.a))), g.const(np.array(self.b)))
-        return emit_sigmoids(g, scores, classes)
-
-
-class Isotonic(Struct, frozen=True, tag="isotonic"):
-    """A rising line through knots for each class, level beyond the outer ones, then divided by their sum.
-
-    Zadrozny and Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", KDD 2002;
-    between knots it interpolates as scikit-learn does. If all classes get 0, all are equally likely. Renderings agree
-    to the bit for two classes, and within 1e-15 for more.
-
-    knots, levels: for each class, probabilities in rising order and what they become.
-    """
-
-    knots: tuple[tuple[float, ...], ...]
-    levels: tuple[tuple[float, ...], ...]
+    def fit(cls, shares: Values, y: Values, weights: Values | None = None) -> Self:
+        """The curve of least log loss. shares: (rows, 2). y: (rows,) class numbers. weights: (rows,)."""
+        return _least_floor(lambda floor: cls._fit(shares, y, weights, floor))
 
     @classmethod
-    def fit(cls, shares: Values, y: Values) -> Self:
-        """Lines of least squared error, each class against the rest.
+    def _fit(cls, shares: Values, y: Values, weights: Values | None, floor: float) -> Self:
+        logs = _logs(shares, floor)
+        bounds = ((-20.0, 20.0), (0.05, 20.0), (0.05, 20.0))
+        c, a, b = _logistic(np.column_stack([logs[:, 1], -logs[:, 0]]), y, weights, bounds)
+        return cls(a, b, c, floor)
 
-        shares: (rows, classes). y: (rows,) class numbers.
-        """
-        from sklearn.isotonic import IsotonicRegression
+    @property
+    def steepness(self) -> float:
+        """By how much it enlarges a difference at most."""
+        new = self.apply(np.column_stack([1.0 - _LOOKED_AT, _LOOKED_AT]))
+        slopes = self.a / (_LOOKED_AT + self.floor) + self.b / (1.0 - _LOOKED_AT + self.floor)
+        return float(np.max(new[:, 0] * new[:, 1] * slopes))
 
-        knots: list[tuple[float, ...]] = []
-        levels: list[tuple[float, ...]] = []
-        for index, share in enumerate(shares.T):
-            found: Any = IsotonicRegression().fit(share, y == index)
-            knots.append(tuple(found.X_thresholds_.tolist()))
-            levels.append(tuple(found.y_thresholds_.tolist()))
-        return cls(tuple(knots), tuple(levels))
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"beta calibration (a {self.a:.3g}, b {self.b:.3g}, c {self.c:.3g})"
 
     def apply(self, shares: Values) -> Values:
-        """(rows, classes) from the same."""
-        x = np.clip(shares, *self._ends())
-        index = np.column_stack([np.searchsorted(knots[1:-1], x[:, k]) for k, knots in enumerate(self.knots)])
-        begins, widths, levels, rises = (table[index + self._first_segments()] for table in self._segments())
-        return _normalized(levels + rises * ((x - begins) / widths))
+        """(rows, 2) from the same."""
+        logs = _logs(shares, self.floor)
+        return shares_of((self.a * logs[:, 1:] + self.c) - self.b * logs[:, :1])
 
     def emit(self, g: Graph, shares: str, classes: int) -> str:
-        """double [N, classes] from the same."""
-        low, high = (g.const(end) for end in self._ends())
-        x = g.op("Min", g.op("Max", shares, low), high)
-        index = _emit_search(g, x, [knots[1:-1] for knots in self.knots], self._first_segments().tolist())
-        begins, widths, levels, rises = (g.op("Gather", g.const(table), index) for table in self._segments())
-        risen = g.op("Mul", rises, g.op("Div", g.op("Sub", x, begins), widths))
-        return _emit_normalized(g, g.op("Add", levels, risen), classes)
-
-    def _ends(self) -> tuple[Values, Values]:
-        """First and last knot of each class."""
-        return np.array([knots[0] for knots in self.knots]), np.array([knots[-1] for knots in self.knots])
-
-    def _first_segments(self) -> NDArray[np.int64]:
-        """Where each class begins in the tables of segments."""
-        counts = [max(1, len(knots) - 1) for knots in self.knots]
-        return np.cumsum([0, *counts[:-1]])
-
-    def _segments(self) -> list[Values]:
-        """Where each segment begins, its width, its level there, and its rise; the classes' one after the other."""
-        parts = [_segments(np.array(x), np.array(y)) for x, y in zip(self.knots, self.levels, strict=True)]
-        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+        """double [N, 2] from the same."""
+        parts = g.op("Mul", _emit_logs(g, shares, self.floor), g.const(np.array([-self.b, self.a])))
+        # Beside a 0: onnxruntime leaves out the addition of a single constant near 0.
+        moved = g.op("Add", parts, g.const(np.array([0.0, self.c])))
+        return emit_shares(g, g.op("ReduceSum", moved, g.const(np.array([1])), keepdims=1), classes - 1)
 
 
-class Threshold(Struct, frozen=True):
+class Threshold(Struct, frozen=True, tag="threshold"):
     """Of two classes the second, if its probability is at least the threshold.
 
     Compared in float32, as the probabilities leave the model, so that the label follows from what a caller sees.
@@ -177,22 +161,45 @@ class Threshold(Struct, frozen=True):
     threshold: float
 
     @classmethod
-    def fit(cls, shares: Values, y: Values, score: Callable[[Values, Values], float]) -> Self:
-        """The threshold of greatest `score(y, class numbers)`; 0.5 if none is better.
+    def fit(cls, shares: Values, y: Values, score: Callable[[Numbers], float]) -> Self:
+        """The threshold of greatest `score(class numbers)`; 0.5 if none is better.
 
-        shares: (rows, 2). y: (rows,) class numbers. Tried are at most 200 midpoints between probabilities that
-        occurred: no row that was seen lies on the threshold.
+        shares: (rows, 2). y: (rows,) class numbers. Tried are 25 that divide the rows of either class evenly, then 10
+        around the best; each lies between probabilities that occurred, so that no row that was seen lies on one.
         """
         rounded = shares.astype(np.float32)
-        second = np.unique(rounded[:, 1]).astype(np.float64)
-        between = (second[1:] + second[:-1]) / 2
-        spread = np.linspace(0, len(between) - 1, min(_MOST_THRESHOLDS, len(between))).astype(np.int64)
-        heads = [cls(0.5), *(cls(threshold) for threshold in between[spread].tolist())]
-        return max(heads, key=lambda head: score(y, head.apply(rounded).astype(np.float64)))
+        seen = np.unique(rounded[:, 1]).astype(np.float64)
+        between = (seen[1:] + seen[:-1]) / 2
+        if not len(between):
+            return cls(0.5)
+        scored = {0.5: score(cls(0.5).apply(rounded))}
 
-    def apply(self, shares: NDArray[np.float32]) -> NDArray[np.int64]:
+        def look(at: Numbers) -> int:
+            """Score the thresholds of these places; where the best of all is."""
+            for threshold in between[at].tolist():
+                scored.setdefault(threshold, score(cls(threshold).apply(rounded)))
+            return int(np.searchsorted(between, max(scored, key=scored.__getitem__)))
+
+        last = len(between) - 1
+        places = [np.searchsorted(between, _spread(rounded[y == number, 1], _TRIED // 2)) for number in (0, 1)]
+        tried = np.unique([0, last, *np.minimum(np.concatenate(places), last)])
+        best = look(tried)
+        low, high = tried[max(0, np.searchsorted(tried, best) - 1)], tried[tried > best][:1].max(initial=best)
+        look(np.linspace(low, high, _REFINED + 2).astype(np.int64))
+        return cls(max(scored, key=scored.__getitem__))
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"from a probability of {self.threshold:.3g} on"
+
+    def apply(self, shares: NDArray[np.float32]) -> Numbers:
         """Class numbers (rows,) from (rows, 2)."""
         return (shares[:, 1] >= np.float32(self.threshold)).astype(np.int64)
+
+    def margin(self, shares: NDArray[np.float32]) -> Values:
+        """How far each row (rows,) is from another label, as a probability."""
+        return np.abs(shares[:, 1].astype(np.float64) - self.threshold)
 
     def emit(self, g: Graph, shares: str) -> str:
         """int64 [N] from float [N, 2]."""
@@ -200,150 +207,142 @@ class Threshold(Struct, frozen=True):
         return g.cast(g.op("GreaterOrEqual", second, g.const(np.float32(self.threshold))), TensorProto.INT64)
 
 
-class Interval(Struct, frozen=True):
-    """prediction ± half-width: holds the true value of about the share `coverage` of new rows, whatever the model.
+class Balance(Struct, frozen=True, tag="balance"):
+    """The class with the greatest probability times its factor: rare classes get a larger one.
 
-    Conformal prediction (Vovk et al., 2005; Lei et al., "Distribution-Free Predictive Inference for Regression", 2018):
-    the half-width is the residual of rank ⌈(n + 1) · coverage⌉ among n sorted absolute ones of rows that the model had
-    not seen. With edges, each range of predictions has a half-width of its own (Mondrian conformal prediction).
-    Renderings agree to the bit.
+    The factors are the classes' shares of the rows to the power of -strength: with 0 the likeliest class wins, with 1
+    the one that is most likelier than usual, which is best for balanced accuracy (Menon et al., "Long-tail learning via
+    logit adjustment", ICLR 2021). In float32, as the probabilities leave the model; renderings agree wherever those do.
 
-    edges: predictions in rising order, where the next range begins just above. half_widths: one more than edges.
+    factors: one for each class, the largest is 1.
     """
 
-    coverage: float
-    edges: tuple[float, ...]
-    half_widths: tuple[float, ...]
+    factors: tuple[float, ...]
 
     @classmethod
-    def fit(cls, predicted: Values, y: Values, coverage: float = 0.9, ranges: int = 1) -> Self:
-        """From predictions of unseen rows and the true values, both (rows,).
+    def fit(cls, shares: Values, y: Values, score: Callable[[Numbers], float], weights: Values | None = None) -> Self:
+        """The strength of greatest `score(class numbers)`; factors of 1 if none is better.
 
-        ranges: of predictions, each with as many rows. Raises ValueError if a range has too few rows for the coverage.
+        shares: (rows, classes). y: (rows,) class numbers.
         """
-        edges = np.unique(np.quantile(predicted, np.arange(1, ranges) / ranges))
-        range_of = np.searchsorted(edges, predicted)
-        residuals = np.abs(y - predicted)
-        widths = [_conformal(residuals[range_of == number], coverage) for number in range(len(edges) + 1)]
-        return cls(coverage, tuple(edges.tolist()), tuple(widths))
+        rounded = shares.astype(np.float32)
+        usual = np.bincount(y.astype(np.int64), weights, minlength=shares.shape[1])
 
-    def apply(self, prediction: Values) -> Values:
-        """Lower and upper ends (rows, 2) from (rows,)."""
-        half = np.array(self.half_widths)[np.searchsorted(self.edges, prediction)]
-        return np.column_stack([prediction - half, prediction + half])
+        def of(strength: float) -> Self:
+            factors = np.maximum(usual, usual[usual > 0].min()) ** -strength
+            return cls(tuple((factors / factors.max()).tolist()))
 
-    def emit(self, g: Graph, prediction: str) -> str:
-        """double [N, 2] from double [N, 1]."""
-        half = g.op("Gather", g.const(np.array(self.half_widths)), _emit_search(g, prediction, [self.edges], [0]))
-        return g.op("Concat", g.op("Sub", prediction, half), g.op("Add", prediction, half), axis=1)
+        scored = {strength: score(of(strength).apply(rounded)) for strength in (0.0, *_STRENGTHS)}
+        best = max(scored, key=scored.__getitem__)
+        half = _STRENGTHS[0] / 2
+        scored |= {near: score(of(near).apply(rounded)) for near in (best - half, best + half) if near > 0}
+        return of(max(scored, key=scored.__getitem__))
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"with rare classes weighing up to {max(self.factors) / min(self.factors):.3g} times as much"
+
+    def apply(self, shares: NDArray[np.float32]) -> Numbers:
+        """Class numbers (rows,) from (rows, classes)."""
+        return self._weighed(shares).argmax(axis=1)
+
+    def margin(self, shares: NDArray[np.float32]) -> Values:
+        """How far each row (rows,) is from another label, as a probability."""
+        top = np.sort(self._weighed(shares), axis=1).astype(np.float64)
+        return top[:, -1] - top[:, -2]
+
+    def emit(self, g: Graph, shares: str) -> str:
+        """int64 [N] from float [N, classes]."""
+        weighed = g.op("Mul", shares, g.const(np.array(self.factors, dtype=np.float32)))
+        return g.op("ArgMax", weighed, axis=1, keepdims=0)
+
+    def _weighed(self, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        return shares * np.array(self.factors, dtype=np.float32)
 
 
 class Head(Struct, frozen=True):
     """All that comes after the average; what is None is left out.
 
-    calibration and threshold are for classes (the threshold for two), the interval is for values.
+    calibration, threshold (for more than two classes a balance) and sets are for classes, the interval is for values.
     """
 
-    calibration: Temperature | Sigmoid | Isotonic | None = None
-    threshold: Threshold | None = None
+    calibration: Temperature | Beta | None = None
+    threshold: Threshold | Balance | None = None
     interval: Interval | None = None
+    sets: Sets | None = None
+
+    def shares(self, average: Values) -> Values:
+        """Calibrated probabilities (rows, classes) from the members' average."""
+        return average if self.calibration is None else self.calibration.apply(average)
+
+    def decide(self, shares: Values) -> Numbers:
+        """Class numbers (rows,) from calibrated probabilities (rows, classes)."""
+        return shares.argmax(axis=1) if self.threshold is None else self.threshold.apply(shares.astype(np.float32))
 
 
 #: The average as it is.
 NO_HEAD = Head()
 
+Calibration = TypeVar("Calibration", Temperature, Beta)
+
 
 def fit_platt(scores: Values, is_class: NDArray[np.bool_]) -> tuple[float, float]:
     """a and b of 1 / (1 + exp(-(a · score + b))), by least log loss against Platt's targets.
 
-    scores: (rows,). is_class: (rows,), whether the row is of the class. The targets lie a little inside 0 and 1, by how
+    Platt, "Probabilistic Outputs for Support Vector Machines", 1999. The targets lie a little inside 0 and 1, by how
     many rows there are of each.
+
+    scores: (rows,). is_class: (rows,), whether the row is of the class.
+    """
+    inside, outside = int(is_class.sum()), int((~is_class).sum())
+    target = np.where(is_class, (inside + 1) / (inside + 2), 1 / (outside + 2))
+    b, a = _logistic(scores[:, None], target, None, ((None, None), (None, None)))
+    return a, b
+
+
+def _logistic(
+    features: Values, target: Values, weights: Values | None, bounds: tuple[tuple[float | None, float | None], ...]
+) -> tuple[float, ...]:
+    """Intercept and slopes of least log loss; the search begins with 0 and 1.
+
+    features: (rows, slopes). target: (rows,) in 0..1. bounds: of intercept and slopes.
     """
     from scipy.optimize import minimize
 
-    inside, outside = int(is_class.sum()), int((~is_class).sum())
-    target = np.where(is_class, (inside + 1) / (inside + 2), 1 / (outside + 2))
+    share = np.full(len(target), 1 / len(target)) if weights is None else weights / weights.sum()
 
-    def loss(ab: Values) -> tuple[float, Values]:
-        curve = ab[0] * scores + ab[1]
-        error = 1.0 / (1.0 + np.exp(-np.clip(curve, -700, 700))) - target
-        value = float(np.mean(np.logaddexp(0.0, curve) - target * curve))
-        return value, np.array([np.mean(error * scores), np.mean(error)])
+    def loss(at: Values) -> tuple[float, Values]:
+        odds = at[0] + features @ at[1:]
+        error = share * (1.0 / (1.0 + np.exp(-np.clip(odds, -700, 700))) - target)
+        return float(share @ (np.logaddexp(0.0, odds) - target * odds)), np.array([error.sum(), *(error @ features)])
 
-    found: Any = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", options={"ftol": 0, "gtol": 1e-9})
-    return float(found.x[0]), float(found.x[1])
-
-
-def _log_odds(shares: Values) -> Values:
-    return np.log(np.maximum(shares, _LEAST_SHARE)) - np.log(np.maximum(1.0 - shares, _LEAST_SHARE))
+    start = np.array([0.0] + [1.0] * features.shape[1])
+    options = {"ftol": 0, "gtol": 1e-7}
+    found: Any = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return tuple(found.x.tolist())
 
 
-def _emit_log(g: Graph, shares: str) -> str:
-    return g.op("Log", g.op("Max", shares, g.const(np.float64(_LEAST_SHARE))))
+def _least_floor(fit: Callable[[float], Calibration]) -> Calibration:
+    """The fit with the least floor that is not too steep; with the largest, if all are."""
+    found = fit(_FLOORS[0])
+    for floor in _FLOORS[1:]:
+        if found.steepness <= _MOST_STEEPNESS:
+            break
+        found = fit(floor)
+    return found
 
 
-def _normalized(found: Values) -> Values:
-    """Each row divided by its sum; equal shares where that is 0."""
-    total = found.sum(axis=1, keepdims=True)
-    is_any = total > 0
-    return np.where(is_any, found / np.where(is_any, total, 1.0), 1.0 / found.shape[1])
+def _logs(shares: Values, floor: float) -> Values:
+    return np.log(np.maximum(shares, 0.0) + floor)
 
 
-def _emit_normalized(g: Graph, found: str, classes: int) -> str:
-    total = g.op("ReduceSum", found, g.const(np.array([1])), keepdims=1)
-    is_any = g.op("Greater", total, g.const(np.float64(0)))
-    divisor = g.op("Where", is_any, total, g.const(np.float64(1)))
-    return g.op("Where", is_any, g.op("Div", found, divisor), g.const(np.float64(1 / classes)))
+def _emit_logs(g: Graph, shares: str, floor: float) -> str:
+    return g.op("Log", g.op("Add", g.op("Max", shares, g.const(np.float64(0))), g.const(np.float64(floor))))
 
 
-def _segments(knots: Values, levels: Values) -> tuple[Values, Values, Values, Values]:
-    """Begin, width, level and rise of the segments between knots; a single knot makes one level segment.
-
-    Not their slope: between knots that lie as near as float64 can tell, it would be infinite.
-    """
-    if len(knots) == 1:
-        return knots, np.ones(1), levels, np.zeros(1)
-    return knots[:-1], np.diff(knots), levels[:-1], np.diff(levels)
-
-
-def _emit_search(g: Graph, x: str, edges: "list[tuple[float, ...]]", first: list[int]) -> str:
-    """int64 [N, columns] from double [N, columns]: first[k] + how many of edges[k] are below column k.
-
-    One tree ensemble: a leaf that gives first[k], and a stump for each edge, x <= edge ? 0 : 1. It compares in float64
-    and adds small whole numbers, so it is exact; a matrix of comparisons would take rows × columns × edges of memory.
-    """
-    trees = [_leaf(begin) for begin in first]
-    targets = list(range(len(first)))
-    for column, column_edges in enumerate(edges):
-        trees += [_stump(column, edge) for edge in column_edges]
-        targets += [column] * len(column_edges)
-    return g.cast(emit_trees(g, x, trees, targets, double=True), TensorProto.INT64)
-
-
-def _leaf(value: int) -> Tree:
-    none = np.zeros(1, dtype=np.int64)
-    return Tree(none - 1, np.zeros(1), none, none, none.astype(bool), np.array([[float(value)]]))
-
-
-def _stump(feature: int, edge: float) -> Tree:
-    """0 where the feature is at most the edge, else 1."""
-    return Tree(
-        feature=np.array([feature, -1, -1]),
-        threshold=np.array([edge, 0.0, 0.0]),
-        left=np.array([1, 0, 0]),
-        right=np.array([2, 0, 0]),
-        missing_left=np.zeros(3, dtype=bool),
-        value=np.array([[0.0], [0.0], [1.0]]),
-    )
-
-
-def _conformal(residuals: Values, coverage: float) -> float:
-    """The half-width from absolute residuals (rows,)."""
-    rank = math.ceil((len(residuals) + 1) * coverage)
-    if rank > len(residuals):
-        least = math.ceil(coverage / (1 - coverage))
-        raise ValueError(
-            f"An interval of coverage {coverage:g} needs {least} rows in each range of predictions; one has "
-            f"{len(residuals)}. Give more rows, fewer ranges or a lower coverage."
-        )
-    return float(np.sort(residuals)[rank - 1])
+def _spread(values: NDArray[np.float32], count: int) -> Values:
+    """So many of the values that divide them evenly."""
+    if not len(values):
+        return np.zeros(0)
+    return np.quantile(values.astype(np.float64), np.linspace(0, 1, count + 1))

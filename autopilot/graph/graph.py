@@ -1,14 +1,15 @@
 """The graph writer: nodes, constants and the raw inputs of one model."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from storage.packed import PACK_NODE, PACK_TENSOR
+from storage.packed import EXTRA_NODE, PACK_NODE, PACK_TENSOR, Extra
 from storage.signature import BLOCKS, Block, Signature
 
 #: Pinned together: every graph of this version of autopilot speaks exactly these.
@@ -40,6 +41,7 @@ class Graph:
         self._initializers: list[onnx.TensorProto] = []
         self._known: dict[tuple[int, bytes], tuple[str, ...]] = {}
         self._count = 0
+        self._extra: Extra | None = None
         for block in BLOCKS:
             if signature.block(block):
                 self._join(block)
@@ -59,7 +61,7 @@ class Graph:
         if key not in self._known:
             self._known[key] = tuple(self._name(kind) for _ in range(count))
             node.output.extend(self._known[key])
-            self._nodes.append(node)
+            self._add(node)
         return self._known[key]
 
     def const(self, value: Any) -> str:
@@ -95,7 +97,14 @@ class Graph:
 
     def add_output(self, x: str, name: str) -> None:
         """Give a tensor the name under which the model returns it."""
-        self._nodes.append(helper.make_node("Identity", [x], [name]))
+        self._add(helper.make_node("Identity", [x], [name]))
+
+    @contextmanager
+    def only_for(self, extra: Extra) -> Generator[None]:
+        """What is added meanwhile serves this output alone: `storage/packed.py` can leave it out."""
+        self._extra = extra
+        yield
+        self._extra = None
 
     def model(self, outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
         """The whole model, checked against the ONNX specification."""
@@ -114,6 +123,11 @@ class Graph:
         names = list(self.signature.block(block))
         name, output = PACK_NODE.format(block), PACK_TENSOR.format(block)
         self._nodes.append(helper.make_node("Concat", names, [output], name=name, axis=1))
+
+    def _add(self, node: onnx.NodeProto) -> None:
+        if self._extra is not None:
+            node.name = EXTRA_NODE.format(self._extra, len(self._nodes))
+        self._nodes.append(node)
 
     def _name(self, kind: str) -> str:
         self._count += 1

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from storage.boundary import Blocks, blocks_of_frame
-from storage.packed import PACK_TENSOR, pack
+from storage.packed import PACK_TENSOR, pack, read_extra
 from storage.predictor import Outputs, open_session
 from storage.records import Parity, Place
 from storage.signature import BLOCKS, Block, Signature
@@ -154,16 +154,18 @@ def _varied_columns(signature: Signature, seed: int) -> list[str]:
 
 def _run(file: bytes, signature: Signature, feeds: dict[str, NDArray[Any]]) -> Outputs:
     session: Any = open_session(file)
+    extra = read_extra(file)
     names = ["prediction"] if signature.task == "regression" else ["label", "probabilities"]
+    wanted = names if extra is None else [*names, extra]
     rows = len(next(iter(feeds.values())))
     parts = [
-        session.run(names, {name: values[start : start + _CHUNK_ROWS] for name, values in feeds.items()})
+        session.run(wanted, {name: values[start : start + _CHUNK_ROWS] for name, values in feeds.items()})
         for start in range(0, rows, _CHUNK_ROWS)
     ]
-    whole = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    found = dict(zip(wanted, [np.concatenate(part) for part in zip(*parts, strict=True)], strict=True))
     if signature.task == "regression":
-        return Outputs(None, None, whole[0].reshape(-1))
-    return Outputs(whole[0], whole[1], None)
+        return Outputs(None, None, found["prediction"].reshape(-1), found.get("interval"))
+    return Outputs(found["label"], found["probabilities"], None, None, found.get("set"))
 
 
 def _widths(signature: Signature) -> dict[Block, int]:
@@ -182,22 +184,47 @@ def _unequal(left: Outputs, right: Outputs) -> NDArray[np.bool_]:
 
 def _apart(model: "TrainedModel", trained: Outputs, served: Outputs) -> NDArray[np.float64]:
     """How far each row's answers are apart; what is not a number is infinitely far."""
-    if trained.probabilities is None:
-        expected, found = (model.unit.scale(_numbers(outputs.prediction)) for outputs in (trained, served))
-        apart = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
-    else:
+    if trained.probabilities is not None:
         apart = np.abs(_numbers(trained.probabilities) - _numbers(served.probabilities)).max(axis=1)
+        return np.where(np.isfinite(apart), apart, np.inf)
+    expected, found = (model.unit.scale(_values(outputs)) for outputs in (trained, served))
+    apart = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+    if model.head.interval is not None:
+        margin = model.head.interval.margin(_numbers(trained.prediction)) / model.unit.deviation
+        apart[margin <= TOLERANCE * np.maximum(1.0, np.abs(expected[:, 0])), 1:] = 0.0  # either range's is right there
+    apart = apart.max(axis=1)
     return np.where(np.isfinite(apart), apart, np.inf)
 
 
 def _flips(trained: Outputs, served: Outputs, head: "Head") -> int:
-    """Rows whose label differs; a tie has no right label, nor has a row that lies at the threshold."""
+    """Rows with another label, or another class in their set.
+
+    A tie has no right label, nor has a row that lies at the threshold, nor does a class count that lies at its cut, and
+    a set follows its label.
+    """
     shares = trained.probabilities
     if shares is None:
         return 0
-    top = np.sort(shares, axis=1)
-    margin = top[:, -1] - top[:, -2] if head.threshold is None else np.abs(shares[:, 1] - head.threshold.threshold)
-    return int(np.sum((margin > TOLERANCE) & (trained.label != served.label)))
+    is_decided = _margin(shares, head) > TOLERANCE
+    flipped = is_decided & (trained.label != served.label)
+    if head.sets is not None:
+        off = np.asarray(trained.set != served.set) & (head.sets.margin(shares) > TOLERANCE)
+        flipped |= is_decided & off.any(axis=1)
+    return int(np.sum(flipped))
+
+
+def _margin(shares: NDArray[np.float32], head: "Head") -> NDArray[np.float64]:
+    """How far each row is from another label, as a probability."""
+    if head.threshold is not None:
+        return head.threshold.margin(shares)
+    top = np.sort(shares, axis=1).astype(np.float64)
+    return top[:, -1] - top[:, -2]
+
+
+def _values(outputs: Outputs) -> NDArray[np.float64]:
+    """What a regression gives, (rows, 1), or with an interval (rows, 3)."""
+    prediction = _numbers(outputs.prediction).reshape(-1, 1)
+    return prediction if outputs.interval is None else np.hstack([prediction, outputs.interval])
 
 
 def _numbers(values: Any) -> NDArray[np.float64]:

@@ -14,10 +14,10 @@ from autopilot import predict_file as module
 from autopilot.candidates.baseline import Baseline
 from autopilot.candidates.linear import Linear
 from autopilot.predict_file import predict_file
-from storage.errors import DataError
+from storage.errors import DataError, InputError
 from storage.predictor import Predictor
 from tests import portable, processes
-from tests.portable import classifier
+from tests.portable import classifier, with_interval, with_sets
 from tests.refusals import raises
 
 ROWS = pl.DataFrame(
@@ -164,7 +164,7 @@ import resource, sys
 from autopilot.predict_file import predict_file
 from storage import FailureError, Predictor
 from tests import portable, processes
-from tests.portable import classifier
+from tests.portable import classifier, with_interval, with_sets
 from tests.refusals import raises
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), hard))
@@ -248,3 +248,29 @@ def test_a_file_without_refused_rows_has_the_column_all_the_same(
     predict_file(predictor, str(tmp_path / "t.parquet"), str(tmp_path / out), on_error="null")
     read = {"csv": pl.read_csv, "ndjson": pl.read_ndjson, "arrow": pl.read_ipc}[out.partition(".")[2]]
     assert read(tmp_path / out).get_column("error").to_list() == [None] * 5
+
+
+@pytest.mark.parametrize("out", ["o.parquet", "o.csv", "o.tsv", "o.ndjson", "o.arrow"])
+def test_intervals_and_sets_are_written(out: str, tmp_path: Path) -> None:
+    """As the frame has them, null for refused rows too; csv has sets as JSON."""
+    rows = ROWS.head(6).with_columns(amount=pl.Series(["4", "x", None, "9", "0", "1"]))
+    rows.write_csv(tmp_path / "t.csv")
+    read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "ndjson": pl.read_ndjson, "arrow": pl.read_ipc}
+    for predictor in (Predictor(with_interval()), Predictor(with_sets())):
+        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / out), interval=True, on_error="null")
+        kind = out.partition(".")[2]
+        found = pl.read_csv(tmp_path / out, separator="\t") if kind == "tsv" else read[kind](tmp_path / out)
+        expected = predictor.predict(rows, interval=True, on_error="null")
+        assert found.columns == expected.columns
+        if "set" in found.columns and kind in ("csv", "tsv"):
+            found = found.with_columns(pl.col("set").str.json_decode(pl.List(pl.String)))
+        for name in ("lower", "upper") if "lower" in found.columns else ("set",):
+            assert found[name].to_list() == expected[name].to_list()
+
+
+def test_a_model_without_an_interval_writes_none(predictor: Predictor, tmp_path: Path) -> None:
+    """It says so, and leaves no file."""
+    ROWS.write_csv(tmp_path / "t.csv")
+    with raises(InputError, "gives no sets of classes"):
+        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet"), interval=True)
+    assert [item.name for item in tmp_path.iterdir()] == ["t.csv"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autopilot import Result
 from storage import ModelFileError, Predictor, Signature
 from storage.boundary import Blocks, blocks_of_frame, blocks_of_rows
-from storage.packed import pack, read_metadata
+from storage.packed import pack, read_extra, read_metadata
 from storage.signature import BLOCKS
 from tests import portable
 from tests.refusals import raises
@@ -89,6 +89,23 @@ def test_the_sister_of_a_hand_made_model_answers_the_same() -> None:
     assert answers(sister, packed_feeds(blocks)) == answers(model, portable_feeds(portable.REGRESSOR, blocks))
 
 
+def test_an_extra_output_is_found_and_can_be_left_out_with_its_nodes() -> None:
+    """What remains is the sister of the file without it."""
+    for extra, file, plain, signature in (
+        ("interval", portable.with_interval(), portable.regressor(), portable.REGRESSOR),
+        ("set", portable.with_sets(), portable.classifier(), portable.CLASSIFIER),
+    ):
+        widths = widths_of(signature)
+        assert (read_extra(file), read_extra(plain)) == (extra, None)
+        left, expected = (
+            onnx.load_model_from_string(one).graph for one in (pack(file, widths, without=extra), pack(plain, widths))
+        )
+        assert list(left.node) == list(expected.node)
+        assert list(left.output) == list(expected.output)
+        whole = onnx.load_model_from_string(pack(file, widths))
+        assert [output.name for output in whole.graph.output][-1] == extra
+
+
 def test_metadata_are_those_that_onnx_reads() -> None:
     """Without opening a session."""
     expected = {entry.key: entry.value for entry in onnx.load_model_from_string(CLASSIFIER).metadata_props}
@@ -127,7 +144,9 @@ def read_or_refuse(data: bytes) -> None:
     with suppress(ModelFileError):
         read_metadata(data)
     with suppress(ModelFileError):
-        pack(data, {"number": 1, "text": 1, "time": 1})
+        read_extra(data)
+    with suppress(ModelFileError):
+        pack(data, {"number": 1, "text": 1, "time": 1}, without="set")
 
 
 @given(data=st.binary(max_size=200))

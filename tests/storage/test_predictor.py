@@ -244,3 +244,71 @@ def test_models_of_older_versions_open(classifier: Predictor) -> None:
     old = Predictor(model.SerializeToString())
     assert old.signature == classifier.signature
     assert_frame_equal(old.predict(FRAME), classifier.predict(FRAME))
+
+
+# ----------------------------------------------------------------------------------------------- interval=True
+
+
+def test_an_interval_is_two_more_columns() -> None:
+    """Of a frame and of rows; without being asked for, nothing changes."""
+    predictor = Predictor(portable.with_interval())
+    plain = pl.DataFrame({"prediction": portable.SCORES})
+    expected = plain.with_columns(lower=pl.col("prediction") - 1.0, upper=pl.col("prediction") + 2.0)
+    assert predictor.has_interval
+    assert_frame_equal(predictor.predict(FRAME, interval=True), expected)
+    assert predictor.predict_rows(portable.ROWS, interval=True) == expected.to_dicts()
+    assert predictor.predict_row(portable.ROWS[0], interval=True) == {"prediction": 1.0, "lower": 0.0, "upper": 3.0}
+    assert_frame_equal(predictor.predict(FRAME), plain)
+    assert predictor.predict_rows(portable.ROWS) == plain.to_dicts()
+
+
+def test_a_set_is_one_more_column_of_labels() -> None:
+    """p(yes) is 0.73, 0.62, 0.05 and 1.00: the second row may be either."""
+    predictor, plain = Predictor(portable.with_sets()), Predictor(portable.classifier())
+    sets = [["yes"], ["no", "yes"], ["no"], ["yes"]]
+    expected = plain.predict(FRAME).with_columns(set=pl.Series(sets))
+    assert_frame_equal(predictor.predict(FRAME, interval=True), expected)
+    assert predictor.predict_rows(portable.ROWS, interval=True) == expected.to_dicts()
+    assert predictor.predict_row(portable.ROWS[1], interval=True)["set"] == ["no", "yes"]
+    assert_frame_equal(predictor.predict(FRAME), plain.predict(FRAME))
+
+
+@pytest.mark.parametrize("make", [portable.with_interval, portable.with_sets])
+def test_no_rows_and_refused_rows_have_the_same_columns(make: Any) -> None:
+    """Nulls where the row is refused; many rows are answered in parts."""
+    predictor = Predictor(make())
+    whole = predictor.predict(FRAME, interval=True)
+    assert_frame_equal(predictor.predict(FRAME.clear(), interval=True), whole.clear())
+    assert predictor.predict_rows([], interval=True) == []
+    found = predictor.predict(SPOILT, interval=True, on_error="null")
+    assert found.columns == [*whole.columns, "error"]
+    assert_frame_equal(found.drop("error")[[0, 2]], whole[[0, 2]])
+    assert found.drop("error")[[1, 3]].null_count().row(0) == (2,) * whole.width
+    assert predictor.predict_rows(SPOILT.to_dicts(), interval=True, on_error="null") == found.to_dicts()
+    many = pl.concat([FRAME] * 600)
+    assert_frame_equal(predictor.predict(many, interval=True), pl.concat([whole] * 600))
+
+
+def test_a_model_without_an_interval_says_so(classifier: Predictor, regressor: Predictor) -> None:
+    """As an error, for no rows too; the model still predicts."""
+    for predictor, what in ((classifier, "sets of classes"), (regressor, "interval")):
+        assert not predictor.has_interval
+        for ask in (
+            lambda predictor=predictor: predictor.predict(FRAME, interval=True),
+            lambda predictor=predictor: predictor.predict_rows([], interval=True),
+            lambda predictor=predictor: predictor.predict_row(portable.ROWS[0], interval=True),
+        ):
+            with raises(
+                InputError,
+                f"The model {predictor.card.name!r} gives no {what}: it was trained on too few rows for it, or by a "
+                "version that wrote none. Fit again with more rows, or predict without.",
+            ):
+                ask()
+
+
+def test_threads_may_ask_for_intervals_at_once() -> None:
+    """The session for them is opened when first asked for."""
+    predictor = Predictor(portable.with_interval())
+    with ThreadPoolExecutor(8) as executor:
+        found = list(executor.map(lambda row: predictor.predict_row(row, interval=True)["upper"], portable.ROWS * 20))
+    assert found == [score + 2.0 for score in portable.SCORES] * 20
