@@ -7,6 +7,8 @@ and `monitor` as processes of their own and never imports them.
     table/        reading tables, and what each column is
     plan/         features, rendered in Polars and in ONNX
     candidates/   families of models    search/       which is tried next, and the ensemble
+    workers/      processes that do tasks: killable, limited, local or on Dask
+    training.py   the steps of a run    safe.py, registered.py   a valid model from the start
     graph/        the ONNX file and its parity gate
     publish.py    from the best trials to a registered version
     process.py    one processing step on a table
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from autopilot.endpoint import Endpoint
     from autopilot.fit import fit
     from autopilot.load import load
+    from autopilot.metrics import Metric
     from autopilot.process import FittedStep, process
     from autopilot.result import Result
     from autopilot.search.space import CategoricalParameter, ContinuousParameter, IntegerParameter
@@ -39,6 +42,7 @@ _HOMES = {
     "Endpoint": "autopilot.endpoint",
     "FittedStep": "autopilot.process",
     "IntegerParameter": "autopilot.search.space",
+    "Metric": "autopilot.metrics",
     "Result": "autopilot.result",
     "fit": "autopilot.fit",
     "load": "autopilot.load",
@@ -52,6 +56,7 @@ __all__ = [
     "Endpoint",
     "FittedStep",
     "IntegerParameter",
+    "Metric",
     "Result",
     "fit",
     "load",

@@ -51,6 +51,14 @@ def fit(
     candidate: Annotated[
         list[str] | None, Parameter(negative="", help="Try this family, such as lightgbm; may be given several times.")
     ] = None,
+    quality: Literal["fast", "balanced", "best"] = "balanced",
+    max_latency: str | None = None,
+    max_trials: int | None = None,
+    max_memory: str | None = None,
+    time: str | None = None,
+    group: str | None = None,
+    weight: str | None = None,
+    executor: str | None = None,
     delimiter: Delimiter = ",",
     store: StorePath = None,
     json: Json = False,
@@ -69,6 +77,22 @@ def fit(
         What to optimise, such as roc_auc, log_loss, f1, rmse; auto chooses by task.
     budget
         Wall time of the whole command, such as 30s, 5m, 1h.
+    quality
+        fast is one small model, balanced an ensemble, best keeps the models of all folds: slower to serve.
+    max_latency
+        Of one row, such as 500us or 2ms: slower ensembles are not considered.
+    max_trials
+        No more trials are begun.
+    max_memory
+        Of each training process, such as 2GB; a trial that exceeds it is stopped and recorded.
+    time
+        A column that orders the rows: later rows validate, the latest test.
+    group
+        A column of which no value may be both trained and validated on.
+    weight
+        A column of row weights, or `balanced` for classes that weigh alike.
+    executor
+        Where trials run: dask://host:8786; by default processes here.
     """
     from autopilot import terminal
     from autopilot.fit import fit as run
@@ -86,6 +110,14 @@ def fit(
         columns=kinds,
         ignore=ignore or (),
         candidates=candidate,
+        quality=quality,
+        max_latency=max_latency,
+        max_trials=max_trials,
+        max_memory=max_memory,
+        time=time,
+        group=group,
+        weight=weight,
+        executor=executor,
         delimiter=delimiter,
         _started=began,
     )
@@ -102,6 +134,7 @@ def predict(
     /,
     *,
     out: Annotated[str, Parameter(name=["--out", "-o"], help="File to write: parquet, csv, ndjson or arrow.")],
+    interval: Annotated[bool, Parameter(negative="")] = False,
     delimiter: Delimiter = ",",
     on_error: Literal["raise", "null"] = "raise",
     store: StorePath = None,
@@ -115,6 +148,8 @@ def predict(
         A registered name, name:3, or the path of an .onnx file.
     file
         csv, tsv, parquet, ndjson or arrow with the model's columns.
+    interval
+        Also write how sure the model is: the columns lower and upper of an interval, or for classes their set.
     on_error
         Of a row that is not as in training: raise ends the command, null leaves its outputs empty and tells why in a
         column error.
@@ -123,7 +158,8 @@ def predict(
     from autopilot.load import load
     from autopilot.predict_file import predict_file
 
-    rows = predict_file(load(model, store=store), file, out, delimiter=delimiter, on_error=on_error)
+    opened = load(model, store=store)
+    rows = predict_file(opened, file, out, interval=interval, delimiter=delimiter, on_error=on_error)
     if json:
         terminal.print_json({"rows": rows, "out": str(Path(out).resolve())})
     else:

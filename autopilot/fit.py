@@ -1,19 +1,28 @@
 """From a table to a registered model: the main job, told in one function."""
 
+import os
 import re
-import time
+import sys
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
-from autopilot.deadline import Deadline, parse_budget
+from msgspec.structs import replace
+
+from autopilot.deadline import parse_budget
 from autopilot.events import Observer
 from autopilot.metrics import Metric, metric_named
+from autopilot.options import Options, Quality
+from autopilot.quantities import parse_latency, parse_memory
+from autopilot.search.strategy import Strategy
 from autopilot.table.infer import Table, infer
 from autopilot.table.read import describe, digest, read
+from autopilot.table.roles import Roles
+from autopilot.workers import open_workers
 from storage.errors import InputError
 from storage.models import check_name
 from storage.records import Run
@@ -22,11 +31,13 @@ from storage.signature import Task
 from storage.store import Store
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from autopilot.candidates import Candidate
     from autopilot.result import Result
 
-#: Of the budget: the clock runs from the call, and closing files takes its time.
-_USED_SHARE = 0.97
+#: What workers import before the first task: all that trains and writes files.
+_PRELOAD = ("autopilot.search.assembly", "autopilot.search.probe", "autopilot.candidates")
 
 
 def fit(
@@ -35,7 +46,7 @@ def fit(
     *,
     name: str | None = None,
     task: Task | Literal["auto"] = "auto",
-    metric: str = "auto",
+    metric: "str | Metric | Callable[..., Any]" = "auto",
     budget: str | float = "60s",
     seed: int = 0,
     store: str | Path | Store | None = None,
@@ -43,8 +54,18 @@ def fit(
     columns: Mapping[str, str] | None = None,
     ignore: Sequence[str] = (),
     candidates: "Sequence[str | Candidate] | None" = None,
+    spaces: Mapping[str, Mapping[str, Any]] | None = None,
+    quality: Quality = "balanced",
+    max_latency: str | float | None = None,
+    max_trials: int | None = None,
+    max_memory: str | int | None = None,
+    time: str | None = None,
+    group: str | None = None,
+    weight: str | None = None,
+    executor: "str | Executor | None" = None,
     delimiter: str = ",",
     _started: float | None = None,
+    _strategy: Strategy | None = None,
 ) -> "Result":
     """Find the best model for a table within a time, and register it as one ONNX file that takes the raw columns.
 
@@ -52,14 +73,23 @@ def fit(
     target: the column to predict; rows without it are left out.
     name: of the model; by default the file's name, or the target's.
     task: `binary`, `multiclass`, `regression`; `auto` looks at the target.
-    metric: what to optimise; `auto` is roc_auc, log_loss or rmse by task.
-    budget: wall time of the whole call: `30s`, `5m`, `1h` or seconds.
+    metric: what to optimise; `auto` is roc_auc, log_loss or rmse by task. A name, or your own `autopilot.Metric`.
+    budget: wall time of the whole call: `30s`, `5m`, `1h` or seconds. It ends earlier when nothing more is gained.
+    quality: `fast` is one small model; `balanced` an ensemble that is trained on all rows; `best` keeps the models of
+        all folds, which is a little better and several times slower to serve.
+    max_latency: of one row, as `500us`, `2ms` or microseconds: slower ensembles are not considered.
+    max_trials: no more are begun. max_memory: of each training process, as `2GB` or bytes; what exceeds it is stopped
+        and recorded as failed; by default an equal part of nine tenths of what is free.
+    time: a column that orders the rows: later rows validate, the latest test. group: a column of which no value
+        may be on both sides. weight: a column of row weights, or `balanced` for classes that weigh alike.
+    executor: where trials run: None for processes here, "dask://host:8786", or any concurrent.futures.Executor.
     seed: the same seed gives the same folds and the same suggestions; a time limit still ends runs differently.
     store: folder of the store; by default the setting `store`.
     progress: True shows it on standard error, False nothing; or a function that gets each event.
-    candidates: families to try, by name or as objects: `["lightgbm", "random_forest", MyCandidate()]`; by default
-        baseline, linear, lightgbm and extra_trees. An unknown name gets the list of all; xgboost and catboost come
-        with the extra `boost`.
+    candidates: families to try, by name or as objects: `["lightgbm", "random_forest", MyCandidate()]`; by default all
+        that suit the table and are installed: xgboost and catboost come with the extra `boost`. An unknown name gets
+        the list of all.
+    spaces: narrower ranges: {"lightgbm": {"num_leaves": (4, 31), "learning_rate": 0.05}}.
     columns: kinds that overrule what would be inferred, such as {"zip": "category"}; a time may say how it is written:
         {"day": "time:%d/%m/%Y"}, {"seen": "time:ms"}. ignore: columns to leave out.
 
@@ -72,27 +102,36 @@ def fit(
     >>> list(result.model.predict_row({"x": 4}))
     ['label', 'p_false', 'p_true']
     """
-    started = time.monotonic() if _started is None else _started  # the command line counts from its process's start
+    started = monotonic() if _started is None else _started  # the command line counts from its process's start
     budget_s = parse_budget(budget)
     if not 0 <= seed < 2**63:
         raise InputError(f"The seed is {seed}. Use a whole number from 0 to 2**63 - 1.")
-    deadline = Deadline.at_time(started + _USED_SHARE * budget_s)
-    with _observer(progress) as observe:
+    strategy = replace(Strategy() if _strategy is None else _strategy, max_trials=max_trials)
+    latency_us, memory_bytes = parse_latency(max_latency), parse_memory(max_memory)
+    with (
+        _observer(progress) as observe,
+        open_workers(executor, _worker_count(), memory_bytes, preload=_PRELOAD) as workers,
+    ):
         written = [name for name, kind in (columns or {}).items() if kind in ("category", "text")]
         frame = read(data, delimiter=delimiter, text=written)
-        table = infer(frame, target, task=task, columns=columns, ignore=ignore)
-        chosen = metric_named(metric, table.signature.task)
+        is_balanced = weight == "balanced" and weight not in frame.columns
+        options = Options(quality, latency_us, strategy, is_balanced)
+        roles = Roles(time=time, group=group, weight=None if is_balanced else weight)
+        table = infer(frame, target, task=task, columns=columns, ignore=ignore, roles=roles)
+        if is_balanced and table.signature.task == "regression":
+            raise InputError("weight='balanced' makes classes weigh alike; the target is a number. Name a column.")
+        chosen = metric_named(metric, table.signature.task, table.signature.classes)
         chosen.refuse(table.y)
         from autopilot.candidates import choose  # scikit-learn, LightGBM: a second that the budget counts
 
-        families = choose(candidates)
+        families = choose(candidates, spaces)
         model_name = check_name(name or _default_name(data, target), "a model")
         opened = Store.open(Settings.load().store if store is None else store)
         run = _begin(opened, table, chosen, describe(data), digest(frame), model_name, budget_s, seed)
         from autopilot.training import Training  # hyperopt, onnx: the rest of it
 
         try:
-            return Training(opened, run, table, chosen, deadline, started, observe).work(families)
+            return Training(opened, run, table, chosen, options, workers, started, observe).work(families)
         except BaseException as error:
             opened.runs.fail(run.id, datetime.now(UTC), _reason(error))
             raise
@@ -121,6 +160,12 @@ def _begin(
     )
     store.runs.start(run)
     return run
+
+
+def _worker_count() -> int:
+    """Trials at once: the setting, or one for each core that this process may use."""
+    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return Settings.load().threads or allowed or 1
 
 
 def _default_name(data: Any, target: str) -> str:

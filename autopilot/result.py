@@ -8,7 +8,7 @@ import polars as pl
 from msgspec import Struct
 
 from autopilot.endpoint import Endpoint
-from autopilot.metrics import METRICS
+from autopilot.search.frontier import Point, frontier_frame
 from autopilot.table.findings import Finding
 from storage.predictor import OnError, Predictor
 from storage.records import ModelVersion, Run, Scores, Trial
@@ -30,7 +30,17 @@ class Result(Struct, frozen=True):
     model: Predictor
     trials: tuple[Trial, ...]
     findings: tuple[Finding, ...]
+    points: tuple[Point, ...]
     seconds: float
+
+    @property
+    def frontier(self) -> pl.DataFrame:
+        """What a better score costs: ensembles of which none is both slower and worse than another.
+
+        latency_us: one row through the model, in microseconds, predicted from the members' measured ones. score: of
+        validation. members: in words. chosen: the one that was published.
+        """
+        return frontier_frame(self.points)
 
     @property
     def metrics(self) -> Scores:
@@ -39,7 +49,11 @@ class Result(Struct, frozen=True):
 
     @property
     def leaderboard(self) -> pl.DataFrame:
-        """All trials, best first; score is by the run's metric, weight is the share in the ensemble."""
+        """All trials, best first.
+
+        score: of validation, by the run's metric; test_score: of the rows that no decision has seen. weight: the share
+        in the ensemble.
+        """
         return pl.DataFrame(
             [
                 {
@@ -47,6 +61,7 @@ class Result(Struct, frozen=True):
                     "trial": trial.number,
                     "candidate": trial.candidate,
                     "score": trial.score,
+                    "test_score": trial.test_score,
                     "weight": self._weights.get(trial.number, 0.0),
                     "status": trial.status,
                     "seconds": round(trial.seconds, 2),
@@ -55,7 +70,7 @@ class Result(Struct, frozen=True):
                 }
                 for rank, trial in enumerate(self._ranked(), start=1)
             ],
-            schema_overrides={"score": pl.Float64, "reason": pl.String, "weight": pl.Float64},
+            schema_overrides={"score": pl.Float64, "test_score": pl.Float64, "reason": pl.String, "weight": pl.Float64},
             infer_schema_length=None,
         )
 
@@ -109,12 +124,12 @@ class Result(Struct, frozen=True):
         return {member.trial: member.weight for member in self.best.card.members}
 
     def _ranked(self) -> list[Trial]:
-        metric = METRICS[self.run.metric]
+        sign = -1.0 if self.metrics.greater_is_better else 1.0
         return sorted(
             self.trials,
             key=lambda trial: (
                 _STATUS_ORDER[trial.status],
-                float("inf") if trial.score is None else metric.loss(trial.score),
+                float("inf") if trial.score is None else sign * trial.score,
             ),
         )
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from autopilot.progress import shown
 from autopilot.result import Result
+from autopilot.search.frontier import Point, frontier_frame
 from storage.errors import listed
 from storage.records import Endpoint, Member, ModelVersion, Parity, Run, Scores, Trial
 from storage.signature import Column
@@ -37,29 +38,47 @@ def print_json(value: Any) -> None:
 
 
 def print_result(result: Result) -> None:
-    """Leaderboard, held-out metrics beside the constant guess, the model's name, and what to type next."""
-    metric = result.metrics.metric
-    board = _table(f"Leaderboard (validation {metric})", "rank", "candidate", metric, "weight", "status", "seconds")
+    """Leaderboard, frontier, metrics beside the constant guess, the model's name, and what to type next."""
+    columns = ("rank", "candidate", "validation", "test", "weight", "status", "seconds")
+    board = _table(f"Leaderboard by {result.metrics.metric}", *columns)
     for row in result.leaderboard.head(_SHOWN_TRIALS).to_dicts():
         weight = f"{row['weight']:.2f}" if row["weight"] else ""
         name = f"{row['candidate']} #{row['trial']}"
-        board.add_row(str(row["rank"]), name, shown(row["score"]), weight, row["status"], f"{row['seconds']:.1f}")
+        scores = (shown(row["score"]), shown(row["test_score"]))
+        board.add_row(str(row["rank"]), name, *scores, weight, row["status"], f"{row['seconds']:.1f}")
     out.print(board)
     more = result.leaderboard.height - _SHOWN_TRIALS
     if more > 0:
         say(f"  and {more} more: autopilot runs {result.run.id}")
+    if result.points:
+        out.print(_frontier(result.points))
     out.print(_metrics(result.metrics))
     parity = result.best.card.parity
     say(
         f"Model [bold]{result.best.name}:{result.best.version}[/bold] in {result.seconds:.1f} s of "
-        f"{result.run.budget_s:g} s. One ONNX file, {result.best.size_bytes / 1e6:.1f} MB, within "
+        f"{result.run.budget_s:g} s. One ONNX file, {result.best.size_bytes / 1e6:.1f} MB, "
+        f"{result.best.card.latency_us:.0f} us a row, within "
         f"{parity.max_abs_diff:.1g} of what was trained on {parity.rows:,} rows:\n  {result.onnx_path}"
     )
     say(f"\nNext:  [bold]autopilot deploy {result.best.name} --endpoint {result.best.name}[/bold]")
 
 
+def _frontier(points: Sequence[Point]) -> Table:
+    table = _table("What a better score costs", "us a row", "validation", "ensemble", "")
+    for row in frontier_frame(points).to_dicts():
+        mark = "published" if row["chosen"] else ""
+        table.add_row(f"{row['latency_us']:.0f}", shown(row["score"]), row["members"], mark)
+    return table
+
+
 def _metrics(scores: Scores) -> Table:
-    table = _table(f"On {scores.test_rows:,} rows that no decision has seen", "metric", "model", "constant guess")
+    seen = f"On {scores.test_rows:,} rows that no decision has seen"
+    if scores.test_error is not None:
+        seen = (
+            f"Few rows, so none are held out: {scores.metric} is a nested estimate, {shown(scores.test_score)} "
+            f"± {scores.test_error:.2g}; all below by validation"
+        )
+    table = _table(seen, "metric", "model", "constant guess")
     for name, value in scores.test.items():
         style = "bold" if name == scores.metric else None
         table.add_row(name, shown(value), shown(scores.baseline[name]), style=style)
@@ -135,6 +154,10 @@ def _facts(found: "Description") -> Table:
     table.add_row("sha256 of the graph", f"{found.card.digest}{altered}")
     table.add_row("operators", _operators(found))
     table.add_row("parity", escape(_certificate(found.card.parity)))
+    if found.card.latency_us:
+        table.add_row("one row", f"{found.card.latency_us:.0f} us where it was trained")
+    for note in found.card.notes:
+        table.add_row("", escape(note))
     table.add_row("test vectors", f"{found.vectors}; autopilot verify replays them" if found.vectors else "none")
     table.add_row("made with", ", ".join(f"{name} {version}" for name, version in found.card.versions.items()))
     return table

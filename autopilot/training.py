@@ -1,41 +1,78 @@
-"""A run: search, combine, refit, check, publish."""
+"""A run: a safe model, search, combine, refit, check, publish."""
 
-import os
 import time
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from threadpoolctl import threadpool_limits
 
 from autopilot.candidates import Candidate
+from autopilot.candidates.baseline import Baseline
 from autopilot.deadline import Deadline
+from autopilot.errors import ParityError
 from autopilot.events import Event, Note, Observer, Phase, Started, TrialEnded
+from autopilot.graph.calibration import NO_HEAD, Head
 from autopilot.metrics import Metric
-from autopilot.publish import Passed, Publisher, make_card, make_file, publish, reference_sample, score
+from autopilot.options import Options
+from autopilot.publish import Publisher, members_of, reference_sample
+from autopilot.registered import EarlyModels, Registered
 from autopilot.result import Result
-from autopilot.search.ensemble import blend
-from autopilot.search.folds import divide
-from autopilot.search.matrices import Matrices
+from autopilot.safe import SafeModel
+from autopilot.scores import scores_of
+from autopilot.search.combining import Combining
+from autopilot.search.ensemble import QUALITIES, Blend, Pricing, blend, frontier
+from autopilot.search.folds import Folds, choose_scheme, divide
+from autopilot.search.frontier import Point
+from autopilot.search.head import fit_head
+from autopilot.search.kept import Kept
+from autopilot.search.latency import Latency, model_us
+from autopilot.search.nested import Nested, nested_of
+from autopilot.search.portfolio import portfolio
+from autopilot.search.probe import fold_s, sample_of
 from autopilot.search.search import Search
+from autopilot.search.study import Study, new_folder
 from autopilot.search.trial import Outcome
 from autopilot.table.infer import Table
-from storage.errors import FailureError
+from autopilot.workers import Shared, Workers
+from storage.errors import FailureError, InputError
 from storage.predictor import Predictor
 from storage.records import Run, Trial
-from storage.settings import Settings
 from storage.store import Store
 
-_MOST_MEMBERS = 5
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 _SHOWN_FINDINGS = 12
-#: A row of so many columns costs what the rule for folds was made for.
-_USUAL_COLUMNS = 50
+#: Kept for storing the file at the end, as a share of the budget and in seconds.
+_CLOSING_SHARE, _LEAST_CLOSING_S, _MOST_CLOSING_S = 0.02, 0.2, 1.0
+#: Members whose refit is set aside while no ensemble is known.
+_REFITTED = 4
+#: A refit takes as long as a fold by its rows, or less, as it does not look for the best round. It obeys a deadline.
+_REFIT_MARGIN = 1.0
+#: An assembly takes this many times the one of a single model that was measured, and so much more for each fold's.
+_ASSEMBLY_MARGIN, _MODEL_SHARE = 1.6, 0.3
+#: For choosing the ensemble, its head and the frontier at the end.
+_CHOICE_SHARE, _MOST_CHOICE_S = 0.02, 5.0
+#: No more than this share of the budget is set aside for what follows the search.
+_MOST_RESERVE_SHARE = 0.5
+#: The probe may take this share of the budget; if it does not end, one holdout it is.
+_PROBE_SHARE = 0.1
+#: Of the time that is left: for choosing an ensemble without each fold, where the score is a nested estimate.
+_NESTED_SHARE = 0.1
+#: Where the ensemble is slower than allowed when measured: these shares of the limit are tried in turn.
+_SMALLER = (0.8, 0.6, 0.4, 0.2)
+#: Trials without a better ensemble before the search ends, by rows: AutoGluon's rule, times three.
+_PATIENCE = ((100, 12), (500, 24), (2_500, 45), (10_000, 120))
+_MOST_PATIENCE = 300
 
 
 class Training:
-    """The steps of one run in their order. `deadline` is for all of them together."""
+    """The steps of one run in their order."""
 
     def __init__(
         self,
@@ -43,70 +80,214 @@ class Training:
         run: Run,
         table: Table,
         metric: Metric,
-        deadline: Deadline,
+        options: Options,
+        workers: Workers,
         started: float,
         observe: Observer,
     ) -> None:
         self._store, self._run, self._table, self._metric = store, run, table, metric
-        self._deadline, self._started, self._observe = deadline, started, observe
+        self._options, self._workers = options, workers
+        self._started, self._observe = started, observe
+        closing_s = min(max(_CLOSING_SHARE * run.budget_s, _LEAST_CLOSING_S), _MOST_CLOSING_S)
+        self._deadline = Deadline.at_time(started + run.budget_s - closing_s)
         self._trials: list[Trial] = []
+        self._base_us, self._safe_graph = 0.0, b""
+        self._registered = Registered(store, run, table, started)
 
     def work(self, candidates: Sequence[Candidate]) -> Result:
         """All steps; gives the registered model. Raises FailureError if there is none."""
         self._tell_start()
-        matrices = self._divide()
-        workers = _workers()
-        with ThreadPoolExecutor(workers) as executor, threadpool_limits(limits=1), self._stopping():
-            outcomes = self._search(matrices, candidates, executor, workers)
-            self._observe(Phase("combining the best"))
-            y = self._table.y[matrices.folds.validated]
-            best = blend(outcomes, y, matrices.unit, self._metric, _MOST_MEMBERS)
-            self._observe(Phase("refitting on all rows and checking the ONNX file"))
-            publisher = Publisher(matrices, self._deadline, self._run.seed, self._observe)
-            passed = publisher.first_exact(best, outcomes, executor)
-        if all(outcome.spec.candidate.name == "baseline" for outcome in passed.blend.outcomes):
-            self._observe(Note("Nothing better than the constant guess was found in the time. Give a larger budget."))
-        self._observe(Phase("publishing"))
-        return self._publish(matrices, passed, _baseline(outcomes))
+        with new_folder() as folder, self._stopping(), threadpool_limits(limits=1):
+            probe = self._workers.submit(fold_s, *self._probed(), limit_s=_PROBE_SHARE * self._run.budget_s + 5.0)
+            self._register_safe()
+            study = self._divide(probe)
+            shared, kept = self._share(study, Path(folder))
+            publisher = self._publisher(study, shared, kept)
+            search, combining = self._search(study, shared, kept, _with_baseline(candidates), publisher)
+            useful = [one for one in search.complete if one.spec.candidate.name != "baseline"]
+            if not useful:
+                return self._without(search.outcomes)
+            return self._finish(study, publisher, search, combining)
 
     @contextmanager
     def _stopping(self) -> Generator[None]:
-        """On any error, and on Ctrl-C, end the trials that still train: the executor waits for them."""
+        """On any error, and on Ctrl-C, nothing trains on."""
         try:
             yield
         except BaseException:
             self._deadline.stopped.set()
             raise
 
-    def _divide(self) -> Matrices:
-        run, signature = self._run, self._table.signature
-        outputs = len(signature.classes)
-        trees = outputs if outputs > 2 else 1  # what a boosting round trains: one for each class beyond two
-        row_cost = trees * max(1.0, len(signature.columns) / _USUAL_COLUMNS)
-        return Matrices(self._table, divide(self._table.y, row_cost, run.budget_s, run.seed), run.seed)
+    def _probed(self) -> tuple[object, ...]:
+        table, seed = self._table, self._run.seed
+        return (*sample_of(table.frame, table.y, seed), table.signature, len(table.y), seed)
+
+    def _register_safe(self) -> None:
+        """The constant guess: from here on there is a valid model."""
+        self._observe(Phase("registering a safe model"))
+        safe = SafeModel(self._table, self._metric, self._run.seed)
+        most_us = self._options.max_latency_us
+        if most_us is not None and safe.assembled.latency_us > most_us:
+            raise InputError(
+                f"A row of these {len(self._table.signature.columns)} columns takes {safe.assembled.latency_us:.0f} us "
+                f"even for a constant guess; max_latency is {most_us:g} us. Allow more, or leave columns out."
+            )
+        self._base_us, self._safe_graph = safe.assembled.latency_us, safe.assembled.graph
+        self._registered.put(safe.assembled, safe.members, safe.scores, (), safe.reference)
+
+    def _divide(self, probe: "Future[float]") -> Study:
+        table, run = self._table, self._run
+        try:
+            measured_s = probe.result()
+        except Exception:  # noqa: BLE001 - whatever is wrong with the table will be told by the trials
+            measured_s = run.budget_s
+        scheme = choose_scheme(table, fold_s=measured_s, budget_s=run.budget_s, workers=self._workers.count)
+        if QUALITIES[self._options.quality].keep_folds:
+            scheme = replace(scheme, repeats=1)  # each of them would be a model more in the file
+        folds = divide(table.y, scheme, run.seed, table.groups, table.times)
+        self._observe(Note(_told_division(folds)))
+        return Study.of(table, folds, self._metric, run.seed, balanced=self._options.balanced)
+
+    def _share(self, study: Study, folder: Path) -> tuple[Shared, Kept]:
+        """The study for workers, and where fitted models are kept here."""
+        (folder / "study").mkdir()
+        (folder / "kept").mkdir()
+        study.save(folder / "study")
+        return self._workers.share(folder / "study"), Kept(folder / "kept")
+
+    def _publisher(self, study: Study, shared: Shared, kept: Kept) -> Publisher:
+        keeps_folds = QUALITIES[self._options.quality].keep_folds
+        return Publisher(
+            study,
+            shared,
+            kept,
+            self._workers,
+            self._deadline,
+            self._observe,
+            keeps_folds=keeps_folds,
+            max_latency_us=self._options.max_latency_us,
+        )
 
     def _search(
-        self, matrices: Matrices, candidates: Sequence[Candidate], executor: ThreadPoolExecutor, workers: int
-    ) -> list[Outcome]:
+        self, study: Study, shared: Shared, kept: Kept, candidates: Sequence[Candidate], publisher: Publisher
+    ) -> tuple[Search, Combining]:
         self._observe(Phase("searching"))
-        run = self._run
-        search = Search(candidates, matrices, self._metric, self._deadline, run.budget_s, run.seed, self._record)
-        outcomes = search.run(executor, workers)
-        if not outcomes:
-            raise FailureError(_no_model(search.outcomes))
-        return outcomes
+        rows = len(study.folds.folds[0].train)
+        entries = portfolio(study.problem(rows), self._table.signature, candidates, self._run.budget_s)
+        strategy = replace(
+            self._options.strategy,
+            patience=next((trials for most, trials in _PATIENCE if rows <= most), _MOST_PATIENCE),
+            keep_models=QUALITIES[self._options.quality].keep_folds,
+        )
+        search = Search(study, shared, kept, candidates, entries, self._workers, self._deadline, strategy, self._record)
+        combining = Combining(study.scoring, lambda: self._pricing(search), self._deadline)
+        early = EarlyModels(study, publisher, self._registered, self._deadline.at)
 
-    def _publish(self, matrices: Matrices, passed: Passed, baseline: Outcome) -> Result:
-        run, table = self._run, self._table
-        scores = score(matrices, self._metric, passed.blend, baseline)
-        card = make_card(matrices, passed, scores, run, now=datetime.now(UTC), seconds=time.monotonic() - self._started)
-        file = make_file(matrices, passed, card)
-        reference = reference_sample(matrices, passed.blend, run.seed)
-        version = publish(self._store, run.id, file, card, reference, table.signature)
-        self._store.runs.complete(run.id, datetime.now(UTC), version.name, version.version)
+        def gained(outcomes: list[Outcome]) -> bool:
+            early.consider(outcomes)
+            return combining.gained(outcomes)
+
+        search.run(lambda outcomes: self._reserve_s(study, publisher, combining, outcomes), gained)
+        early.join()
+        return search, combining
+
+    def _reserve_s(self, study: Study, publisher: Publisher, combining: Combining, outcomes: list[Outcome]) -> float:
+        """Seconds to keep for choosing, refitting on all rows, and writing the file."""
+        members = combining.blend.outcomes if combining.blend else outcomes[:_REFITTED]
+        refits = [] if publisher.keeps_folds else [_refit_s(study, outcome) for outcome in members]
+        refit_s = max([sum(refits) / self._workers.count, *refits, 0.0])
+        choice_s = min(_CHOICE_SHARE * self._run.budget_s, _MOST_CHOICE_S)
+        models = sum(len(outcome.fitted_parts) for outcome in members) if publisher.keeps_folds else 1
+        assembly_s = (_ASSEMBLY_MARGIN + _MODEL_SHARE * (models - 1)) * publisher.assembly_s
+        wanted = _REFIT_MARGIN * refit_s + assembly_s + choice_s
+        return min(wanted, _MOST_RESERVE_SHARE * self._run.budget_s)
+
+    def _finish(self, study: Study, publisher: Publisher, search: Search, combining: Combining) -> Result:
+        """The best ensemble as the run's model."""
+        outcomes = search.complete
+        self._observe(Phase("combining the best"))
+        again_us = model_us(self._safe_graph, self._table.signature, self._table.frame)  # now that nothing trains
+        self._base_us = min(self._base_us, again_us)
+        pricing = self._pricing(search)
+        best = combining.choose(outcomes)
+        head, notes = self._fit_head(study, best)
+        points = frontier(outcomes, study.scoring, pricing, best, self._deadline)
+        nested = self._nested(study, outcomes, pricing)
+        self._observe(Phase("refitting on all rows and checking the ONNX file"))
+        try:
+            passed = publisher.first_exact(
+                chain([(best, head)], self._smaller(best, outcomes, study, pricing)), outcomes
+            )
+        except (ParityError, TimeoutError) as error:
+            self._observe(Note(f"The model that was registered while the search went on is kept: {error}."))
+            return self._result(points)
+        self._observe(Phase("publishing"))
+        scores = scores_of(study, passed.blend, passed.head, _baseline(outcomes), nested)
+        reference = reference_sample(study, passed.blend, passed.head)
+        self._registered.put(passed.assembled, members_of(passed.ingredients), scores, notes, reference)
+        return self._result(points)
+
+    def _pricing(self, search: Search) -> Pricing:
+        """What a row is expected to cost, by what was measured so far."""
+        quality = QUALITIES[self._options.quality]
+        if not self._options.strategy.ensemble:
+            quality = replace(quality, most_members=1, price=0.0)
+        models = search.folds if quality.keep_folds else 1
+        latency = Latency(self._base_us, dict(search.plan_us), models)
+        return Pricing(quality, latency, self._options.max_latency_us)
+
+    def _fit_head(self, study: Study, best: Blend) -> tuple[Head, tuple[str, ...]]:
+        if not self._options.strategy.head:
+            return NO_HEAD, ()
+        scoring, signature = study.scoring, self._table.signature
+        return fit_head(
+            best.valid,
+            scoring.y,
+            scoring.weights,
+            scoring.slices,
+            study.metric,
+            signature.task,
+            signature.classes,
+            study.unit,
+            rows=study.folds.validated,
+            seed=study.seed,
+        )
+
+    def _nested(self, study: Study, outcomes: list[Outcome], pricing: Pricing) -> Nested | None:
+        """Where no rows were kept for a test: each fold scored by an ensemble that was chosen without it."""
+        if not study.folds.is_nested:
+            return None
+        until = self._deadline.share(_NESTED_SHARE)
+        return nested_of(study, outcomes, lambda seen, scoring: blend(seen, scoring, pricing, until))
+
+    def _smaller(
+        self, best: Blend, outcomes: list[Outcome], study: Study, pricing: Pricing
+    ) -> Generator[tuple[Blend, Head]]:
+        """Ever faster ensembles, for a limit on latency that the best one broke when it was measured."""
+        for share in _SMALLER if pricing.max_latency_us is not None else ():
+            most_us = share * min(pricing.limit_us, best.latency_us)
+            smaller = blend(outcomes, study.scoring, replace(pricing, max_latency_us=most_us), self._deadline)
+            yield smaller, self._fit_head(study, smaller)[0]
+
+    def _without(self, outcomes: list[Outcome]) -> Result:
+        """Nothing but the constant guess: an error if everything failed, else a model that says so."""
+        failed = [outcome for outcome in outcomes if outcome.trial.status == "failed"]
+        if failed:
+            self._registered.withdraw()
+            raise FailureError(_no_model(failed))
+        self._observe(Note("Nothing better than the constant guess was found in the time. Give a larger budget."))
+        return self._result(())
+
+    def _result(self, points: tuple[Point, ...]) -> Result:
+        version, file = self._registered.version, self._registered.file
+        assert version is not None  # noqa: S101 - the safe model was registered first
+        self._store.runs.complete(self._run.id, datetime.now(UTC), version.name, version.version)
         seconds = time.monotonic() - self._started
-        ended = self._store.runs.get(run.id)
-        return Result(self._store, ended, version, Predictor(file), tuple(self._trials), table.findings, seconds)
+        ended = self._store.runs.get(self._run.id)
+        predictor = Predictor(file)
+        return Result(
+            self._store, ended, version, predictor, tuple(self._trials), self._table.findings, points, seconds
+        )
 
     def _record(self, event: Event) -> None:
         """Pass an event on; an ended trial is written to the store first."""
@@ -131,16 +312,43 @@ class Training:
             self._observe(Note(f"{len(findings) - _SHOWN_FINDINGS} more findings are in the result."))
 
 
+def _told_division(folds: Folds) -> str:
+    """How the rows are divided, for the user."""
+    scheme = folds.scheme
+    count = len(folds.folds)
+    how = {
+        "k-fold": f"{scheme.folds} folds" + (f", {scheme.repeats} times" if scheme.repeats > 1 else ""),
+        "holdout": f"a holdout of {len(folds.folds[0].valid):,} rows",
+        "group": f"{count} folds of whole groups",
+        "time": f"{count} windows in time order" if count > 1 else "the rows before the latest",
+    }[scheme.kind]
+    test = f"{len(folds.test):,} rows are kept for the test" if len(folds.test) else "the score is a nested estimate"
+    return f"Validated on {how}; {test}."
+
+
+def _refit_s(study: Study, outcome: Outcome) -> float:
+    """Seconds that training on all rows would take, by what the parts took."""
+    rows = len(study.table.y)
+    trained = len(study.folds.search) if outcome.is_out_of_bag else len(study.folds.folds[0].train)
+    return outcome.part_s * rows / trained
+
+
+def _with_baseline(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """The constant guess is always tried: it is what the others are measured by."""
+    return candidates if any(one.name == "baseline" for one in candidates) else (Baseline(), *candidates)
+
+
 def _baseline(outcomes: list[Outcome]) -> Outcome:
-    """The constant guess, or where candidates were chosen without it, the worst of them."""
+    """The constant guess; if it did not end, the worst that did."""
     return next((outcome for outcome in outcomes if outcome.spec.candidate.name == "baseline"), outcomes[-1])
 
 
 def _no_model(outcomes: list[Outcome]) -> str:
-    reasons = {f"{outcome.spec.candidate.name}: {outcome.trial.reason}" for outcome in outcomes}
-    return "No candidate could be trained. " + "; ".join(sorted(reasons)) + ". Give more time or other columns."
-
-
-def _workers() -> int:
-    """Trials at once: the setting, or one for each core that this process may use."""
-    return Settings.load().threads or len(os.sched_getaffinity(0))
+    """The reasons by family, each once."""
+    reasons: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        known = reasons.setdefault(outcome.spec.candidate.name, [])
+        if outcome.trial.reason and outcome.trial.reason not in known:
+            known.append(outcome.trial.reason)
+    told = "; ".join(f"{name}: {' / '.join(known)}" for name, known in sorted(reasons.items()))
+    return f"No candidate could be trained. {told}. Give more time or other columns."

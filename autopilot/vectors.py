@@ -34,7 +34,7 @@ _DTYPES: dict[str, Any] = {"tensor(double)": np.float64, "tensor(int64)": np.int
 
 
 class Vectors(Struct, frozen=True):
-    """Rows and answers, a list for each input and output; lists of lists for `probabilities`.
+    """Rows and answers, a list for each input and output; lists of lists for `probabilities`, `interval` and `set`.
 
     about: what each row is. Numbers that JSON lacks are "NaN", "Infinity" and "-Infinity", and int64 is a string of
     digits, as in https://protobuf.dev/programming-guides/json/.
@@ -83,11 +83,13 @@ def encoded(values: NDArray[Any]) -> list[Any]:
 
     >>> encoded(np.array([1.5, np.nan, -np.inf])), encoded(np.array([-(2**63), 7]))
     ([1.5, 'NaN', '-Infinity'], ['-9223372036854775808', '7'])
+    >>> encoded(np.array([[-np.inf, 1.5], [True, False]])), encoded(np.array([[True, False]]))
+    ([['-Infinity', 1.5], [1.0, 0.0]], [[True, False]])
     """
     if values.dtype.kind == "i":
         return [str(value) for value in values.tolist()]
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        return [_number(value) for value in values.tolist()]
+        return [encoded(row) for row in values] if values.ndim > 1 else [_number(value) for value in values.tolist()]
     return values.tolist()
 
 

@@ -14,7 +14,12 @@ Decisions:
     Polars is imported inside functions, because a serving process that answers JSON never needs it.
     No pickle: records are JSON by msgspec, blobs are ONNX, Parquet, JSON and HTML.
     A store is a folder. `Store.open` is the only place that knows, so that a database and an object store can follow.
+    onnxruntime reports its use to its maker unless it is told not to before it is imported: we tell it here.
 """
+
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from storage.errors import (
     AutopilotError,

@@ -48,7 +48,8 @@ class Trial(Struct, frozen=True):
     """One candidate with one set of parameters, scored on the run's folds.
 
     status: `completed` on all folds, `raced` when the first folds showed that it would not win, `failed` with a reason.
-    score: mean of fold_scores, in the metric's own direction; None if no fold ended.
+    score: mean of fold_scores by their rows, in the metric's own direction; None if no fold ended.
+    test_score: of rows that no decision has seen, for those who read leaderboards; None unless all folds ended.
     rounds: boosting rounds, trees or solver steps that a refit on all rows should use; 0 where there is no such thing.
     """
 
@@ -62,6 +63,7 @@ class Trial(Struct, frozen=True):
     seconds: float
     rounds: int = 0
     reason: str | None = None
+    test_score: float | None = None
 
 
 class Member(Struct, frozen=True):
@@ -117,6 +119,8 @@ class Scores(Struct, frozen=True):
     validation_score: out-of-fold, of the ensemble; every decision of the search has seen these rows.
     test_score: of rows that no decision has seen; baseline_score: of the constant guess on the same rows.
     test, baseline: the task's other metrics on those rows, by name.
+    test_error: standard error of a nested estimate. On little data no rows are held out, and test_rows is 0: each
+    fold is then scored by an ensemble that was chosen without it. greater_is_better: the metric's direction.
     """
 
     metric: str
@@ -126,6 +130,8 @@ class Scores(Struct, frozen=True):
     test_rows: int
     test: dict[str, float]
     baseline: dict[str, float]
+    test_error: float | None = None
+    greater_is_better: bool = True
 
 
 class Card(Struct, frozen=True):
@@ -133,7 +139,8 @@ class Card(Struct, frozen=True):
 
     digest: sha256 of the graph, metadata left out. versions: of the libraries that trained and wrote it.
     plans: by recipe, what each step of the features does, in words. What the file itself tells (size, operators,
-    columns) is not repeated here: `autopilot inspect` reads it there.
+    columns) is not repeated here: `autopilot inspect` reads it there. latency_us: of one row, measured where it was
+    trained; 0 if unknown. notes: what was decided beside the search, in words.
     """
 
     name: str
@@ -147,10 +154,12 @@ class Card(Struct, frozen=True):
     members: tuple[Member, ...]
     versions: dict[str, str]
     plans: dict[str, tuple[str, ...]] = {}
+    latency_us: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 class ModelVersion(Struct, frozen=True):
-    """A published model: immutable, numbered from 1 within its name.
+    """A published model, numbered from 1 within its name; immutable once its run has ended.
 
     digest: of the ONNX file in the blob store; reference_digest: of the Parquet file that holds a bounded sample of
     training rows with out-of-fold predictions, which monitoring compares traffic with.

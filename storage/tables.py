@@ -26,7 +26,7 @@ from storage import records
 from storage.signature import Signature
 
 #: The newest migration; a store with another one was written by another version.
-HEAD = "0001"
+HEAD = "0002"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -109,6 +109,7 @@ trials = Table(
     Column("seconds", Float, nullable=False),
     Column("rounds", Integer, nullable=False),
     Column("reason", Text),
+    Column("test_score", Float),
     ForeignKeyConstraint(["run_id"], ["runs.id"]),
 )
 

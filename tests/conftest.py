@@ -26,12 +26,13 @@ settings.load_profile("shared machine")
 
 @pytest.fixture(scope="session")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Result]":
-    """A binary classifier of the mixed table, fitted in about 4 s; look at it, change nothing."""
+    """A binary classifier of the mixed table; look at it, change nothing."""
     result = autopilot.fit(
         tables.mixed(400),
         target="paid",
         name="mixed",
-        budget=4,
+        budget=60,
+        max_trials=6,
         store=tmp_path_factory.mktemp("fitted") / "store",
         progress=False,
         columns={"note": "text"},

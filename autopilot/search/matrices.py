@@ -1,8 +1,12 @@
-"""The feature matrices of each fold: the plan is fitted on a fold's training rows alone."""
+"""The feature matrices of each part of the rows: a plan is fitted on a part's training rows alone."""
 
-import threading
-from collections import defaultdict
-from typing import NamedTuple
+import os
+import pickle
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -10,11 +14,20 @@ from numpy.typing import NDArray
 
 from autopilot.plan import Plan, Recipe
 from autopilot.plan.op import Target
-from autopilot.search.folds import Folds
+from autopilot.search.folds import Fold, Folds
 from autopilot.table.infer import Table
+from autopilot.weights import balanced_weights
+
+if os.name == "posix":
+    import fcntl
 
 Matrix = NDArray[np.float32]
 Values = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+#: Of a fold's training rows: what a first, cheap look at a trial trains on.
+_SAMPLE_SHARE = 0.25
+_LEAST_MAPPED_BYTES = 1_000_000
 
 
 class Unit(Struct, frozen=True):
@@ -40,48 +53,153 @@ class Unit(Struct, frozen=True):
         return predicted * self.deviation + self.mean
 
 
-class FoldMatrices(NamedTuple):
-    """One fold by one recipe; y as models learn it."""
+class Part(Struct, frozen=True):
+    """Which rows train together.
+
+    fold: those of a fold; sample: a quarter of them, for a first look; search: all but the test rows, for models that
+    are scored out of bag; all: every row of the table, for what is published.
+    """
+
+    kind: Literal["fold", "sample", "search", "all"]
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """A name for files."""
+        return f"{self.kind}-{self.number}"
+
+
+ALL, SEARCH, SAMPLE = Part("all"), Part("search"), Part("sample")
+
+
+class Samples(NamedTuple):
+    """A part by one recipe; y as models learn it, weights with mean 1 or None.
+
+    Without rows to validate on, or to test on, these matrices have no rows.
+    """
 
     X_train: Matrix
     y_train: Values
+    weights_train: Values | None
     X_valid: Matrix
     y_valid: Values
+    weights_valid: Values | None
     X_test: Matrix
 
 
 class Matrices:
-    """Makes each fold's matrices when first asked, and keeps them; safe between threads."""
+    """Makes each part's matrices when first asked.
 
-    def __init__(self, table: Table, folds: Folds, seed: int) -> None:
-        self.table, self.folds, self.unit = table, folds, Unit.of(table, folds)
+    With a folder they are written there and mapped into memory, so that the processes that share it compute each once
+    and hold it once; without, or where the disk is full, they are kept here. balanced: classes weigh alike.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        folds: Folds,
+        unit: Unit,
+        seed: int,
+        folder: Path | None = None,
+        *,
+        balanced: bool = False,
+    ) -> None:
+        self.table, self.folds, self.unit = table, folds, unit
         self.outputs = max(1, len(table.signature.classes))
-        self._seed = seed
-        self._y = self.unit.scale(table.y)
-        self._made: dict[tuple[int, Recipe], FoldMatrices] = {}
-        self._locks: defaultdict[tuple[int, Recipe], threading.Lock] = defaultdict(threading.Lock)
+        self._seed, self._folder, self._balanced = seed, folder, balanced
+        self._y = unit.scale(table.y)
+        self._made: dict[tuple[Part, Recipe], tuple[Plan, list[Matrix]]] = {}
 
-    def of_fold(self, number: int, recipe: Recipe) -> FoldMatrices:
-        """The matrices of a fold."""
-        with self._locks[number, recipe]:
-            if (number, recipe) not in self._made:
-                self._made[number, recipe] = self._make(number, recipe)
-            return self._made[number, recipe]
-
-    def of_all(self, recipe: Recipe) -> tuple[Plan, Matrix, Values]:
-        """A plan fitted on all rows, test rows included, with their matrix and target: what is refitted on."""
-        target = Target(self._y, self.outputs)
-        plan, X = Plan.fit(self.table.frame, self.table.signature, recipe, target, self._seed)
-        return plan, X, self._y
-
-    def _make(self, number: int, recipe: Recipe) -> FoldMatrices:
-        fold, frame = self.folds.folds[number], self.table.frame
-        target = Target(self._y[fold.train], self.outputs)
-        plan, X_train = Plan.fit(frame[fold.train], self.table.signature, recipe, target, self._seed + number)
-        return FoldMatrices(
+    def of(self, part: Part, recipe: Recipe) -> Samples:
+        """The matrices of a part, with their targets and weights."""
+        (train, valid, _), (X_train, X_valid, X_test) = self._rows(part), self._get(part, recipe)[1]
+        return Samples(
             X_train,
-            self._y[fold.train],
-            plan.features(frame[fold.valid]),
-            self._y[fold.valid],
-            plan.features(frame[self.folds.test]),
+            self._y[train],
+            self._weights(train),
+            X_valid,
+            self._y[valid],
+            self._weights(valid),
+            X_test,
         )
+
+    def plan(self, part: Part, recipe: Recipe) -> Plan:
+        """The plan that was fitted on the part's training rows."""
+        return self._get(part, recipe)[0]
+
+    def _rows(self, part: Part) -> tuple[Rows, Rows, Rows]:
+        """Rows that train, validate and test."""
+        none = np.empty(0, dtype=np.int64)
+        if part.kind == "all":
+            return np.arange(len(self._y)), none, none
+        if part.kind == "search":
+            return self.folds.search, none, self.folds.test
+        fold = self.folds.folds[part.number]
+        return (fold.train, fold.valid, self.folds.test) if part.kind == "fold" else (*self._sample(fold), none)
+
+    def _sample(self, fold: Fold) -> tuple[Rows, Rows]:
+        count = max(1, round(_SAMPLE_SHARE * len(fold.train)))
+        drawn = np.random.default_rng(self._seed).choice(len(fold.train), count, replace=False)
+        return fold.train[np.sort(drawn)], fold.valid
+
+    def _weights(self, rows: Rows) -> Values | None:
+        if self._balanced and len(rows):
+            return balanced_weights(self._y[rows])
+        if self.table.weights is None or not len(rows):
+            return None
+        weights = self.table.weights[rows]
+        return weights / weights.mean() if weights.any() else None
+
+    def _get(self, part: Part, recipe: Recipe) -> tuple[Plan, list[Matrix]]:
+        key = (part, recipe)
+        if key not in self._made:
+            self._made[key] = self._shared(part, recipe) if self._folder else self._make(part, recipe)
+        return self._made[key]
+
+    def _shared(self, part: Part, recipe: Recipe) -> tuple[Plan, list[Matrix]]:
+        """From the folder; whoever comes first writes it there, others wait."""
+        folder = Path(self._folder or "") / f"{recipe}-{part.key}"
+        with _locked(folder.with_suffix(".lock")):
+            if folder.exists():
+                return _read(folder)
+            made = self._make(part, recipe)
+            with suppress(OSError):  # a full disk: it is kept in memory alone
+                _write(folder, *made)
+                return _read(folder)
+        return made
+
+    def _make(self, part: Part, recipe: Recipe) -> tuple[Plan, list[Matrix]]:
+        (train, valid, test), table = self._rows(part), self.table
+        frame = table.frame if part.kind == "all" else table.frame[train]
+        target = Target(self._y[train], self.outputs, self._weights(train))
+        plan, X = Plan.fit(frame, table.signature, recipe, target, self._seed + part.number)
+        return plan, [X, *(plan.features(table.frame[rows]) for rows in (valid, test))]
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[None]:
+    """Only one process at a time is in the block; where files cannot be locked, work may be done twice."""
+    with path.open("a") as file:
+        if os.name == "posix":
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(folder: Path, plan: Plan, matrices: list[Matrix]) -> None:
+    """All files or none: a folder that exists is whole."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as made:
+        for number, X in enumerate(matrices):
+            np.save(Path(made) / f"{number}.npy", X)
+        (Path(made) / "plan.pickle").write_bytes(pickle.dumps(plan))
+        Path(made).rename(folder)
+        Path(made).mkdir()
+
+
+def _read(folder: Path) -> tuple[Plan, list[Matrix]]:
+    plan: Plan = pickle.loads((folder / "plan.pickle").read_bytes())  # noqa: S301 - this run's own process wrote it
+    return plan, [_mapped(folder / f"{number}.npy") for number in range(3)]
+
+
+def _mapped(path: Path) -> Matrix:
+    """Large ones are mapped, copied on write: some libraries insist on arrays that could be written to."""
+    return np.load(path, mmap_mode="c" if path.stat().st_size > _LEAST_MAPPED_BYTES else None)

@@ -1,206 +1,341 @@
-"""The search: which candidate with which parameters is next, until the deadline."""
+"""The search: which part of which trial is trained next, until the time is up or nothing more is to be gained."""
 
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autopilot.candidates.candidate import Candidate, Problem
+from autopilot.candidates.candidate import Candidate, OutOfBag
 from autopilot.deadline import Deadline
-from autopilot.events import Observer, TrialEnded, TrialStarted
-from autopilot.metrics import Metric
-from autopilot.search.matrices import Matrices
-from autopilot.search.tpe import Tpe
-from autopilot.search.trial import Outcome, Spec, evaluate
+from autopilot.events import Note, Observer, TrialEnded, TrialStarted
+from autopilot.search.family import Family
+from autopilot.search.kept import Kept
+from autopilot.search.matrices import SAMPLE, SEARCH, Part, Values
+from autopilot.search.portfolio import Entry
+from autopilot.search.racing import Racing
+from autopilot.search.strategy import Strategy
+from autopilot.search.study import Study
+from autopilot.search.trial import Outcome, PartResult, Spec, Wanted, train_part
+from autopilot.workers import Shared, Workers
+from storage.records import Trial
 
-#: A trial is given up when it has lost more than this share of what the best gains over the baseline.
-_RACE_MARGIN = 0.1
-#: For the constant guess, which takes no time: there is always a valid model, also where the budget is spent already.
-_FREE_S = 60.0
+if TYPE_CHECKING:
+    from autopilot.plan import Recipe
+
 #: No trial may take more than this share of the time that is left, so that one slow fit does not rule the run.
 _MOST_SHARE = 0.5
 #: A family whose improvement is expected to take more than so many times what is left is not tried again.
-_PATIENCE = 3.0
-#: A family is given up after so many trials without a score.
-_MOST_FAILURES = 5
-#: Members whose refit time is set aside.
-_REFITTED = 4
-#: Set aside beside it: export, gate and report, in seconds and as a share of the budget.
-_EXPORT_S, _EXPORT_SHARE = 1.0, 0.08
-_MOST_RESERVE_SHARE = 0.45
+_MOST_COST = 3.0
+#: Beyond its own deadline, which native code may ignore, a part is killed after this share more, and so many seconds.
+_GRACE_SHARE, _GRACE_S = 0.25, 1.0
+#: Kept between the last part's own deadline and the end of the search, for predicting and sending.
+_LAST_S = 0.2
+#: A first look at a quarter of the rows pays where the whole fold takes seconds.
+_LEAST_SAMPLED_ROWS = 40_000
 
 
 class Search:
-    """Runs trials, several at once, and collects their outcomes.
+    """Runs trials on workers and collects their outcomes.
 
-    First the list of each family's good points, families in turn; then one TPE for each family, the family drawn by
-    its expected cost of improvement (FLAML's rule: Wang et al., MLSys 2021). Ends when nothing more fits into the time
-    that is left after setting aside what refit and export will take.
+    First the portfolio in its order; then one TPE for each family, the family drawn by its expected cost of
+    improvement. A trial trains part after part and is given up as soon as it is behind the best by more than a margin.
+    It ends when the time that `reserve_s` leaves is up, when `gained` tells that the ensemble has not improved for a
+    while, or when nothing more fits. plan_us: measured microseconds of one row through each recipe's features.
     """
 
     def __init__(
         self,
+        study: Study,
+        shared: Shared,
+        kept: Kept,
         candidates: Sequence[Candidate],
-        matrices: Matrices,
-        metric: Metric,
+        entries: Sequence[Entry],
+        workers: Workers,
         deadline: Deadline,
-        budget_s: float,
-        seed: int,
+        strategy: Strategy,
         observe: Observer,
     ) -> None:
-        self._matrices, self._metric, self._observe = matrices, metric, observe
-        self._deadline, self._budget_s = deadline, budget_s
-        self._rng = np.random.default_rng(seed)
-        self._seed = seed
-        fold = matrices.folds.folds[0]
-        problem = Problem(matrices.table.signature.task, matrices.outputs, len(fold.train))
-        self._families = [
-            _Family(candidate, problem, seed + index)
-            for index, candidate in enumerate(candidates)
-            if candidate.applies(problem)
-        ]
-        self.outcomes: list[Outcome] = []
+        self._study, self._shared, self._kept, self._workers = study, shared, kept, workers
+        self._deadline, self._strategy, self._observe = deadline, strategy, observe
+        self._rng = np.random.default_rng(study.seed)
+        problem = study.problem(len(study.folds.folds[0].train))
+        fitting = [candidate for candidate in candidates if candidate.applies(problem)]
+        self._families = {
+            candidate.name: Family(candidate, problem, study.seed + index) for index, candidate in enumerate(fitting)
+        }
+        self._entries = [entry for entry in entries if entry.candidate in self._families]
+        if not strategy.portfolio:
+            self._entries = list({entry.candidate: entry for entry in reversed(self._entries)}.values())[::-1]
+        self._racing = Racing()
+        self._running: dict[int, _Running] = {}
         self._count = 0
+        self._fixed: set[int] = set()
+        self._since_gain = 0
+        self.outcomes: list[Outcome] = []
+        self.plan_us: dict[Recipe, float] = {}
 
-    def run(self, executor: Executor, workers: int) -> list[Outcome]:
-        """Try until the time is up; gives the complete outcomes, best first."""
-        running: dict[Future[Outcome], tuple[_Family, int]] = {}
-        while True:
-            while len(running) < workers and (started := self._start(executor)) is not None:
-                future, family, number = started
-                running[future] = (family, number)
-            if not running:
-                break
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._collect(future.result(), *running.pop(future))
+    def run(
+        self, reserve_s: Callable[[list[Outcome]], float], gained: Callable[[list[Outcome]], bool]
+    ) -> list[Outcome]:
+        """Try until nothing more fits; gives complete outcomes, best first.
+
+        reserve_s: seconds to keep for what follows, by the complete outcomes so far. gained: told after each complete
+        trial, says whether the ensemble is better for it.
+        """
+        flying: dict[Future[PartResult], tuple[_Running, Part]] = {}
+        try:
+            while True:
+                until = self._deadline.earlier(reserve_s(self.complete))
+                while len(flying) < self._workers.count and (work := self._next(until)) is not None:
+                    flying[self._submit(*work, until)] = work
+                if not flying or self._deadline.stopped.is_set():
+                    break
+                done, _ = wait(flying, timeout=max(until.left_s, 0.0), return_when=FIRST_COMPLETED)
+                if not done and until.passed and self.outcomes:
+                    break
+                if not done:  # not even the constant guess: as long as there is time at all
+                    wait(flying, timeout=self._deadline.left_s, return_when=FIRST_COMPLETED)
+                    if self._deadline.passed:
+                        break
+                for future in [future for future in flying if future.done()]:
+                    if future in flying:  # else its trial was lost by one just before
+                        running, part = flying.pop(future)
+                        self._take(running, part, future, gained)
+                        self._drop_lost(flying)
+        finally:
+            for future in flying:
+                future.cancel()
+        for running in list(self._running.values()):
+            self._end(running, "raced", "out of time", gained)
         return self.complete
+
+    @property
+    def folds(self) -> int:
+        """Models of a trial that is not scored out of bag."""
+        return len(self._study.folds.folds)
 
     @property
     def complete(self) -> list[Outcome]:
         """Outcomes that were scored on all folds, best first."""
         whole = [outcome for outcome in self.outcomes if outcome.valid is not None]
-        return sorted(whole, key=lambda outcome: self._loss(outcome))
+        return sorted(whole, key=self._loss)
 
-    def reserve_s(self) -> float:
-        """Seconds to keep for refitting the best members on all rows, at once on all workers, and for the export."""
-        rows, trained = len(self._matrices.table.y), len(self._matrices.folds.folds[0].train)
-        per_fold = [outcome.trial.seconds / len(self._matrices.folds.folds) for outcome in self.complete[:_REFITTED]]
-        refit_s = max([sum(per_fold) / 2, *per_fold, 0.0]) * rows / trained
-        wanted = 1.3 * refit_s + _EXPORT_S + _EXPORT_SHARE * self._budget_s
-        return min(wanted, _MOST_RESERVE_SHARE * self._budget_s)
+    def _next(self, until: Deadline) -> "tuple[_Running, Part] | None":
+        """A part of a trial that is worth its end, or of a new trial, or of one whose worth is not known yet."""
+        for running in self._running.values():
+            if running.is_granted and running.todo:
+                return running, running.todo.pop(0)
+        waiting = [running for running in self._running.values() if not running.is_granted]
+        if len(waiting) < self._workers.count:
+            begun = self._begin(until)
+            if begun is not None:
+                return begun, begun.todo.pop(0)
+        for running in waiting:
+            if running.todo and running.results:
+                return running, running.todo.pop(0)
+        return None
 
-    def _start(self, executor: Executor) -> "tuple[Future[Outcome], _Family, int] | None":
-        until = self._deadline.earlier(self.reserve_s())
-        family = self._choose(until.left_s)
+    def _begin(self, until: Deadline) -> "_Running | None":
+        """A new trial, if one fits into the time."""
+        most = self._strategy.max_trials
+        if most is not None and self._count - len(self._fixed) >= most:
+            return None
+        family, point = self._choose(until.left_s)
         if family is None:
             return None
-        number, params = family.tpe.ask()
-        spec = Spec(self._count, family.candidate, params, self._seed + self._count)
+        told, params = family.ask(point)
+        spec = Spec(self._count, family.candidate, params, self._study.seed + self._count)
         self._count += 1
-        family.started += 1
+        if family.is_fixed:
+            self._fixed.add(spec.number)
         self._observe(TrialStarted(spec.number, family.candidate.name, params))
-        limit = Deadline.after(_FREE_S) if family.is_free else until.share(_MOST_SHARE)
-        race = self._race_of(family)
-        future = executor.submit(evaluate, spec, self._matrices, self._metric, limit, race)
-        return future, family, number
+        running = _Running(spec, family, told, self._parts(family), until.share(_MOST_SHARE))
+        running.is_granted = not self._strategy.racing or family.is_fixed
+        self._running[spec.number] = running
+        return running
 
-    def _choose(self, left_s: float) -> "_Family | None":
-        """The next family: those with listed points in turn, then by expected cost of improvement."""
-        fitting = [family for family in self._families if family.can_start(left_s)]
-        listed = [family for family in fitting if family.tpe.listed]
-        if listed:
-            return min(listed, key=_Family.progress)
-        best = min(family.best_loss for family in self._families)
-        costs = [(family, family.cost_of_improvement(best)) for family in fitting]
-        hopeful = [(family, cost) for family, cost in costs if cost < _PATIENCE * left_s]
+    def _choose(self, left_s: float) -> "tuple[Family | None, dict[str, object] | None]":
+        """The portfolio's next entry that fits; then a family by its expected cost of improvement."""
+        while self._entries:
+            entry = self._entries.pop(0)
+            family = self._families[entry.candidate]
+            if not family.is_given_up and (family.is_fixed or self._fits(family, left_s)):
+                return family, entry.params
+        patience = self._strategy.patience
+        is_done = patience is not None and self._since_gain >= patience
+        if is_done or not self._strategy.tpe:
+            return None, None
+        best = min((family.best_loss for family in self._families.values()), default=float("inf"))
+        open_to = [family for family in self._families.values() if family.started and not family.is_given_up]
+        costs = [(family, family.cost_of_improvement(best)) for family in open_to if self._fits(family, left_s)]
+        hopeful = [(family, cost) for family, cost in costs if cost < _MOST_COST * left_s * self._workers.count]
         if not hopeful:
-            return None
+            return None, None
         chances = np.array([1.0 / max(cost, 1e-6) for _, cost in hopeful])
-        return hopeful[int(self._rng.choice(len(hopeful), p=chances / chances.sum()))][0]
+        return hopeful[int(self._rng.choice(len(hopeful), p=chances / chances.sum()))][0], None
 
-    def _collect(self, outcome: Outcome, family: "_Family", number: int) -> None:
+    def _fits(self, family: Family, left_s: float) -> bool:
+        at_once = min(self._workers.count, len(self._parts(family)))
+        return left_s > 1.3 * family.usual_s / at_once + _LAST_S
+
+    def _parts(self, family: Family) -> list[Part]:
+        """What a trial of the family trains on, one after the other."""
+        folds = self._study.folds
+        if folds.scheme.kind == "k-fold" and isinstance(family.candidate, OutOfBag):
+            return [SEARCH]
+        parts = [Part("fold", number) for number in range(len(folds.folds))]
+        is_large = len(folds.folds[0].train) >= _LEAST_SAMPLED_ROWS
+        return [SAMPLE, *parts] if is_large and self._strategy.sampling and not family.is_fixed else parts
+
+    def _submit(self, running: "_Running", part: Part, until: Deadline) -> "Future[PartResult]":
+        rounds_left = -(-(len(running.todo) + 1) // self._workers.count)
+        limit_s = max(0.1, running.until.left_s / rounds_left - _LAST_S)
+        if running.family.is_fixed:  # the constant guess: there is always a valid outcome
+            limit_s = max(limit_s, self._deadline.left_s)
+        running.flying += 1
+        is_first = part == SEARCH or part == Part("fold", 0)
+        recipe = running.spec.candidate.recipe
+        keeps = part != SAMPLE and (is_first or self._strategy.keep_models)
+        wanted = Wanted(fitted=keeps, latency=is_first, plan_latency=is_first and recipe not in self.plan_us)
+        return self._workers.submit(
+            train_part,
+            self._shared,
+            running.spec,
+            part,
+            limit_s,
+            wanted,
+            limit_s=limit_s * (1 + _GRACE_SHARE) + _GRACE_S + running.prepare_s,
+        )
+
+    def _take(
+        self, running: "_Running", part: Part, future: "Future[PartResult]", gained: Callable[[list[Outcome]], bool]
+    ) -> None:
+        """A part ended: note it, and decide whether the trial goes on."""
+        running.flying -= 1
+        if running.spec.number not in self._running:
+            return
+        try:
+            result = future.result()
+        except CancelledError:
+            return
+        except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the search goes on without it
+            self._end(running, "failed", f"{type(error).__name__}: {error}"[:500], gained)
+            return
+        if result.plan_us:
+            self.plan_us[running.spec.candidate.recipe] = result.plan_us
+        if result.fitted:
+            self._kept.put(running.spec.number, part, result.fitted)
+        running.results.append(result._replace(fitted=b""))
+        losses = [self._study.metric.loss(score) for score in result.scores]
+        running.is_granted = True
+        if part == SAMPLE or not running.is_whole:
+            stage = (part.kind, part.number)
+            is_lost = self._strategy.racing and self._racing.is_lost(
+                stage, float(np.mean(losses)), is_first=running.family.started <= 1
+            )
+            if is_lost:
+                self._end(running, "raced", "behind the best on the first rows", gained)
+            return
+        self._end(running, "completed", None, gained)
+
+    def _drop_lost(self, flying: "dict[Future[PartResult], tuple[_Running, Part]]") -> None:
+        """Stop the parts of trials that have ended."""
+        for future, (running, _) in list(flying.items()):
+            if running.spec.number not in self._running:
+                future.cancel()
+                del flying[future]
+
+    def _end(
+        self, running: "_Running", status: str, reason: str | None, gained: Callable[[list[Outcome]], bool]
+    ) -> None:
+        del self._running[running.spec.number]
+        outcome = running.outcome(self._study, status, reason)
         self.outcomes.append(outcome)
-        loss = self._loss(outcome) if outcome.valid is not None else None
-        worst = float(np.mean(outcome.fold_losses)) if outcome.trial.status == "raced" and outcome.fold_losses else None
-        family.tpe.tell(number, loss if loss is not None else worst)
-        family.note(outcome.trial.seconds, loss)
+        loss = float(np.mean(outcome.fold_losses)) if outcome.fold_losses else None
+        running.family.tell(running.told, loss if status != "failed" else None, running.seconds, running.whole_s)
+        if status == "completed":
+            running.family.improved(self._loss(outcome))
+            self._racing.note(running.fold_losses(self._study), is_baseline=running.family.is_fixed)
+        is_better = status == "completed" and gained(self.complete)
+        self._since_gain = 0 if is_better or self._entries else self._since_gain + 1
         best = self.complete
         self._observe(TrialEnded(outcome.trial, best[0].trial.score if best else None))
-
-    def _race_of(self, family: "_Family") -> "_Racing":
-        """The first trial of a family always runs to its end: ensembles live on difference."""
-        best = self.complete
-        if family.started <= 1 or not best:
-            return _Racing((), 0.0)
-        baseline = max(float(np.mean(outcome.fold_losses)) for outcome in best)
-        gained = baseline - float(np.mean(best[0].fold_losses))
-        return _Racing(best[0].fold_losses, _RACE_MARGIN * gained)
+        patience = self._strategy.patience
+        if patience is not None and self._since_gain == patience and not self._entries:
+            self._observe(Note(f"The last {patience} trials did not improve the ensemble: the search ends early."))
 
     def _loss(self, outcome: Outcome) -> float:
         score = outcome.trial.score
-        return float("inf") if score is None else self._metric.loss(score)
+        return float("inf") if score is None else self._study.metric.loss(score)
 
 
-class _Racing:
-    """Whether losses on the first folds are behind the best's on the same folds by more than a margin."""
+class _Running:
+    """A trial while it trains: the parts that are still to do, and the results of the others."""
 
-    def __init__(self, best: tuple[float, ...], margin: float) -> None:
-        self._best, self._margin = best, margin
+    def __init__(self, spec: Spec, family: Family, told: int, todo: list[Part], until: Deadline) -> None:
+        self.spec, self.family, self.told = spec, family, told
+        self.parts, self.todo = tuple(todo), todo
+        self.until = until
+        self.flying = 0
+        self.is_granted = False
+        self.results: list[PartResult] = []
+        self.began = time.monotonic()
+        self.prepare_s = until.left_s  # matrices are made by whoever needs them first
 
-    def __call__(self, losses: list[float]) -> bool:
-        if not self._best:
-            return False
-        return float(np.mean(losses)) > float(np.mean(self._best[: len(losses)])) + self._margin
+    @property
+    def is_whole(self) -> bool:
+        """Whether all parts ended."""
+        return len(self.results) == len(self.parts)
+
+    @property
+    def seconds(self) -> float:
+        """Of training, on one core."""
+        return sum(result.seconds for result in self.results)
+
+    @property
+    def whole_s(self) -> float | None:
+        """What all parts take, by those that ended."""
+        return self.seconds * len(self.parts) / len(self.results) if self.results else None
+
+    def fold_losses(self, study: Study) -> dict[tuple[str, int], float]:
+        """By stage of the race."""
+        found = {(result.part.kind, result.part.number): result.scores for result in self.results}
+        if self.parts == (SEARCH,):
+            found = {("fold", number): (score,) for number, score in enumerate(self.results[0].scores)}
+        return {stage: study.metric.loss(float(np.mean(scores))) for stage, scores in found.items()}
+
+    def outcome(self, study: Study, status: str, reason: str | None) -> Outcome:
+        """The trial as it ended."""
+        results = sorted((result for result in self.results if result.part != SAMPLE), key=lambda one: one.part.number)
+        scores = tuple(score for result in results for score in result.scores)
+        is_complete = status == "completed"
+        valid = np.concatenate([result.valid for result in results]) if is_complete else None
+        test = np.mean([result.test for result in results], axis=0) if is_complete else None
+        sizes = [rows.stop - rows.start for rows in study.folds.slices][: len(scores)]
+        trial = Trial(
+            run_id="",
+            number=self.spec.number,
+            candidate=self.spec.candidate.name,
+            params=self.spec.params,
+            status=status,  # type: ignore[arg-type]
+            score=float(np.average(scores, weights=sizes)) if scores else None,
+            fold_scores=scores,
+            seconds=time.monotonic() - self.began,
+            rounds=round(float(np.mean([result.rounds for result in results]))) if results else 0,
+            reason=reason,
+            test_score=_test_score(study, test),
+        )
+        latency_us = max((result.latency_us for result in results), default=0.0)
+        losses = tuple(study.metric.loss(score) for score in scores)
+        part_s = float(np.mean([result.seconds for result in results])) if results else 0.0
+        return Outcome(self.spec, trial, valid, test, losses, latency_us, self.parts, part_s)
 
 
-class _Family:
-    """A candidate, its TPE, and what it has cost and gained so far."""
-
-    def __init__(self, candidate: Candidate, problem: Problem, seed: int) -> None:
-        self.candidate = candidate
-        points, space = candidate.points(problem), candidate.space(problem)
-        self.is_free = not space  # nothing to tune: one trial that takes no time
-        self._points = len(points)
-        self.tpe = Tpe(space, points, seed)
-        self.started = 0
-        self.best_loss = float("inf")
-        self._first_loss = float("inf")
-        self._spent_s = 0.0
-        self._spent_at_best_s = 0.0
-        self._spent_at_previous_s = 0.0
-        self._seconds: list[float] = []
-
-    def progress(self) -> float:
-        """How far its list would be done with one more trial; families take turns by it."""
-        return 0.0 if self.is_free else (self.started + 1) / self._points
-
-    def can_start(self, left_s: float) -> bool:
-        """Whether a trial of usual length fits; a family without space is tried once."""
-        if self.is_free:
-            return self.started == 0
-        if self.best_loss == float("inf") and len(self._seconds) >= _MOST_FAILURES:
-            return False
-        usual = float(np.median(self._seconds)) if self._seconds else 0.2
-        return left_s > 1.2 * usual
-
-    def note(self, seconds: float, loss: float | None) -> None:
-        """A trial ended."""
-        self._spent_s += seconds
-        self._seconds.append(seconds)
-        if loss is None or loss >= self.best_loss:
-            return
-        self._first_loss = loss if self.best_loss == float("inf") else self._first_loss
-        self._spent_at_previous_s, self._spent_at_best_s = self._spent_at_best_s, self._spent_s
-        self.best_loss = loss
-
-    def cost_of_improvement(self, best: float) -> float:
-        """Seconds until this family is expected to improve on the best of all."""
-        since = max(self._spent_s - self._spent_at_best_s, self._spent_at_best_s - self._spent_at_previous_s)
-        gap = self.best_loss - best
-        gained = self._first_loss - self.best_loss
-        if gap <= 0:
-            return since
-        if not np.isfinite(gap) or gained <= 0:
-            return max(since, 4.0 * self._spent_s + 1.0)
-        return max(since, gap * self._spent_s / gained)
+def _test_score(study: Study, test: Values | None) -> float | None:
+    rows, table = study.folds.test, study.table
+    if test is None or not len(rows):
+        return None
+    weights = None if table.weights is None else table.weights[rows]
+    return study.metric.score(table.y[rows], study.unit.unscale(test), weights)

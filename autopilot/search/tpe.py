@@ -21,33 +21,26 @@ _STARTUP = 8
 
 
 class Tpe:
-    """Suggests parameters of one family: first those of a list, then what TPE expects most of.
+    """Suggests parameters of one family: points that are given, or what TPE expects most of.
 
     A space without parameters always gives the empty dictionary.
     """
 
-    def __init__(self, space: Space, points: list[Params], seed: int) -> None:
+    def __init__(self, space: Space, seed: int) -> None:
         self._space = space
-        self._points = list(points)
         self._trials = Trials()
         labels = {name: _expression(name, parameter) for name, parameter in space.items()}
         self._domain = Domain(None, labels, pass_expr_memo_ctrl=False) if space else None
         self._rng = np.random.default_rng(seed)
 
-    @property
-    def listed(self) -> int:
-        """How many points of the list are still to be asked."""
-        return len(self._points)
-
-    def ask(self) -> tuple[int, Params]:
-        """The next parameters, and a number to `tell` by."""
+    def ask(self, point: Params | None = None) -> tuple[int, Params]:
+        """The next parameters, and a number to `tell` by. point: what to try, in place of a suggestion."""
         ids = self._trials.new_trial_ids(1)
         self._trials.refresh()
         if self._domain is None:
-            self._points.clear()
             return ids[0], {}
-        if self._points:
-            docs = self._document(ids[0], self._points.pop(0), self._domain)
+        if point is not None:
+            docs = self._document(ids[0], point, self._domain)
         else:
             seed = int(self._rng.integers(2**31 - 1))
             docs = tpe.suggest(ids, self._domain, self._trials, seed, n_startup_jobs=_STARTUP)

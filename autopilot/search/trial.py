@@ -1,27 +1,32 @@
-"""One trial: a candidate with one set of parameters, trained and scored fold by fold."""
+"""One trial: a candidate with one set of parameters, trained and scored part by part, each in a worker's process."""
 
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
+import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
-from autopilot.candidates.candidate import Candidate, Job, Problem
+from autopilot.candidates.candidate import Candidate, Fitted, Job, Matrix, OutOfBag
 from autopilot.deadline import Deadline
-from autopilot.metrics import Metric
-from autopilot.search.matrices import Matrices
+from autopilot.search.latency import member_us, plan_us
+from autopilot.search.matrices import SAMPLE, SEARCH, Part, Samples
 from autopilot.search.space import Params
+from autopilot.search.study import Study, opened
+from autopilot.workers import Shared
 from storage.records import Trial
+
+if TYPE_CHECKING:
+    from autopilot.search.scoring import Scoring
 
 Values = NDArray[np.float64]
 
-#: Told the losses so far, decides whether the trial is lost.
-Race = Callable[[list[float]], bool]
+#: A refit trains on more rows than a fold did, so boosting goes a little further.
+_MORE_ROUNDS = 1.1
 
 
 class Spec(NamedTuple):
-    """What to try."""
+    """What to try. It travels to workers, so that a user's own candidate has to be something that pickles."""
 
     number: int
     candidate: Candidate
@@ -29,11 +34,40 @@ class Spec(NamedTuple):
     seed: int
 
 
+class PartResult(NamedTuple):
+    """What training on one part gave.
+
+    valid: float64 (validated rows of the part, outputs) as models learn them: of a fold its own rows, of the search
+    part all of `Folds.validated`. test: of the test rows. scores: by fold. seconds: of training and predicting alone.
+    What was not wanted is 0 or empty: latency_us, of one row through the member's nodes; plan_us, through those of its
+    features; fitted, the model, pickled.
+    """
+
+    part: Part
+    valid: Values
+    test: Values
+    scores: tuple[float, ...]
+    rounds: int
+    seconds: float
+    latency_us: float
+    plan_us: float
+    fitted: bytes
+
+
+class Wanted(NamedTuple):
+    """What training on a part is to give beside predictions."""
+
+    fitted: bool
+    latency: bool
+    plan_latency: bool
+
+
 class Outcome(NamedTuple):
     """A finished trial.
 
-    trial: its record, without the run's id. valid: float64 (validated rows, outputs), out-of-fold predictions as
-    models learn them; test: the same of the test rows, averaged over folds. Both are None unless all folds ended.
+    trial: its record, without the run's id. valid: float64 (validated rows, outputs), stacked in the order of
+    `Folds.validated`; test: of the test rows, averaged over folds. Both None unless all folds ended. fold_losses: of
+    those that did. parts: how it was trained; latency_us: one row through its nodes.
     """
 
     spec: Spec
@@ -41,86 +75,87 @@ class Outcome(NamedTuple):
     valid: Values | None
     test: Values | None
     fold_losses: tuple[float, ...]
+    latency_us: float = 0.0
+    parts: tuple[Part, ...] = ()
+    part_s: float = 0.0
+
+    @property
+    def is_out_of_bag(self) -> bool:
+        """Whether one training on all rows of the search was scored."""
+        return self.parts == (SEARCH,)
+
+    @property
+    def fitted_parts(self) -> tuple[Part, ...]:
+        """Of whose rows whole models were trained."""
+        return tuple(part for part in self.parts if part != SAMPLE)
 
 
-def evaluate(spec: Spec, matrices: Matrices, metric: Metric, deadline: Deadline, race: Race) -> Outcome:
-    """Train on each fold until done, raced out, or out of time; never raises, a failure is an outcome with a reason."""
-    started = time.monotonic()
-    run = _Running(spec, matrices, metric)
-    status, reason = "completed", None
-    count = len(matrices.folds.folds)
-    for number in range(count):
-        if deadline.passed and (number or deadline.stopped.is_set()):
-            status, reason = "raced", "out of time"
-            break
-        try:
-            run.train_fold(number, deadline.share(1 / (count - number)))
-        except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the search goes on without it
-            status, reason = "failed", f"{type(error).__name__}: {error}"[:500]
-            break
-        if number < count - 1 and race(run.losses):
-            status, reason = "raced", "behind the best on the first folds"
-            break
-    return run.outcome(status, reason, time.monotonic() - started)
+def train_part(shared: Shared, spec: Spec, part: Part, limit_s: float, wanted: Wanted) -> PartResult:
+    """Train on a part and predict what it validates and the test rows; runs in a worker."""
+    at = opened(shared)
+    recipe = spec.candidate.recipe
+    samples = at.matrices.of(part, recipe)
+    began = time.monotonic()
+    job = job_of(at.study, spec, samples, Deadline.after(limit_s))
+    if part == SEARCH:
+        fitted, out_of_bag = cast("OutOfBag", spec.candidate).fit_out_of_bag(job)
+        rows = at.study.folds.validated
+        valid = _finite(out_of_bag)[np.searchsorted(at.study.folds.search, rows)]
+    else:
+        fitted = spec.candidate.fit(job)
+        valid = _finite(fitted.predict(samples.X_valid))
+    test = _predicted(fitted, samples.X_test, at.study)
+    seconds = time.monotonic() - began
+    table = at.study.table
+    return PartResult(
+        part,
+        valid,
+        test,
+        _scores(at.study, part, valid),
+        fitted.rounds,
+        seconds,
+        member_us(fitted, samples.X_train) if wanted.latency else 0.0,
+        plan_us(at.matrices.plan(part, recipe), table.signature, table.frame) if wanted.plan_latency else 0.0,
+        cloudpickle.dumps(fitted) if wanted.fitted else b"",
+    )
 
 
-class _Running:
-    """A trial's predictions as they come in."""
+def job_of(study: Study, spec: Spec, samples: Samples, deadline: Deadline, rounds: int = 0) -> Job:
+    """The training of a spec on these matrices; without rows to validate on, for so many rounds."""
+    has_valid = len(samples.X_valid) > 0
+    return Job(
+        samples.X_train,
+        samples.y_train,
+        samples.X_valid if has_valid else None,
+        samples.y_valid if has_valid else None,
+        spec.params,
+        rounds,
+        deadline,
+        spec.seed,
+        study.problem(len(samples.X_train)),
+        samples.weights_train,
+        samples.weights_valid if has_valid else None,
+    )
 
-    def __init__(self, spec: Spec, matrices: Matrices, metric: Metric) -> None:
-        self._spec, self._matrices, self._metric = spec, matrices, metric
-        self._rows = matrices.folds.validated
-        self._valid = np.full((len(self._rows), matrices.outputs), np.nan)
-        self._test = np.zeros((len(matrices.folds.test), matrices.outputs))
-        self._rounds: list[int] = []
-        self._scores: list[float] = []
-        self.losses: list[float] = []
 
-    def train_fold(self, number: int, deadline: Deadline) -> None:
-        fold = self._matrices.folds.folds[number]
-        data = self._matrices.of_fold(number, self._spec.candidate.recipe)
-        problem = Problem(self._matrices.table.signature.task, self._matrices.outputs, len(data.X_train))
-        job = Job(
-            data.X_train,
-            data.y_train,
-            data.X_valid,
-            data.y_valid,
-            self._spec.params,
-            0,
-            deadline,
-            self._spec.seed,
-            problem,
-        )
-        fitted = self._spec.candidate.fit(job)
-        predicted = fitted.predict(data.X_valid)
-        score = self._score(fold.valid, predicted)
-        self._valid[np.searchsorted(self._rows, fold.valid)] = predicted
-        self._test += fitted.predict(data.X_test) / len(self._matrices.folds.folds)
-        self._rounds.append(fitted.rounds)
-        self._scores.append(score)
-        self.losses.append(self._metric.loss(score))
+def refit_rounds(trial: Trial, folds: int) -> int:
+    """How long to train on all rows."""
+    return max(1, round(trial.rounds * _MORE_ROUNDS) if folds > 1 else trial.rounds)
 
-    def outcome(self, status: str, reason: str | None, seconds: float) -> Outcome:
-        complete = status == "completed"
-        score = float(np.mean(self._scores)) if self._scores else None
-        if complete:
-            score = self._score(self._rows, self._valid)
-        trial = Trial(
-            run_id="",
-            number=self._spec.number,
-            candidate=self._spec.candidate.name,
-            params=self._spec.params,
-            status=status,  # type: ignore[arg-type]
-            score=score,
-            fold_scores=tuple(self._scores),
-            seconds=seconds,
-            rounds=round(float(np.mean(self._rounds))) if self._rounds else 0,
-            reason=reason,
-        )
-        valid, test = (self._valid, self._test) if complete else (None, None)
-        return Outcome(self._spec, trial, valid, test, tuple(self.losses))
 
-    def _score(self, rows: NDArray[np.int64], predicted: Values) -> float:
-        if not np.isfinite(predicted).all():
-            raise FloatingPointError("it predicted values that are not finite")
-        return self._metric.score(self._matrices.table.y[rows], self._matrices.unit.unscale(predicted))
+def _predicted(fitted: Fitted, X: Matrix, study: Study) -> Values:
+    """Finite predictions; libraries refuse to predict no rows."""
+    return _finite(fitted.predict(X)) if len(X) else np.empty((0, study.problem(0).outputs))
+
+
+def _scores(study: Study, part: Part, valid: Values) -> tuple[float, ...]:
+    scoring: Scoring = study.scoring
+    if part.kind == "search":
+        return tuple(scoring.fold_score(number, valid[rows]) for number, rows in enumerate(scoring.slices))
+    return (scoring.fold_score(part.number, valid),)
+
+
+def _finite(predicted: Values) -> Values:
+    if not np.isfinite(predicted).all():
+        raise FloatingPointError("it predicted values that are not finite")
+    return predicted

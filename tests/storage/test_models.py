@@ -4,6 +4,7 @@ import io
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from storage import InputError, Predictor, Store, UnknownNameError
 from storage.models import check_name
@@ -94,3 +95,27 @@ for _ in range(10):
 """
     printed = processes.run_at_once(script, store.root)
     assert sorted(int(line) for out in printed for line in out.split()) == list(range(2, 22))
+
+
+def test_a_better_model_of_a_run_takes_the_place_of_its_first(store: Store) -> None:
+    """The number stays; what the record says is the newer one's."""
+    first = portable.publish(store, portable.classifier(), name="a")
+    better = store.models.publish(replace(first, digest="0" * 64), replacing=first.version)
+    assert better.version == first.version
+    assert [found.digest for found in store.models.list()] == ["0" * 64]
+
+
+def test_a_version_that_is_served_or_of_another_run_is_never_replaced(store: Store) -> None:
+    """What answered requests can be looked at later: the better model gets the next number."""
+    first = portable.publish(store, portable.classifier(), name="a")
+    store.endpoints.deploy("live", first, NOW)
+    assert store.models.publish(first, replacing=first.version).version == 2
+    store.models.withdraw(first)
+    assert store.models.get("a:1") == first
+
+
+def test_a_version_can_be_withdrawn_until_it_is_served(store: Store) -> None:
+    """By the run that published it, before it ends."""
+    first = portable.publish(store, portable.classifier(), name="a")
+    store.models.withdraw(first)
+    assert store.models.list() == []

@@ -1,28 +1,50 @@
-"""The search tries families in turn, obeys its deadline, and outlives candidates that fail."""
+"""The search tries the portfolio, then what is expected to gain most, obeys its deadline, and outlives failures."""
 
+import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autopilot.candidates import DEFAULT_CANDIDATES, Candidate
+from autopilot.candidates import Candidate
 from autopilot.candidates.baseline import Baseline
 from autopilot.candidates.candidate import Fitted, Job, Problem
+from autopilot.candidates.extra_trees import ExtraTrees
+from autopilot.candidates.lightgbm import LightGBM
 from autopilot.candidates.linear import Linear
 from autopilot.deadline import Deadline
-from autopilot.events import Event, TrialEnded, TrialStarted
+from autopilot.events import Event, Note, TrialEnded, TrialStarted
 from autopilot.metrics import METRICS
-from autopilot.search.folds import divide
-from autopilot.search.matrices import Matrices
+from autopilot.search.folds import Fold, Folds, Scheme
+from autopilot.search.kept import Kept
+from autopilot.search.portfolio import Entry
 from autopilot.search.search import Search
 from autopilot.search.space import ContinuousParameter, Params, Space
-from autopilot.search.trial import Outcome, Spec, evaluate
+from autopilot.search.strategy import Strategy
+from autopilot.search.study import Study
+from autopilot.search.trial import Outcome
 from autopilot.table.infer import infer
+from autopilot.workers import open_workers
 from tests import tables
 
 TABLE = infer(tables.mixed(200).drop("note"), "paid")
+ROWS = np.random.default_rng(3).permutation(200)
+FOLDS = Folds(
+    search=np.sort(ROWS[40:]),
+    test=np.sort(ROWS[:40]),
+    folds=tuple(
+        Fold(np.sort(np.delete(ROWS[40:], range(32 * k, 32 * k + 32))), np.sort(ROWS[40 + 32 * k : 72 + 32 * k]))
+        for k in range(5)
+    ),
+    scheme=Scheme("k-fold", 5),
+)
+STUDY = Study.of(TABLE, FOLDS, METRICS["roc_auc"], 0)
+
+USUAL = Strategy()
 
 
 class Tuned(Linear):
@@ -61,49 +83,75 @@ class _Constant:
 
 
 def searched(
-    *candidates: Candidate, budget_s: float = 3.0, workers: int = 2, seed: int = 0, events: list[Event] | None = None
+    folder: Path,
+    *candidates: Candidate,
+    budget_s: float = 3.0,
+    workers: int = 2,
+    strategy: Strategy = USUAL,
+    events: list[Event] | None = None,
+    gains: Sequence[bool] = (),
 ) -> Search:
     """A search of the mixed table that has ended."""
-    matrices = Matrices(TABLE, divide(TABLE.y, 1, 60, seed), seed)
+    folder = Path(tempfile.mkdtemp(dir=folder))
+    (folder / "study").mkdir()
+    STUDY.save(folder / "study")
+    problem = STUDY.problem(128)
+    entries = [Entry(one.name, point) for one in candidates for point in one.points(problem)]
     observe = (events if events is not None else []).append
-    deadline = Deadline.after(budget_s)
-    search = Search(candidates, matrices, METRICS["roc_auc"], deadline, budget_s, seed, observe)
-    with ThreadPoolExecutor(workers) as executor:
-        search.run(executor, workers)
+    left = list(gains)
+    with open_workers(ThreadPoolExecutor(workers), workers, None) as opened:
+        shared, kept = opened.share(folder / "study"), Kept(folder)
+        until = Deadline.after(budget_s)
+        search = Search(STUDY, shared, kept, candidates, entries, opened, until, strategy, observe)
+        search.run(lambda outcomes: 0.5, lambda outcomes: left.pop(0) if left else True)
     return search
 
 
-def test_it_ends_by_its_deadline_with_a_candidate_that_takes_all_time_it_gets() -> None:
-    """And has set aside the time for refit and export."""
+def named(search: Search) -> list[str]:
+    """The candidates of all trials, in the order in which they ended."""
+    return [outcome.spec.candidate.name for outcome in search.outcomes]
+
+
+def test_it_ends_by_its_deadline_with_a_candidate_that_takes_all_time_it_gets(tmp_path: Path) -> None:
+    """And leaves the time that was reserved."""
     began = time.monotonic()
-    search = searched(Baseline(), Tuned(seconds=60), budget_s=4.0)
-    assert time.monotonic() - began < 4.0
-    assert {outcome.spec.candidate.name for outcome in search.outcomes} == {"baseline", "tuned"}
-    assert search.reserve_s() >= 1.0
+    search = searched(tmp_path, Baseline(), Tuned(seconds=60), budget_s=3.0)
+    assert time.monotonic() - began < 3.0
+    assert set(named(search)) == {"baseline", "tuned"}
 
 
-def test_each_family_is_tried_and_the_best_come_first() -> None:
+def test_each_family_is_tried_and_the_best_come_first(tmp_path: Path) -> None:
     """Complete outcomes are sorted by their scores."""
-    search = searched(*DEFAULT_CANDIDATES, budget_s=5.0)
+    search = searched(tmp_path, Baseline(), Linear(), LightGBM(), ExtraTrees(), budget_s=8.0)
     scores = [outcome.trial.score for outcome in search.complete]
     assert scores == sorted(scores, reverse=True)
-    assert {outcome.spec.candidate.name for outcome in search.outcomes} >= {"baseline", "linear", "lightgbm"}
+    assert set(named(search)) == {"baseline", "linear", "lightgbm", "extra_trees"}
     assert scores[0] > 0.7
 
 
-def test_listed_points_are_tried_before_others() -> None:
-    """Those of the space come after."""
-    search = searched(Tuned(), budget_s=4.0, workers=1)
+def test_the_portfolio_is_tried_in_its_order_before_anything_else(tmp_path: Path) -> None:
+    """Suggestions come after."""
+    search = searched(tmp_path, Tuned(), workers=1, strategy=Strategy(max_trials=6))
     penalties = [outcome.spec.params["penalty"] for outcome in search.outcomes]
     assert penalties[:2] == [1.0, 2.0]
-    assert len(penalties) > 2
+    assert len(penalties) == 6
     assert not {1.0, 2.0} & set(penalties[2:])
 
 
-def test_numbers_events_and_outcomes_belong_together() -> None:
+def test_without_tuning_only_the_portfolio_is_tried(tmp_path: Path) -> None:
+    """And without a portfolio each family begins with its first point."""
+    alone = searched(tmp_path, Tuned(), workers=1, strategy=Strategy(tpe=False))
+    assert [outcome.spec.params["penalty"] for outcome in alone.outcomes] == [1.0, 2.0]
+    first = searched(tmp_path, Tuned(), workers=1, strategy=Strategy(portfolio=False, max_trials=3))
+    penalties = [outcome.spec.params["penalty"] for outcome in first.outcomes]
+    assert penalties[0] == 1.0
+    assert 2.0 not in penalties
+
+
+def test_numbers_events_and_outcomes_belong_together(tmp_path: Path) -> None:
     """Each trial is told when it starts and when it ends."""
     events: list[Event] = []
-    search = searched(Baseline(), Tuned(), budget_s=2.5, events=events)
+    search = searched(tmp_path, Baseline(), Tuned(), budget_s=2.5, events=events)
     started = [event.number for event in events if isinstance(event, TrialStarted)]
     ended = [event.trial.number for event in events if isinstance(event, TrialEnded)]
     assert started == list(range(len(search.outcomes)))
@@ -112,37 +160,42 @@ def test_numbers_events_and_outcomes_belong_together() -> None:
     assert best == sorted(best)
 
 
-def test_a_candidate_that_raises_is_a_failed_trial_with_the_reason() -> None:
+def test_it_ends_early_when_the_ensemble_has_stopped_to_gain(tmp_path: Path) -> None:
+    """After the portfolio, and says so."""
+    events: list[Event] = []
+    gains = [True, True] + [False] * 99
+    began = time.monotonic()
+    search = searched(tmp_path, Tuned(), budget_s=60.0, strategy=Strategy(patience=5), gains=gains, events=events)
+    assert time.monotonic() - began < 30
+    assert 7 <= len(search.outcomes) <= 9
+    notes = [event.message for event in events if isinstance(event, Note)]
+    assert notes == ["The last 5 trials did not improve the ensemble: the search ends early."]
+
+
+def test_a_candidate_that_raises_is_a_failed_trial_with_the_reason(tmp_path: Path) -> None:
     """It is given up after some; the others go on."""
-    search = searched(Baseline(), Tuned(error=ValueError("no such luck")), budget_s=2.5)
+    search = searched(tmp_path, Baseline(), Tuned(error=ValueError("no such luck")), budget_s=2.5)
     failed = [outcome for outcome in search.outcomes if outcome.trial.status == "failed"]
     assert {outcome.trial.reason for outcome in failed} == {"ValueError: no such luck"}
-    assert 1 <= len(failed) <= 10
+    assert 1 <= len(failed) <= 5
     assert all(outcome.trial.score is None and outcome.valid is None for outcome in failed)
     assert [outcome.spec.candidate.name for outcome in search.complete] == ["baseline"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_predictions_that_are_not_finite_are_a_failed_trial(value: float) -> None:
+def test_predictions_that_are_not_finite_are_a_failed_trial(tmp_path: Path, value: float) -> None:
     """They would poison an average."""
-    search = searched(Baseline(), Tuned(value=value), budget_s=2.5)
+    search = searched(tmp_path, Baseline(), Tuned(value=value), budget_s=2.5)
     reasons = {outcome.trial.reason for outcome in search.outcomes if outcome.trial.status == "failed"}
     assert reasons == {"FloatingPointError: it predicted values that are not finite"}
 
 
-def test_a_family_without_parameters_is_tried_once() -> None:
+def test_a_family_without_parameters_is_tried_once(tmp_path: Path) -> None:
     """There is nothing to vary."""
-    search = searched(Baseline(), budget_s=2.5)
-    assert [outcome.spec.candidate.name for outcome in search.outcomes] == ["baseline"]
+    assert named(searched(tmp_path, Baseline())) == ["baseline"]
 
 
-def test_there_is_a_model_even_when_the_time_is_over_already() -> None:
-    """The constant guess takes none."""
-    search = searched(*DEFAULT_CANDIDATES, budget_s=0.0)
-    assert [outcome.spec.candidate.name for outcome in search.complete] == ["baseline"]
-
-
-def test_candidates_that_do_not_apply_are_left_out() -> None:
+def test_candidates_that_do_not_apply_are_left_out(tmp_path: Path) -> None:
     """They say so themselves."""
 
     class Never(Tuned):
@@ -151,71 +204,72 @@ def test_candidates_that_do_not_apply_are_left_out() -> None:
         def applies(self, problem: Problem) -> bool:
             return False
 
-    search = searched(Baseline(), Never(), budget_s=2.5)
-    assert {outcome.spec.candidate.name for outcome in search.outcomes} == {"baseline"}
+    assert set(named(searched(tmp_path, Baseline(), Never(), budget_s=2.5))) == {"baseline"}
 
 
-# ------------------------------------------------------------------------------------------------------- trials
+def test_a_trial_that_is_far_behind_on_the_first_fold_is_given_up(tmp_path: Path) -> None:
+    """It is `raced`, with the score of what it has; without racing it goes to the end."""
+
+    class Guess(Tuned):
+        name = "guess"
+
+        def fit(self, job: Job) -> Fitted:
+            return super().fit(job) if job.params["penalty"] == 1.0 else Baseline().fit(job)
+
+    search = searched(tmp_path, Baseline(), Linear(), Guess(), workers=1, strategy=Strategy(tpe=False))
+    raced = [one for one in search.outcomes if (one.trial.status, one.trial.candidate) == ("raced", "guess")]
+    assert [outcome.spec.params["penalty"] for outcome in raced] == [2.0]
+    assert len(raced[0].trial.fold_scores) < 5
+    assert raced[0].trial.score == 0.5
+    assert raced[0].valid is None
+    patient = Strategy(racing=False, tpe=False)
+    assert "raced" not in {
+        one.trial.status for one in searched(tmp_path, Baseline(), Guess(), strategy=patient).outcomes
+    }
 
 
-def evaluated(candidate: Candidate, race: Any = lambda losses: False, seconds: float = 60.0) -> Outcome:
-    """One trial over five folds."""
-    matrices = Matrices(TABLE, divide(TABLE.y, 1, 60, 0), 0)
-    spec = Spec(0, candidate, {"penalty": 1.0}, 0)
-    return evaluate(spec, matrices, METRICS["roc_auc"], Deadline.after(seconds), race)
+def complete(search: Search) -> Outcome:
+    """The best that is no constant guess."""
+    return next(outcome for outcome in search.complete if outcome.spec.candidate.name != "baseline")
 
 
-def test_a_complete_trial_predicts_each_searched_row_once_out_of_fold() -> None:
-    """Its score is that of all of them; test rows are averaged over the folds."""
-    outcome = evaluated(Linear())
-    matrices = Matrices(TABLE, divide(TABLE.y, 1, 60, 0), 0)
-    assert outcome.trial.status == "completed"
+def test_a_complete_trial_predicts_each_searched_row_out_of_fold(tmp_path: Path) -> None:
+    """Its score is the mean of its folds by their rows; test rows are averaged over the folds, and scored beside."""
+    outcome = complete(searched(tmp_path, Baseline(), Linear(), strategy=Strategy(tpe=False)))
     assert outcome.valid is not None
     assert outcome.test is not None
-    assert outcome.valid.shape == (len(matrices.folds.search), 2)
-    assert outcome.test.shape == (len(matrices.folds.test), 2)
-    y = TABLE.y[matrices.folds.validated]
-    assert outcome.trial.score == METRICS["roc_auc"].score(y, outcome.valid)
-    assert len(outcome.trial.fold_scores) == len(outcome.fold_losses) == 5
+    assert outcome.valid.shape == (160, 2)
+    assert outcome.test.shape == (40, 2)
+    y = TABLE.y[FOLDS.validated]
+    folds = [METRICS["roc_auc"].score(y[rows], outcome.valid[rows]) for rows in FOLDS.slices]
+    assert outcome.trial.fold_scores == pytest.approx(folds)
+    assert outcome.trial.score == pytest.approx(np.mean(folds))
     assert [-loss for loss in outcome.fold_losses] == list(outcome.trial.fold_scores)
+    assert outcome.trial.test_score == METRICS["roc_auc"].score(TABLE.y[FOLDS.test], outcome.test)
 
 
-def test_a_trial_that_loses_the_race_stops_after_the_first_folds() -> None:
-    """It is `raced`, with the mean of what it has, and takes no part in ensembles."""
-    outcome = evaluated(Linear(), race=lambda losses: len(losses) == 2)
-    assert (outcome.trial.status, outcome.trial.reason) == ("raced", "behind the best on the first folds")
-    assert len(outcome.trial.fold_scores) == 2
-    assert outcome.trial.score == pytest.approx(np.mean(outcome.trial.fold_scores))
-    assert outcome.valid is None
+def test_forests_are_scored_out_of_bag(tmp_path: Path) -> None:
+    """One training on all searched rows, whose predictions stand where those of folds would."""
+    outcome = complete(searched(tmp_path, Baseline(), ExtraTrees(), budget_s=6.0, strategy=Strategy(tpe=False)))
+    assert outcome.is_out_of_bag
+    assert outcome.valid is not None
+    assert outcome.valid.shape == (160, 2)
+    y = TABLE.y[FOLDS.validated]
+    folds = [METRICS["roc_auc"].score(y[rows], outcome.valid[rows]) for rows in FOLDS.slices]
+    assert outcome.trial.fold_scores == pytest.approx(folds)
 
 
-def test_a_trial_that_runs_out_of_time_stops_between_folds() -> None:
-    """After at least one, where a candidate cannot look at the clock."""
-
-    class Stubborn(Tuned):
-        def fit(self, job: Job) -> Fitted:
-            time.sleep(0.05)
-            return super().fit(job)
-
-    outcome = evaluated(Stubborn(), seconds=0.12)
-    assert (outcome.trial.status, outcome.trial.reason) == ("raced", "out of time")
-    assert 1 <= len(outcome.trial.fold_scores) < 5
-
-
-def test_a_trial_that_fails_in_a_later_fold_keeps_the_scores_before() -> None:
+def test_a_trial_that_fails_in_a_later_fold_keeps_the_scores_before(tmp_path: Path) -> None:
     """And its reason, cut to 500 characters."""
 
     class Fails(Tuned):
-        calls = 0
-
         def fit(self, job: Job) -> Fitted:
-            self.calls += 1
-            if self.calls == 3:
+            if np.array_equal(job.y_valid, TABLE.y[FOLDS.folds[2].valid]):
                 raise RuntimeError("x" * 1000)
             return super().fit(job)
 
-    outcome = evaluated(Fails())
-    assert outcome.trial.status == "failed"
-    assert len(outcome.trial.fold_scores) == 2
-    assert outcome.trial.reason is not None
-    assert len(outcome.trial.reason) == 500
+    search = searched(tmp_path, Baseline(), Fails(), workers=1, strategy=Strategy(max_trials=2))
+    failed = next(outcome for outcome in search.outcomes if outcome.trial.status == "failed")
+    assert len(failed.trial.fold_scores) == 2
+    assert failed.trial.reason is not None
+    assert len(failed.trial.reason) == 500

@@ -1,4 +1,4 @@
-"""hyperopt by ask and tell: listed points first, then within the ranges, the same for the same seed."""
+"""hyperopt by ask and tell: given points as they are, else within the ranges, the same for the same seed."""
 
 import math
 
@@ -30,31 +30,20 @@ def loss_of(params: Params) -> float:
 
 def asked(seed: int, count: int, points: list[Params] | None = None) -> list[Params]:
     """What is suggested when each suggestion is told its loss."""
-    tpe = Tpe(SPACE, points or [], seed)
+    tpe = Tpe(SPACE, seed)
     found: list[Params] = []
-    for _ in range(count):
-        number, params = tpe.ask()
+    for index in range(count):
+        number, params = tpe.ask(points[index] if points and index < len(points) else None)
         tpe.tell(number, loss_of(params))
         found.append(params)
     return found
 
 
-def test_listed_points_come_first_in_their_order_and_unchanged() -> None:
-    """Floats to the bit, whole numbers and values of their own type."""
-    tpe = Tpe(SPACE, POINTS, 0)
-    assert tpe.listed == 2
-    assert tpe.ask()[1] == POINTS[0]
-    assert tpe.listed == 1
-    assert tpe.ask()[1] == POINTS[1]
-    assert tpe.listed == 0
+def test_points_are_tried_as_they_are_given() -> None:
+    """Floats to the bit, whole numbers and values of their own type; suggestions differ from them."""
+    tpe = Tpe(SPACE, 0)
+    assert [tpe.ask(point)[1] for point in POINTS] == POINTS
     assert tpe.ask()[1] not in POINTS
-
-
-def test_asking_leaves_the_callers_list_alone() -> None:
-    """Candidates give theirs again and again."""
-    points = list(POINTS)
-    Tpe(SPACE, points, 0).ask()
-    assert points == POINTS
 
 
 def test_the_same_seed_gives_the_same_suggestions() -> None:
@@ -79,7 +68,7 @@ def test_suggestions_lie_in_their_ranges(seed: int) -> None:
 
 def test_both_ends_of_whole_numbers_are_reached() -> None:
     """About as often as what lies between."""
-    tpe = Tpe({"depth": IntegerParameter(1, 3)}, [], 0)
+    tpe = Tpe({"depth": IntegerParameter(1, 3)}, 0)
     found = [tpe.ask()[1]["depth"] for _ in range(60)]
     assert min(found.count(depth) for depth in (1, 2, 3)) >= 8
 
@@ -94,7 +83,7 @@ def test_it_learns_from_what_it_is_told() -> None:
 def test_failed_suggestions_are_tolerated(failure: float | None) -> None:
     """Some, or all of them; it goes on suggesting."""
     for every in (1, 2):
-        tpe = Tpe(SPACE, POINTS, 0)
+        tpe = Tpe(SPACE, 0)
         for index in range(20):
             number, params = tpe.ask()
             tpe.tell(number, failure if index % every == 0 else loss_of(params))
@@ -103,7 +92,7 @@ def test_failed_suggestions_are_tolerated(failure: float | None) -> None:
 
 def test_several_may_be_asked_before_any_is_told() -> None:
     """As trials at once do; told in any order, they differ from one another."""
-    tpe = Tpe(SPACE, POINTS, 0)
+    tpe = Tpe(SPACE, 0)
     running = [tpe.ask() for _ in range(6)]
     assert len({number for number, _ in running}) == 6
     assert len({str(params) for _, params in running}) == 6
@@ -114,9 +103,8 @@ def test_several_may_be_asked_before_any_is_told() -> None:
 
 def test_a_space_without_parameters_gives_the_empty_dictionary() -> None:
     """Again and again."""
-    tpe = Tpe({}, [{}], 0)
-    assert tpe.listed == 1
-    number, params = tpe.ask()
+    tpe = Tpe({}, 0)
+    number, params = tpe.ask({})
     tpe.tell(number, 1.0)
-    assert (params, tpe.listed) == ({}, 0)
+    assert params == {}
     assert tpe.ask()[1] == {}

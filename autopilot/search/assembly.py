@@ -1,0 +1,85 @@
+"""From trials to one file, in a worker: train on all rows, put members together, export, and compare.
+
+Fitted models travel as pickled bytes, so that each step may run on another machine.
+"""
+
+import pickle
+import time
+from typing import NamedTuple
+
+import cloudpickle
+
+from autopilot.deadline import Deadline
+from autopilot.graph import parity
+from autopilot.graph.calibration import NO_HEAD, Head
+from autopilot.model import TrainedMember, TrainedModel
+from autopilot.search.latency import model_us
+from autopilot.search.matrices import ALL, Part
+from autopilot.search.study import opened
+from autopilot.search.trial import Spec, job_of
+from autopilot.vectors import Vectors, make_vectors
+from autopilot.workers import Shared
+from storage.records import Parity
+
+
+class Refitted(NamedTuple):
+    """A model trained on all rows, pickled. rounds: that it trained, fewer than asked if time ran out."""
+
+    fitted: bytes
+    rounds: int
+
+
+class Ingredient(NamedTuple):
+    """A fitted model, pickled, the part that it was trained on, and its weight in the average."""
+
+    spec: Spec
+    part: Part
+    weight: float
+    fitted: bytes
+
+
+class Assembled(NamedTuple):
+    """A graph and how it was found.
+
+    plans: what each plan does, in words. latency_us: one row through the whole graph, measured. seconds: of all this.
+    """
+
+    graph: bytes
+    parity: Parity
+    plans: dict[str, tuple[str, ...]]
+    vectors: Vectors
+    latency_us: float
+    seconds: float
+
+
+def refit(shared: Shared, spec: Spec, rounds: int, limit_s: float) -> Refitted:
+    """Train on all rows."""
+    at = opened(shared)
+    samples = at.matrices.of(ALL, spec.candidate.recipe)
+    fitted = spec.candidate.fit(job_of(at.study, spec, samples, Deadline.after(limit_s), rounds))
+    return Refitted(cloudpickle.dumps(fitted), fitted.rounds)
+
+
+def assemble(shared: Shared, ingredients: tuple[Ingredient, ...], head: Head = NO_HEAD) -> Assembled:
+    """The members' average as one graph, compared with what was trained."""
+    began = time.monotonic()
+    at = opened(shared)
+    table, seed = at.study.table, at.study.seed
+    plans = {plan_key(one): at.matrices.plan(one.part, one.spec.candidate.recipe) for one in ingredients}
+    members = tuple(
+        TrainedMember(pickle.loads(one.fitted), plan_key(one), one.weight)  # noqa: S301 - this run trained it
+        for one in ingredients
+    )
+    model = TrainedModel(table.signature, plans, members, at.study.unit, head)
+    graph = model.export().SerializeToString()
+    found = parity.measure(model, graph, table.frame, seed)
+    vectors = make_vectors(graph, table.signature, table.frame)
+    latency_us = model_us(graph, table.signature, table.frame)
+    words = {key: plan.words() for key, plan in plans.items()}
+    return Assembled(graph, found, words, vectors, latency_us, time.monotonic() - began)
+
+
+def plan_key(ingredient: Ingredient) -> str:
+    """A name for the plan that makes a member's features: its recipe, and the part if that is not all rows."""
+    recipe, part = ingredient.spec.candidate.recipe, ingredient.part
+    return recipe if part == ALL else f"{recipe} {part.key}"
