@@ -57,7 +57,7 @@ class Passed(NamedTuple):
 class Publisher:
     """Turns blends into files until one is exact.
 
-    assembly_s: what an assembly took when last measured, in seconds; `deadline` is for all of it.
+    assembly_s: what an assembly takes, in seconds, by the longest so far. `deadline` is for all of it.
     """
 
     def __init__(
@@ -71,12 +71,13 @@ class Publisher:
         *,
         keeps_folds: bool,
         max_latency_us: float | None,
+        assembly_s: float,
     ) -> None:
         self._study, self._shared, self._kept, self._workers = study, shared, kept, workers
         self._deadline, self._observe = deadline, observe
         self.keeps_folds, self._max_latency_us = keeps_folds, max_latency_us
         self._refitted: dict[int, bytes] = {}
-        self.assembly_s = 1.0
+        self.assembly_s = assembly_s
 
     def first_exact(self, blends: Iterable[tuple[Blend, Head]], others: Sequence[Outcome]) -> Passed:
         """The first blend whose file gives what was trained; else the first such single trial of the others.

@@ -54,6 +54,11 @@ class Registered:
             self.file = file
         return self.version
 
+    @property
+    def is_guess(self) -> bool:
+        """Whether it still is the constant guess."""
+        return self.version is not None and all(one.candidate == "baseline" for one in self.version.card.members)
+
     def withdraw(self) -> None:
         """Take the version back: the run has no model that deserves the name."""
         if self.version is not None:

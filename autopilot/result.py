@@ -30,8 +30,8 @@ class Result(Struct, frozen=True):
     model: Predictor
     trials: tuple[Trial, ...]
     findings: tuple[Finding, ...]
-    points: tuple[Point, ...]
     seconds: float
+    points: tuple[Point, ...] = ()
 
     @property
     def frontier(self) -> pl.DataFrame:

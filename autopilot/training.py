@@ -54,6 +54,8 @@ _CLOSING_SHARE, _LEAST_CLOSING_S, _MOST_CLOSING_S = 0.02, 0.2, 1.0
 _REFITTED = 4
 #: A refit takes as long as a fold by its rows, or less, as it does not look for the best round. It obeys a deadline.
 _REFIT_MARGIN = 1.0
+#: Of a useful model, beside what that of the constant guess took.
+_LEAST_ASSEMBLY_S = 0.3
 #: An assembly takes this many times the one of a single model that was measured, and so much more for each fold's.
 _ASSEMBLY_MARGIN, _MODEL_SHARE = 1.6, 0.3
 #: For choosing the ensemble, its head and the frontier at the end.
@@ -92,11 +94,14 @@ class Training:
         self._deadline = Deadline.at_time(started + run.budget_s - closing_s)
         self._trials: list[Trial] = []
         self._base_us, self._safe_graph = 0.0, b""
+        self._assembly_s = _LEAST_ASSEMBLY_S
+        self._takes_guess = True
         self._registered = Registered(store, run, table, started)
 
     def work(self, candidates: Sequence[Candidate]) -> Result:
         """All steps; gives the registered model. Raises FailureError if there is none."""
         self._tell_start()
+        self._takes_guess = any(one.name == "baseline" for one in candidates)
         with new_folder() as folder, self._stopping(), threadpool_limits(limits=1):
             probe = self._workers.submit(fold_s, *self._probed(), limit_s=_PROBE_SHARE * self._run.budget_s + 5.0)
             self._register_safe()
@@ -133,6 +138,7 @@ class Training:
                 f"even for a constant guess; max_latency is {most_us:g} us. Allow more, or leave columns out."
             )
         self._base_us, self._safe_graph = safe.assembled.latency_us, safe.assembled.graph
+        self._assembly_s = safe.assembled.seconds + _LEAST_ASSEMBLY_S
         self._registered.put(safe.assembled, safe.members, safe.scores, (), safe.reference)
 
     def _divide(self, probe: "Future[float]") -> Study:
@@ -166,6 +172,7 @@ class Training:
             self._observe,
             keeps_folds=keeps_folds,
             max_latency_us=self._options.max_latency_us,
+            assembly_s=self._assembly_s,
         )
 
     def _search(
@@ -214,11 +221,13 @@ class Training:
         points = frontier(outcomes, study.scoring, pricing, best, self._deadline)
         nested = self._nested(study, outcomes, pricing)
         self._observe(Phase("refitting on all rows and checking the ONNX file"))
+        others = outcomes if self._takes_guess else [one for one in outcomes if one.spec.candidate.name != "baseline"]
         try:
-            passed = publisher.first_exact(
-                chain([(best, head)], self._smaller(best, outcomes, study, pricing)), outcomes
-            )
+            passed = publisher.first_exact(chain([(best, head)], self._smaller(best, outcomes, study, pricing)), others)
         except (ParityError, TimeoutError) as error:
+            if isinstance(error, ParityError) and self._registered.is_guess:
+                self._registered.withdraw()
+                raise
             self._observe(Note(f"The model that was registered while the search went on is kept: {error}."))
             return self._result(points)
         self._observe(Phase("publishing"))
@@ -286,7 +295,7 @@ class Training:
         ended = self._store.runs.get(self._run.id)
         predictor = Predictor(file)
         return Result(
-            self._store, ended, version, predictor, tuple(self._trials), self._table.findings, points, seconds
+            self._store, ended, version, predictor, tuple(self._trials), self._table.findings, seconds, points
         )
 
     def _record(self, event: Event) -> None:

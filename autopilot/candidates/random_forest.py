@@ -1,7 +1,7 @@
 """Random forests."""
 
 from autopilot.candidates import forest
-from autopilot.candidates.candidate import Fitted, Job, Problem
+from autopilot.candidates.candidate import Fitted, Job, Problem, Values
 from autopilot.plan import Recipe
 from autopilot.search.space import ContinuousParameter, IntegerParameter, Params, Space
 
@@ -40,3 +40,9 @@ class RandomForest:
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
         return forest.grow(RandomForestClassifier, RandomForestRegressor, job)
+
+    def fit_out_of_bag(self, job: Job) -> tuple[Fitted, Values]:
+        """Grow, and predict each row by the trees that did not see it."""
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+        return forest.grow_out_of_bag(RandomForestClassifier, RandomForestRegressor, job)

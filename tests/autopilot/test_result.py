@@ -65,7 +65,8 @@ def test_the_leaderboard_has_complete_trials_first_best_first(result: Result) ->
 
 def test_smaller_is_better_where_the_metric_says_so(result: Result) -> None:
     """The same scores as losses."""
-    turned = msgspec.structs.replace(result, run=replace(result.run, metric="log_loss"))
+    scores = replace(result.metrics, greater_is_better=False)
+    turned = replace(result, best=replace(result.best, card=replace(result.best.card, scores=scores)))
     assert turned.leaderboard.get_column("trial").to_list() == [0, 4, 1, 2, 3]
 
 

@@ -28,7 +28,9 @@ FEW: Any = ["linear", "lightgbm", "extra_trees"]
 def fitted(store: Path, target: str = "paid", frame: pl.DataFrame | None = None, **options: Any) -> Result:
     """A run on the mixed table that ends after a few trials, long before its budget."""
     table = tables.mixed(600).drop("note") if frame is None else frame
-    return autopilot.fit(table, target, name="run", store=store, **{"budget": 60, "max_trials": 5, "progress": False, **options})
+    return autopilot.fit(
+        table, target, name="run", store=store, **{"budget": 60, "max_trials": 5, "progress": False, **options}
+    )
 
 
 def statuses(result: Result) -> dict[str, set[str]]:

@@ -240,8 +240,8 @@ def test_the_guides_ten_lines_replay_the_vectors_without_autopilot(table: pl.Dat
     answers = dict(line.split() for line in printed)
     if "label" in answers:
         assert answers.pop("label") == "True"
-    assert len(answers) == 1
-    assert float(answers.popitem()[1]) <= 1e-6
+    assert 1 <= len(answers) <= 2  # probabilities or a prediction, and where rows suffice sets or intervals
+    assert all(float(difference) <= 1e-6 for difference in answers.values())
 
 
 def test_values_of_a_regression_are_compared_in_units_of_their_range() -> None:

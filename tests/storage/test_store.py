@@ -67,7 +67,7 @@ def test_a_sound_store_has_no_complaints(store: Store) -> None:
     """Path, schema and free space are told."""
     health = store.health()
     assert health.path == str(store.root)
-    assert health.schema == "0001"
+    assert health.schema == "0002"
     assert health.free_bytes > 0
     assert not [complaint for complaint in health.complaints if "disk" not in complaint]
 

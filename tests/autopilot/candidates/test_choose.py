@@ -1,6 +1,7 @@
 """Candidates by name: in Python, on the command line, and where a library is missing."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
@@ -10,16 +11,41 @@ import autopilot
 from autopilot import candidates
 from autopilot.__main__ import run
 from autopilot.candidates import CANDIDATES, DEFAULT_CANDIDATES, choose
+from autopilot.candidates.candidate import Problem
 from autopilot.candidates.linear import Linear
 from storage.errors import InputError
+from storage.signature import Task
 
 ROWS = pl.DataFrame({"x": [number % 10 for number in range(200)], "y": [number % 10 > 4 for number in range(200)]})
 
 
-def test_without_a_choice_the_usual_ones_are_tried() -> None:
-    """Four; the others are for those who ask for them."""
-    assert [candidate.name for candidate in choose(None)] == ["baseline", "linear", "lightgbm", "extra_trees"]
-    assert choose(None) == DEFAULT_CANDIDATES
+def test_without_a_choice_all_usual_ones_are_tried() -> None:
+    """With the extras that are installed; two others are for those who ask for them."""
+    others = {candidate.name for candidate in CANDIDATES} - {candidate.name for candidate in choose(None)}
+    missing = {name for name in ("catboost", "xgboost") if find_spec(name) is None}
+    assert others == {"gradient_boosting", "histogram_boosting"} | missing
+
+
+def test_without_the_extras_their_candidates_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else changes."""
+    monkeypatch.setattr(candidates, "find_spec", lambda library: None)
+    names = [candidate.name for candidate in choose(None)]
+    assert names == [one.name for one in DEFAULT_CANDIDATES if one.name not in ("catboost", "xgboost")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "task", "outputs", "absent"),
+    [
+        (1000, "binary", 2, set()),
+        (1000, "regression", 1, {"naive_bayes"}),
+        (20_000, "binary", 2, {"nearest_neighbours", "support_vectors"}),
+        (1000, "multiclass", 40, {"extra_trees", "random_forest", "support_vectors"}),
+    ],
+)
+def test_size_and_task_decide_which_apply(rows: int, task: Task, outputs: int, absent: set[str]) -> None:
+    """Of the default ones."""
+    problem = Problem(task, outputs, rows)
+    assert {one.name for one in choose(None) if not one.applies(problem)} - {"catboost", "xgboost"} == absent
 
 
 def test_names_and_objects_mix_and_each_is_tried_once() -> None:
@@ -51,13 +77,43 @@ def test_a_missing_library_gets_the_command_that_installs_it(name: str, monkeypa
         choose(["baseline", name])
 
 
+class Half:
+    """Has a name and a recipe, and nothing else."""
+
+    name, recipe = "half", "trees"
+
+    def __repr__(self) -> str:
+        return "Half()"
+
+
+class Foreign(Linear):
+    """Reads what there is not."""
+
+    recipe = "graphs"  # pyright: ignore[reportAssignmentType]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Half(), r"The candidate Half\(\) lacks applies, space, points, fit\. A candidate has name, recipe,"),
+        (17, "The candidate 17 lacks name, recipe, applies"),
+        (Linear, r"The candidate Linear is a class\. Give an object of it: Linear\(\)\."),
+        (Foreign(), r"'linear' reads the recipe 'graphs'\. Use one of trees, prepared, linear, dense\."),
+    ],
+)
+def test_what_is_no_candidate_is_refused(given: object, message: str) -> None:
+    """With what it lacks."""
+    with pytest.raises(InputError, match=message):
+        choose(["baseline", given])  # pyright: ignore[reportArgumentType]
+
+
 def test_the_extra_is_not_imported_before_it_is_used() -> None:
     """Listing candidates works without it, and costs nothing with it."""
     from tests.processes import run as run_script
 
-    script = (
-        "import sys, autopilot.candidates; print([name for name in ('xgboost', 'catboost') if name in sys.modules])"
-    )
+    script = """if True:
+        import sys, autopilot.candidates
+        print([name for name in ('xgboost', 'catboost', 'torch') if name in sys.modules])"""
     assert run_script(script).strip() == "[]"
 
 
