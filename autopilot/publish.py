@@ -3,8 +3,7 @@
 import io
 import platform
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError
@@ -41,8 +40,10 @@ _LIBRARIES = ("autopilot", "lightgbm", "numpy", "onnx", "onnxruntime", "polars",
 #: Those of the extra `boost`, recorded where they are installed. xgboost-cpu is xgboost without CUDA.
 _MORE_LIBRARIES = ("catboost", "xgboost", "xgboost-cpu")
 _REFERENCE_ROWS = 10_000
-#: Kept between the refits and the end, as a multiple of what the last assembly took.
-_ASSEMBLY_MARGIN = 1.3
+#: An assembly takes so many times what measuring a member's latency took, and so much for the smallest.
+_MEASURES, _LEAST_MEMBER_S = 2.5, 0.1
+#: Of a refit's limit: what it may train, beside making its features and sending what it found.
+_TRAINED_SHARE = 0.9
 
 
 class Passed(NamedTuple):
@@ -57,7 +58,7 @@ class Passed(NamedTuple):
 class Publisher:
     """Turns blends into files until one is exact.
 
-    assembly_s: what an assembly takes, in seconds, by the longest so far. `deadline` is for all of it.
+    `deadline` is for all of it.
     """
 
     def __init__(
@@ -71,13 +72,13 @@ class Publisher:
         *,
         keeps_folds: bool,
         max_latency_us: float | None,
-        assembly_s: float,
+        least_s: float,
     ) -> None:
         self._study, self._shared, self._kept, self._workers = study, shared, kept, workers
         self._deadline, self._observe = deadline, observe
         self.keeps_folds, self._max_latency_us = keeps_folds, max_latency_us
         self._refitted: dict[int, bytes] = {}
-        self.assembly_s = assembly_s
+        self._least_s = least_s
 
     def first_exact(self, blends: Iterable[tuple[Blend, Head]], others: Sequence[Outcome]) -> Passed:
         """The first blend whose file gives what was trained; else the first such single trial of the others.
@@ -99,6 +100,11 @@ class Publisher:
             "help, please report the columns' types."
         )
 
+    def assembly_s(self, outcomes: Sequence[Outcome]) -> float:
+        """Seconds that writing a file of these and comparing it may take, by what measuring their latency took."""
+        models = sum(len(one.fitted_parts) if self.keeps_folds else 1 for one in outcomes) / max(len(outcomes), 1)
+        return self._least_s + _MEASURES * models * sum(_LEAST_MEMBER_S + one.measure_s for one in outcomes)
+
     def attempt(self, blend: Blend, head: Head, parts: tuple[Part, ...] = ()) -> Passed | None:
         """Refit, export and measure; None if that fails, or the file is not exact or too slow, which is noted.
 
@@ -115,7 +121,6 @@ class Publisher:
         except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the next best is taken
             self._observe(Note(f"{_named(blend)} has no ONNX file: {type(error).__name__}: {error}."))
             return None
-        self.assembly_s = max(self.assembly_s, assembled.seconds)
         is_slow = self._max_latency_us is not None and assembled.latency_us > self._max_latency_us
         if parity.passes(assembled.parity) and not is_slow:
             return Passed(blend, head, assembled, found)
@@ -133,34 +138,50 @@ class Publisher:
         return None
 
     def _refit(self, outcomes: Sequence[Outcome]) -> None:
-        """Train on all rows, members at once."""
-        until = self._deadline.earlier(_ASSEMBLY_MARGIN * self.assembly_s)
-        wanted = [outcome for outcome in outcomes if outcome.spec.number not in self._refitted]
-        folds = len(self._study.folds.folds)
-        futures: dict[Future[Refitted], Outcome] = {}
-        for outcome in wanted:
-            rounds = refit_rounds(outcome.trial, 1 if outcome.is_out_of_bag else folds)
-            limit_s = max(0.1, until.left_s)
-            future = self._workers.submit(refit, self._shared, outcome.spec, rounds, 0.9 * limit_s, limit_s=limit_s)
-            futures[future] = outcome
-        wait_for(futures)
-        for future, outcome in futures.items():
-            error = future.exception()
-            if error is None:
-                self._refitted[outcome.spec.number] = future.result().fitted
-            else:
-                self._observe(Note(f"{_named(single(outcome))} was not refitted: {type(error).__name__}: {error}."))
+        """Train on all rows, as many members at once as there are workers, until only the assembly's time is left."""
+        until = self._deadline.earlier(self.assembly_s(outcomes))
+        waiting = [outcome for outcome in outcomes if outcome.spec.number not in self._refitted]
+        waiting.sort(key=lambda outcome: -outcome.part_s)
+        flying: dict[Future[Refitted], Outcome] = {}
+        while waiting or flying:
+            while waiting and len(flying) < self._workers.count and not until.passed:
+                outcome = waiting.pop(0)
+                flying[self._submit_refit(outcome, until.left_s)] = outcome
+            if not flying:
+                break
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._take_refit(flying.pop(future), future)
+        for outcome in waiting:
+            self._observe(Note(f"{_named(single(outcome))} was not trained on all rows: there was no time."))
+
+    def _submit_refit(self, outcome: Outcome, left_s: float) -> "Future[Refitted]":
+        rounds = refit_rounds(outcome.trial, 1 if outcome.is_out_of_bag else len(self._study.folds.folds))
+        return self._workers.submit(
+            refit, self._shared, outcome.spec, rounds, _TRAINED_SHARE * left_s, limit_s=max(0.1, left_s)
+        )
+
+    def _take_refit(self, outcome: Outcome, future: "Future[Refitted]") -> None:
+        error = future.exception()
+        if error is None:
+            self._refitted[outcome.spec.number] = future.result().fitted
+        else:
+            told = f"{type(error).__name__}: {error}"
+            self._observe(Note(f"{_named(single(outcome))} was not trained on all rows: {told}"))
 
     def _ingredients(self, blend: Blend, parts: tuple[Part, ...]) -> tuple[Ingredient, ...]:
-        """The fitted models of a blend; empty if one is missing."""
+        """The fitted models of a blend: those that were trained on all rows, else those that the search kept of them.
+
+        Empty if there is none of a member.
+        """
         found: list[Ingredient] = []
         for outcome, weight in zip(blend.outcomes, blend.weights, strict=True):
             number = outcome.spec.number
-            if self.keeps_folds or parts:
-                of = parts or outcome.fitted_parts
-                models = [(part, self._kept.get(number, part)) for part in of]
+            if number in self._refitted and not parts:
+                models = [(ALL, self._refitted[number])]
             else:
-                models = [(ALL, self._refitted.get(number))]
+                of = parts or (outcome.fitted_parts if self.keeps_folds else outcome.fitted_parts[:1])
+                models = [(part, self._kept.get(number, part)) for part in of]
             for part, fitted in models:
                 if fitted is None:
                     return ()

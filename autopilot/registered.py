@@ -87,7 +87,7 @@ class EarlyModels:
         if best is self._baseline or best.spec.number == self._last_number or self._baseline is None or not is_due:
             return
         is_busy = self._thread is not None and self._thread.is_alive()
-        if is_busy or self._until - now < _LEAST_LEFT * self._publisher.assembly_s:
+        if is_busy or self._until - now < _LEAST_LEFT * self._publisher.assembly_s([best]):
             return
         self._last_at, self._last_number = now, best.spec.number
         self._thread = threading.Thread(target=self._register, args=(best, self._baseline), daemon=True)

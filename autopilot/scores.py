@@ -36,15 +36,17 @@ def scores_of(study: Study, blend: Blend, head: Head, baseline: Outcome, nested:
         each = [other.score(y[part], found[part], None if weights is None else weights[part]) for part in slices]
         return float(np.average(each, weights=[len(y[part]) for part in slices]))
 
-    others = metrics_of(table.signature.task, y, metric)
+    others = metrics_of(table.signature.task, y, metric)  # the run's own among them, so that it is called once each
+    test = {other.name: score(other, ours, head) for other in others}
+    guess = {other.name: score(other, constant, NO_HEAD) for other in others}
     return Scores(
         metric=metric.name,
         validation_score=blend.score,
-        test_score=score(metric, ours, head) if nested is None else nested.score,
-        baseline_score=score(metric, constant, NO_HEAD),
+        test_score=test[metric.name] if nested is None else nested.score,
+        baseline_score=guess[metric.name],
         test_rows=len(study.folds.test),
-        test={other.name: score(other, ours, head) for other in others},
-        baseline={other.name: score(other, constant, NO_HEAD) for other in others},
+        test=test,
+        baseline=guess,
         test_error=None if nested is None else nested.error,
         greater_is_better=metric.greater_is_better,
     )

@@ -47,6 +47,8 @@ from storage.store import Store
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from autopilot.plan import Recipe
+
 _SHOWN_FINDINGS = 12
 #: Kept for storing the file at the end, as a share of the budget and in seconds.
 _CLOSING_SHARE, _LEAST_CLOSING_S, _MOST_CLOSING_S = 0.02, 0.2, 1.0
@@ -56,10 +58,9 @@ _REFITTED = 4
 _REFIT_MARGIN = 1.0
 #: Of a useful model, beside what that of the constant guess took.
 _LEAST_ASSEMBLY_S = 0.3
-#: An assembly takes this many times the one of a single model that was measured, and so much more for each fold's.
-_ASSEMBLY_MARGIN, _MODEL_SHARE = 1.6, 0.3
-#: For choosing the ensemble, its head and the frontier at the end.
-_CHOICE_SHARE, _MOST_CHOICE_S = 0.02, 5.0
+#: For each choice: of the ensemble, of its head, of the frontier, and for the report; as a share of the budget and in
+#: seconds, beside two calls of all metrics.
+_CHOICES, _CHOICE_SHARE, _MOST_CHOICE_S = 3.0, 0.01, 2.0
 #: No more than this share of the budget is set aside for what follows the search.
 _MOST_RESERVE_SHARE = 0.5
 #: The probe may take this share of the budget; if it does not end, one holdout it is.
@@ -95,6 +96,7 @@ class Training:
         self._trials: list[Trial] = []
         self._base_us, self._safe_graph = 0.0, b""
         self._assembly_s = _LEAST_ASSEMBLY_S
+        self._choice_s = min(_CHOICE_SHARE * run.budget_s, _MOST_CHOICE_S)
         self._takes_guess = True
         self._registered = Registered(store, run, table, started)
 
@@ -139,6 +141,7 @@ class Training:
             )
         self._base_us, self._safe_graph = safe.assembled.latency_us, safe.assembled.graph
         self._assembly_s = safe.assembled.seconds + _LEAST_ASSEMBLY_S
+        self._choice_s += 2.0 * safe.metrics_s
         self._registered.put(safe.assembled, safe.members, safe.scores, (), safe.reference)
 
     def _divide(self, probe: "Future[float]") -> Study:
@@ -172,7 +175,7 @@ class Training:
             self._observe,
             keeps_folds=keeps_folds,
             max_latency_us=self._options.max_latency_us,
-            assembly_s=self._assembly_s,
+            least_s=self._assembly_s,
         )
 
     def _search(
@@ -187,26 +190,27 @@ class Training:
             keep_models=QUALITIES[self._options.quality].keep_folds,
         )
         search = Search(study, shared, kept, candidates, entries, self._workers, self._deadline, strategy, self._record)
-        combining = Combining(study.scoring, lambda: self._pricing(search), self._deadline)
+        combining = Combining(study.scoring, lambda: self._pricing(search), self._choice_s)
         early = EarlyModels(study, publisher, self._registered, self._deadline.at)
 
         def gained(outcomes: list[Outcome]) -> bool:
             early.consider(outcomes)
             return combining.gained(outcomes)
 
-        search.run(lambda outcomes: self._reserve_s(study, publisher, combining, outcomes), gained)
+        search.run(lambda outcomes: self._reserve_s(study, search, publisher, combining, outcomes), gained)
         early.join()
         return search, combining
 
-    def _reserve_s(self, study: Study, publisher: Publisher, combining: Combining, outcomes: list[Outcome]) -> float:
+    def _reserve_s(
+        self, study: Study, search: Search, publisher: Publisher, combining: Combining, outcomes: list[Outcome]
+    ) -> float:
         """Seconds to keep for choosing, refitting on all rows, and writing the file."""
         members = combining.blend.outcomes if combining.blend else outcomes[:_REFITTED]
         refits = [] if publisher.keeps_folds else [_refit_s(study, outcome) for outcome in members]
-        refit_s = max([sum(refits) / self._workers.count, *refits, 0.0])
-        choice_s = min(_CHOICE_SHARE * self._run.budget_s, _MOST_CHOICE_S)
-        models = sum(len(outcome.fitted_parts) for outcome in members) if publisher.keeps_folds else 1
-        assembly_s = (_ASSEMBLY_MARGIN + _MODEL_SHARE * (models - 1)) * publisher.assembly_s
-        wanted = _REFIT_MARGIN * refit_s + assembly_s + choice_s
+        recipes: set[Recipe] = {outcome.spec.candidate.recipe for outcome in members}
+        prepare_s = _more_rows(study) * sum(search.prepare_s.get(recipe, 0.0) for recipe in recipes)
+        refit_s = max([(sum(refits) + prepare_s) / self._workers.count, *refits, 0.0])
+        wanted = _REFIT_MARGIN * refit_s + publisher.assembly_s(members) + _CHOICES * self._choice_s
         return min(wanted, _MOST_RESERVE_SHARE * self._run.budget_s)
 
     def _finish(self, study: Study, publisher: Publisher, search: Search, combining: Combining) -> Result:
@@ -218,7 +222,7 @@ class Training:
         pricing = self._pricing(search)
         best = combining.choose(outcomes)
         head, notes = self._fit_head(study, best)
-        points = frontier(outcomes, study.scoring, pricing, best, self._deadline)
+        points = frontier(outcomes, study.scoring, pricing, best, Deadline.after(self._choice_s))
         nested = self._nested(study, outcomes, pricing)
         self._observe(Phase("refitting on all rows and checking the ONNX file"))
         others = outcomes if self._takes_guess else [one for one in outcomes if one.spec.candidate.name != "baseline"]
@@ -260,6 +264,7 @@ class Training:
             study.unit,
             rows=study.folds.validated,
             seed=study.seed,
+            limit_s=self._choice_s,
         )
 
     def _nested(self, study: Study, outcomes: list[Outcome], pricing: Pricing) -> Nested | None:
@@ -337,9 +342,14 @@ def _told_division(folds: Folds) -> str:
 
 def _refit_s(study: Study, outcome: Outcome) -> float:
     """Seconds that training on all rows would take, by what the parts took."""
-    rows = len(study.table.y)
-    trained = len(study.folds.search) if outcome.is_out_of_bag else len(study.folds.folds[0].train)
-    return outcome.part_s * rows / trained
+    return outcome.part_s * (
+        len(study.table.y) / len(study.folds.search) if outcome.is_out_of_bag else _more_rows(study)
+    )
+
+
+def _more_rows(study: Study) -> float:
+    """How many times the rows of a fold all rows are."""
+    return len(study.table.y) / len(study.folds.folds[0].train)
 
 
 def _with_baseline(candidates: Sequence[Candidate]) -> Sequence[Candidate]:

@@ -15,10 +15,10 @@ _LEAST_GAIN = 1e-3
 
 
 class Combining:
-    """Keeps the best blend of the outcomes so far."""
+    """Keeps the best blend of the outcomes so far. limit_s: that choosing it may take, with a slow metric on fewer."""
 
-    def __init__(self, scoring: Scoring, pricing: Callable[[], Pricing], deadline: Deadline) -> None:
-        self._scoring, self._pricing, self._deadline = scoring, pricing, deadline
+    def __init__(self, scoring: Scoring, pricing: Callable[[], Pricing], limit_s: float) -> None:
+        self._scoring, self._pricing, self._limit_s = scoring, pricing, limit_s
         self._took_s = 0.0
         self._chosen_at = -1e9
         self._loss = float("inf")
@@ -38,7 +38,7 @@ class Combining:
     def choose(self, outcomes: list[Outcome]) -> Blend:
         """The best blend of complete outcomes, best first."""
         began = time.monotonic()
-        self.blend = blend(outcomes, self._scoring, self._pricing(), self._deadline)
+        self.blend = blend(outcomes, self._scoring, self._pricing(), Deadline.after(self._limit_s))
         self._chosen_at = time.monotonic()
         self._took_s = self._chosen_at - began
         return self.blend

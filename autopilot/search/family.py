@@ -8,6 +8,8 @@ from autopilot.search.tpe import Tpe
 
 #: A family is given up after so many trials without a score.
 _MOST_FAILURES = 3
+#: And after so many in a row that were far behind the best of all.
+_MOST_BEHIND = 5
 #: Seconds of a first trial where nothing is known yet.
 _UNKNOWN_S = 0.2
 
@@ -29,7 +31,7 @@ class Family:
         self._first_loss = float("inf")
         self._spent_s = self._spent_at_best_s = self._spent_at_previous_s = 0.0
         self._seconds: list[float] = []
-        self._failures = 0
+        self._failures = self._behind = 0
 
     @property
     def usual_s(self) -> float:
@@ -38,21 +40,26 @@ class Family:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it failed too often, or has no other point to try."""
-        return self._failures >= _MOST_FAILURES or (self.is_fixed and self.started > 0)
+        """Whether it failed or fell behind too often, or has no other point to try."""
+        is_hopeless = self._failures >= _MOST_FAILURES or self._behind >= _MOST_BEHIND
+        return is_hopeless or (self.is_fixed and self.started > 0)
 
     def ask(self, point: Params | None) -> tuple[int, Params]:
         """A number to tell by, and parameters: those of the point, or the TPE's next."""
         self.started += 1
         return self.tpe.ask(point)
 
-    def tell(self, number: int, loss: float | None, seconds: float, whole_s: float | None) -> None:
-        """A trial ended. loss: None if it failed; whole_s: what all folds took or would have taken."""
+    def tell(self, number: int, loss: float | None, seconds: float, whole_s: float | None, *, is_behind: bool) -> None:
+        """A trial ended. loss: None if it failed; whole_s: what all folds took or would have taken.
+
+        is_behind: it was given up because others are far better.
+        """
         self.tpe.tell(number, loss)
         self._spent_s += seconds
         if whole_s is not None:
             self._seconds.append(whole_s)
         self._failures = self._failures + 1 if loss is None else 0
+        self._behind = self._behind + 1 if is_behind else 0
 
     def improved(self, loss: float) -> None:
         """A whole trial's loss, which counts if it is the family's best."""

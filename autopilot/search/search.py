@@ -6,13 +6,14 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from autopilot.candidates.candidate import Candidate, OutOfBag
 from autopilot.deadline import Deadline
 from autopilot.events import Note, Observer, TrialEnded, TrialStarted
 from autopilot.search.family import Family
 from autopilot.search.kept import Kept
-from autopilot.search.matrices import SAMPLE, SEARCH, Part, Values
+from autopilot.search.matrices import SAMPLE, SEARCH, Part
 from autopilot.search.portfolio import Entry
 from autopilot.search.racing import Racing
 from autopilot.search.strategy import Strategy
@@ -32,6 +33,8 @@ _MOST_COST = 3.0
 _GRACE_SHARE, _GRACE_S = 0.25, 1.0
 #: Kept between the last part's own deadline and the end of the search, for predicting and sending.
 _LAST_S = 0.2
+#: Trials get a score on the test rows while that takes no longer.
+_MOST_TEST_S = 0.1
 #: A first look at a quarter of the rows pays where the whole fold takes seconds.
 _LEAST_SAMPLED_ROWS = 40_000
 
@@ -42,7 +45,8 @@ class Search:
     First the portfolio in its order; then one TPE for each family, the family drawn by its expected cost of
     improvement. A trial trains part after part and is given up as soon as it is behind the best by more than a margin.
     It ends when the time that `reserve_s` leaves is up, when `gained` tells that the ensemble has not improved for a
-    while, or when nothing more fits. plan_us: measured microseconds of one row through each recipe's features.
+    while, or when nothing more fits. plan_us: measured microseconds of one row through each recipe's features;
+    prepare_s: seconds that making these took for a part, at most.
     """
 
     def __init__(
@@ -73,8 +77,10 @@ class Search:
         self._count = 0
         self._fixed: set[int] = set()
         self._since_gain = 0
+        self._test_s = 0.0
         self.outcomes: list[Outcome] = []
         self.plan_us: dict[Recipe, float] = {}
+        self.prepare_s: dict[Recipe, float] = {}
 
     def run(
         self, reserve_s: Callable[[list[Outcome]], float], gained: Callable[[list[Outcome]], bool]
@@ -223,8 +229,10 @@ class Search:
         except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the search goes on without it
             self._end(running, "failed", f"{type(error).__name__}: {error}"[:500], gained)
             return
+        recipe = running.spec.candidate.recipe
+        self.prepare_s[recipe] = max(result.prepare_s, self.prepare_s.get(recipe, 0.0))
         if result.plan_us:
-            self.plan_us[running.spec.candidate.recipe] = result.plan_us
+            self.plan_us[recipe] = result.plan_us
         if result.fitted:
             self._kept.put(running.spec.number, part, result.fitted)
         running.results.append(result._replace(fitted=b""))
@@ -251,10 +259,11 @@ class Search:
         self, running: "_Running", status: str, reason: str | None, gained: Callable[[list[Outcome]], bool]
     ) -> None:
         del self._running[running.spec.number]
-        outcome = running.outcome(self._study, status, reason)
+        outcome = self._tested(running.outcome(self._study, status, reason))
         self.outcomes.append(outcome)
         loss = float(np.mean(outcome.fold_losses)) if outcome.fold_losses else None
-        running.family.tell(running.told, loss if status != "failed" else None, running.seconds, running.whole_s)
+        told = loss if status != "failed" else None
+        running.family.tell(running.told, told, running.seconds, running.whole_s, is_behind=status == "raced")
         if status == "completed":
             running.family.improved(self._loss(outcome))
             self._racing.note(running.fold_losses(self._study), is_baseline=running.family.is_fixed)
@@ -265,6 +274,17 @@ class Search:
         patience = self._strategy.patience
         if patience is not None and self._since_gain == patience and not self._entries:
             self._observe(Note(f"The last {patience} trials did not improve the ensemble: the search ends early."))
+
+    def _tested(self, outcome: Outcome) -> Outcome:
+        """With its score on the test rows, for those who read leaderboards; not where a metric takes its time."""
+        rows, table = self._study.folds.test, self._study.table
+        if outcome.test is None or not len(rows) or self._test_s > _MOST_TEST_S:
+            return outcome
+        began = time.monotonic()
+        weights = None if table.weights is None else table.weights[rows]
+        score = self._study.metric.score(table.y[rows], self._study.unit.unscale(outcome.test), weights)
+        self._test_s = time.monotonic() - began
+        return outcome._replace(trial=replace(outcome.trial, test_score=score))
 
     def _loss(self, outcome: Outcome) -> float:
         score = outcome.trial.score
@@ -325,17 +345,9 @@ class _Running:
             seconds=time.monotonic() - self.began,
             rounds=round(float(np.mean([result.rounds for result in results]))) if results else 0,
             reason=reason,
-            test_score=_test_score(study, test),
         )
         latency_us = max((result.latency_us for result in results), default=0.0)
         losses = tuple(study.metric.loss(score) for score in scores)
         part_s = float(np.mean([result.seconds for result in results])) if results else 0.0
-        return Outcome(self.spec, trial, valid, test, losses, latency_us, self.parts, part_s)
-
-
-def _test_score(study: Study, test: Values | None) -> float | None:
-    rows, table = study.folds.test, study.table
-    if test is None or not len(rows):
-        return None
-    weights = None if table.weights is None else table.weights[rows]
-    return study.metric.score(table.y[rows], study.unit.unscale(test), weights)
+        measure_s = max((result.measure_s for result in results), default=0.0)
+        return Outcome(self.spec, trial, valid, test, losses, latency_us, self.parts, part_s, measure_s)

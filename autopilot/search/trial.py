@@ -38,9 +38,10 @@ class PartResult(NamedTuple):
     """What training on one part gave.
 
     valid: float64 (validated rows of the part, outputs) as models learn them: of a fold its own rows, of the search
-    part all of `Folds.validated`. test: of the test rows. scores: by fold. seconds: of training and predicting alone.
-    What was not wanted is 0 or empty: latency_us, of one row through the member's nodes; plan_us, through those of its
-    features; fitted, the model, pickled.
+    part all of `Folds.validated`. test: of the test rows. scores: by fold. seconds: of training and predicting;
+    prepare_s: of making the features, or of waiting for who made them. What was not wanted is 0 or empty: latency_us,
+    of one row through the member's nodes; plan_us, through those of its features; measure_s, seconds that writing and
+    timing both took; fitted, the model, pickled.
     """
 
     part: Part
@@ -49,8 +50,10 @@ class PartResult(NamedTuple):
     scores: tuple[float, ...]
     rounds: int
     seconds: float
+    prepare_s: float
     latency_us: float
     plan_us: float
+    measure_s: float
     fitted: bytes
 
 
@@ -78,6 +81,7 @@ class Outcome(NamedTuple):
     latency_us: float = 0.0
     parts: tuple[Part, ...] = ()
     part_s: float = 0.0
+    measure_s: float = 0.0
 
     @property
     def is_out_of_bag(self) -> bool:
@@ -94,6 +98,7 @@ def train_part(shared: Shared, spec: Spec, part: Part, limit_s: float, wanted: W
     """Train on a part and predict what it validates and the test rows; runs in a worker."""
     at = opened(shared)
     recipe = spec.candidate.recipe
+    asked = time.monotonic()
     samples = at.matrices.of(part, recipe)
     began = time.monotonic()
     job = job_of(at.study, spec, samples, Deadline.after(limit_s))
@@ -106,7 +111,10 @@ def train_part(shared: Shared, spec: Spec, part: Part, limit_s: float, wanted: W
         valid = _finite(fitted.predict(samples.X_valid))
     test = _predicted(fitted, samples.X_test, at.study)
     seconds = time.monotonic() - began
+    measured = time.monotonic()
     table = at.study.table
+    latency_us = member_us(fitted, samples.X_train) if wanted.latency else 0.0
+    features_us = plan_us(at.matrices.plan(part, recipe), table.signature, table.frame) if wanted.plan_latency else 0.0
     return PartResult(
         part,
         valid,
@@ -114,8 +122,10 @@ def train_part(shared: Shared, spec: Spec, part: Part, limit_s: float, wanted: W
         _scores(at.study, part, valid),
         fitted.rounds,
         seconds,
-        member_us(fitted, samples.X_train) if wanted.latency else 0.0,
-        plan_us(at.matrices.plan(part, recipe), table.signature, table.frame) if wanted.plan_latency else 0.0,
+        began - asked,
+        latency_us,
+        features_us,
+        time.monotonic() - measured,
         cloudpickle.dumps(fitted) if wanted.fitted else b"",
     )
 
