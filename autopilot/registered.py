@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from autopilot.events import Note, Observer
 from autopilot.graph.calibration import NO_HEAD
 from autopilot.publish import Publisher, make_card, make_file, members_of, publish, reference_sample
 from autopilot.scores import scores_of
 from autopilot.search.assembly import Assembled
 from autopilot.search.ensemble import single
-from autopilot.search.matrices import Part
 from autopilot.search.study import Study
 from autopilot.search.trial import Outcome
 from autopilot.table.infer import Table
@@ -69,9 +69,11 @@ class Registered:
 class EarlyModels:
     """Registers the best single model so far, in a thread beside the search, without training anything for it."""
 
-    def __init__(self, study: Study, publisher: Publisher, registered: Registered, until: float) -> None:
+    def __init__(
+        self, study: Study, publisher: Publisher, registered: Registered, until: float, observe: Observer
+    ) -> None:
         self._study, self._publisher, self._registered = study, publisher, registered
-        self._until = until
+        self._until, self._observe = until, observe
         self._thread: threading.Thread | None = None
         self._last_at = 0.0
         self._last_number = 0
@@ -99,14 +101,16 @@ class EarlyModels:
             self._thread.join()
 
     def _register(self, best: Outcome, baseline: Outcome) -> None:
+        try:
+            self._put(best, baseline)
+        except Exception as error:  # noqa: BLE001 - a thread's error would be lost; the search goes on without it
+            self._observe(Note(f"No better model could be registered while the search went on: {error}"))
+
+    def _put(self, best: Outcome, baseline: Outcome) -> None:
+        """With the model of its first part, which is kept of each trial."""
         blend = single(best)
-        passed = self._publisher.attempt(blend, NO_HEAD, parts=(_first_part(best),))
+        passed = self._publisher.attempt(blend, NO_HEAD, parts=best.fitted_parts[:1])
         if passed is not None:
             scores = scores_of(self._study, blend, NO_HEAD, baseline, None)
             reference = reference_sample(self._study, blend, NO_HEAD)
             self._registered.put(passed.assembled, members_of(passed.ingredients), scores, (_EARLY,), reference)
-
-
-def _first_part(outcome: Outcome) -> Part:
-    """The one whose fitted model is kept for each trial."""
-    return outcome.fitted_parts[0]

@@ -16,6 +16,7 @@ from autopilot.candidates.baseline import Baseline
 from autopilot.deadline import Deadline
 from autopilot.errors import ParityError
 from autopilot.events import Event, Note, Observer, Phase, Started, TrialEnded
+from autopilot.graph import parity
 from autopilot.graph.calibration import NO_HEAD, Head
 from autopilot.metrics import Metric
 from autopilot.options import Options
@@ -133,6 +134,8 @@ class Training:
         """The constant guess: from here on there is a valid model."""
         self._observe(Phase("registering a safe model"))
         safe = SafeModel(self._table, self._metric, self._run.seed)
+        if not parity.passes(safe.assembled.parity):
+            raise ParityError("The ONNX file of a constant guess did not give that constant. Update onnxruntime.")
         most_us = self._options.max_latency_us
         if most_us is not None and safe.assembled.latency_us > most_us:
             raise InputError(
@@ -191,7 +194,7 @@ class Training:
         )
         search = Search(study, shared, kept, candidates, entries, self._workers, self._deadline, strategy, self._record)
         combining = Combining(study.scoring, lambda: self._pricing(search), self._choice_s)
-        early = EarlyModels(study, publisher, self._registered, self._deadline.at)
+        early = EarlyModels(study, publisher, self._registered, self._deadline.at, self._observe)
 
         def gained(outcomes: list[Outcome]) -> bool:
             early.consider(outcomes)
@@ -285,10 +288,10 @@ class Training:
 
     def _without(self, outcomes: list[Outcome]) -> Result:
         """Nothing but the constant guess: an error if everything failed, else a model that says so."""
-        failed = [outcome for outcome in outcomes if outcome.trial.status == "failed"]
-        if failed:
+        tried = [outcome for outcome in outcomes if outcome.spec.candidate.name != "baseline"]
+        if tried and all(outcome.trial.status == "failed" for outcome in tried):
             self._registered.withdraw()
-            raise FailureError(_no_model(failed))
+            raise FailureError(_no_model(tried))
         self._observe(Note("Nothing better than the constant guess was found in the time. Give a larger budget."))
         return self._result(())
 
