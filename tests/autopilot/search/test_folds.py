@@ -316,7 +316,8 @@ def test_more_work_for_the_time_means_fewer_folds(rows: int, fold_s: float, sche
 
 
 @pytest.mark.parametrize(
-    ("rows", "fold_s", "windows"), [(300, 0.1, 5), (100_000, 0.48, 5), (5000, 0.5, 3), (5000, 3.0, 1), (100_001, 0.1, 1)]
+    ("rows", "fold_s", "windows"),
+    [(300, 0.1, 5), (100_000, 0.48, 5), (5000, 0.5, 3), (5000, 3.0, 1), (100_001, 0.1, 1)],
 )
 def test_in_time_order_there_are_windows_and_always_test_rows(rows: int, fold_s: float, windows: int) -> None:
     """The latest rows are what a user wants to know about."""
