@@ -225,7 +225,6 @@ class Training:
         pricing = self._pricing(search)
         best = combining.choose(outcomes)
         head, notes = self._fit_head(study, best)
-        points = frontier(outcomes, study.scoring, pricing, best, Deadline.after(self._choice_s))
         nested = self._nested(study, outcomes, pricing)
         self._observe(Phase("refitting on all rows and checking the ONNX file"))
         others = outcomes if self._takes_guess else [one for one in outcomes if one.spec.candidate.name != "baseline"]
@@ -236,8 +235,9 @@ class Training:
                 self._registered.withdraw()
                 raise
             self._observe(Note(f"The model that was registered while the search went on is kept: {error}."))
-            return self._result(points)
+            return self._result(())
         self._observe(Phase("publishing"))
+        points = frontier(outcomes, study.scoring, pricing, passed.blend, Deadline.after(self._choice_s))
         scores = scores_of(study, passed.blend, passed.head, _baseline(outcomes), nested)
         reference = reference_sample(study, passed.blend, passed.head)
         self._registered.put(passed.assembled, members_of(passed.ingredients), scores, notes, reference)

@@ -156,6 +156,8 @@ def test_a_limit_on_latency_is_kept_by_the_finished_file(tmp_path: Path) -> None
     most_us = 0.5 * (free.frontier["latency_us"].min() + free.frontier["latency_us"].max())  # type: ignore[operator]
     found = fitted(tmp_path, candidates=FEW, max_latency=most_us)
     assert 0 < found.best.card.latency_us <= most_us
+    members = [f"{one.weight:.2f} {one.candidate} #{one.trial}" for one in found.best.card.members]
+    assert found.frontier.filter(pl.col("chosen"))["members"].to_list() == [" + ".join(members)]
     with pytest.raises(InputError, match=r"even for a constant guess; max_latency is 0.1 us"):
         fitted(tmp_path, max_latency="0.1us")
 
