@@ -22,7 +22,7 @@ from autopilot.events import Note, Observer
 from autopilot.graph import parity
 from autopilot.graph.calibration import NO_HEAD, Head
 from autopilot.model import outputs_of
-from autopilot.search.assembly import Assembled, Ingredient, Refitted, assemble, plan_key, refit
+from autopilot.search.assembly import Assembled, Ingredient, assemble, plan_key, refit
 from autopilot.search.ensemble import Blend, single
 from autopilot.search.kept import Kept
 from autopilot.search.matrices import ALL, Part
@@ -30,7 +30,7 @@ from autopilot.search.study import Study
 from autopilot.search.trial import Outcome, refit_rounds
 from autopilot.table.infer import Table
 from autopilot.workers import Shared, Workers
-from storage.predictor import frame_of_outputs
+from storage.predictor import Outputs, frame_of_outputs
 from storage.records import Card, Member, ModelVersion, Run, Scores
 from storage.signature import Signature
 from storage.store import Store
@@ -142,7 +142,7 @@ class Publisher:
         until = self._deadline.earlier(self.assembly_s(outcomes))
         waiting = [outcome for outcome in outcomes if outcome.spec.number not in self._refitted]
         waiting.sort(key=lambda outcome: -outcome.part_s)
-        flying: dict[Future[Refitted], Outcome] = {}
+        flying: dict[Future[bytes], Outcome] = {}
         while waiting or flying:
             while waiting and len(flying) < self._workers.count and not until.passed:
                 outcome = waiting.pop(0)
@@ -155,16 +155,16 @@ class Publisher:
         for outcome in waiting:
             self._observe(Note(f"{_named(single(outcome))} was not trained on all rows: there was no time."))
 
-    def _submit_refit(self, outcome: Outcome, left_s: float) -> "Future[Refitted]":
+    def _submit_refit(self, outcome: Outcome, left_s: float) -> "Future[bytes]":
         rounds = refit_rounds(outcome.trial, 1 if outcome.is_out_of_bag else len(self._study.folds.folds))
         return self._workers.submit(
             refit, self._shared, outcome.spec, rounds, _TRAINED_SHARE * left_s, limit_s=max(0.1, left_s)
         )
 
-    def _take_refit(self, outcome: Outcome, future: "Future[Refitted]") -> None:
+    def _take_refit(self, outcome: Outcome, future: "Future[bytes]") -> None:
         error = future.exception()
         if error is None:
-            self._refitted[outcome.spec.number] = future.result().fitted
+            self._refitted[outcome.spec.number] = future.result()
         else:
             told = f"{type(error).__name__}: {error}"
             self._observe(Note(f"{_named(single(outcome))} was not trained on all rows: {told}"))
@@ -257,9 +257,15 @@ def reference_sample(study: Study, blend: Blend, head: Head) -> pl.DataFrame:
     rows = np.concatenate([validated, folds.test])
     predicted = np.concatenate([blend.valid[first], blend.test])
     drawn = np.random.default_rng(study.seed).permutation(len(rows))[:_REFERENCE_ROWS]
-    outputs = frame_of_outputs(signature, outputs_of(signature, study.unit, predicted[drawn], head))
-    named = outputs.rename(lambda name: OUTPUT_PREFIX + name)
-    return pl.concat([study.table.frame[rows[drawn]], named], how="horizontal")
+    return with_outputs(
+        study.table.frame[rows[drawn]], outputs_of(signature, study.unit, predicted[drawn], head), signature
+    )
+
+
+def with_outputs(frame: pl.DataFrame, outputs: Outputs, signature: Signature) -> pl.DataFrame:
+    """Rows with what a model gives for them beside, as captured traffic has it."""
+    named = frame_of_outputs(signature, outputs).rename(lambda name: OUTPUT_PREFIX + name)
+    return pl.concat([frame, named], how="horizontal")
 
 
 def publish(

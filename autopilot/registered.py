@@ -77,22 +77,21 @@ class EarlyModels:
         self._thread: threading.Thread | None = None
         self._last_at = 0.0
         self._last_number = 0
-        self._baseline: Outcome | None = None
 
     def consider(self, outcomes: list[Outcome]) -> None:
         """Told of all complete outcomes, best first, after each trial."""
         best, now = outcomes[0], time.monotonic()
-        self._baseline = next((one for one in outcomes if one.spec.candidate.name == "baseline"), None)
+        baseline = next((one for one in outcomes if one.is_guess), None)
         is_due = not self._last_at or now - self._last_at > max(
             _LEAST_BETWEEN_S, self._last_at - self._registered.started
         )
-        if best is self._baseline or best.spec.number == self._last_number or self._baseline is None or not is_due:
+        if baseline is None or best is baseline or best.spec.number == self._last_number or not is_due:
             return
         is_busy = self._thread is not None and self._thread.is_alive()
         if is_busy or self._until - now < _LEAST_LEFT * self._publisher.assembly_s([best]):
             return
         self._last_at, self._last_number = now, best.spec.number
-        self._thread = threading.Thread(target=self._register, args=(best, self._baseline), daemon=True)
+        self._thread = threading.Thread(target=self._register, args=(best, baseline), daemon=True)
         self._thread.start()
 
     def join(self) -> None:

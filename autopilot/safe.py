@@ -6,27 +6,22 @@ It is made in the calling process, without workers, so that there is a valid mod
 import time
 
 import numpy as np
-import polars as pl
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from autopilot.candidates.baseline import Baseline
 from autopilot.candidates.candidate import Job, Problem
 from autopilot.deadline import Deadline
-from autopilot.graph import parity
 from autopilot.metrics import Metric, metrics_of
 from autopilot.model import TrainedMember, TrainedModel, outputs_of
 from autopilot.plan import Plan
 from autopilot.plan.op import Target
-from autopilot.search.assembly import Assembled
-from autopilot.search.latency import model_us
+from autopilot.publish import with_outputs
+from autopilot.search.assembly import written
 from autopilot.search.matrices import Unit
 from autopilot.table.infer import Table
-from autopilot.vectors import make_vectors
 from storage.errors import DataError
-from storage.predictor import frame_of_outputs
 from storage.records import Member, Scores
-from storage.traffic import OUTPUT_PREFIX
 
 _REFERENCE_ROWS = 1000
 _MEMBER = Member(0, "baseline", 1.0, {}, "trees")
@@ -41,24 +36,21 @@ class SafeModel:
 
     def __init__(self, table: Table, metric: Metric, seed: int) -> None:
         began = time.monotonic()
-        problem = Problem(table.signature.task, max(1, len(table.signature.classes)), len(table.y))
+        problem = Problem.of(table.signature, len(table.y))
         plan = _small_plan(table, problem.outputs, seed)
         none = np.empty((0, 0), dtype=np.float32)
         job = Job(none, table.y, None, None, {}, 0, Deadline.after(60), seed, problem, table.weights)
         fitted = Baseline().fit(job)
         member = TrainedMember(fitted, "trees", 1.0)
         model = TrainedModel(table.signature, {"trees": plan}, (member,), Unit())
-        graph = model.export().SerializeToString()
-        found = parity.measure(model, graph, table.frame, seed)
-        vectors = make_vectors(graph, table.signature, table.frame)
-        latency_us = model_us(graph, table.signature, table.frame)
-        seconds = time.monotonic() - began
-        self.assembled = Assembled(graph, found, {"trees": plan.words()}, vectors, latency_us, seconds)
+        self.assembled = written(model, table.frame, seed, began)
         self.members = (_MEMBER,)
-        asked = time.monotonic()
-        self.scores = _scores(table, metric, fitted.predict(np.empty((1, 0), dtype=np.float32)))
+        asked, guess = time.monotonic(), fitted.predict(np.empty((1, 0), dtype=np.float32))
+        self.scores = _scores(table, metric, guess)
         self.metrics_s = time.monotonic() - asked
-        self.reference = _reference(table, fitted.predict(np.empty((1, 0), dtype=np.float32)))
+        rows = table.frame.head(_REFERENCE_ROWS)
+        outputs = outputs_of(table.signature, Unit(), np.repeat(guess, rows.height, axis=0))
+        self.reference = with_outputs(rows, outputs, table.signature)
 
 
 def _small_plan(table: Table, outputs: int, seed: int) -> Plan:
@@ -79,10 +71,3 @@ def _scores(table: Table, metric: Metric, guess: NDArray[np.float64]) -> Scores:
     others = {other.name: other.score(y, predicted, weights) for other in metrics_of(table.signature.task, y, metric)}
     score = others[metric.name]
     return Scores(metric.name, score, score, score, 0, others, others, greater_is_better=metric.greater_is_better)
-
-
-def _reference(table: Table, guess: NDArray[np.float64]) -> pl.DataFrame:
-    rows = table.frame.head(_REFERENCE_ROWS)
-    outputs = outputs_of(table.signature, Unit(), np.repeat(guess, rows.height, axis=0))
-    named = frame_of_outputs(table.signature, outputs).rename(lambda name: OUTPUT_PREFIX + name)
-    return pl.concat([rows, named], how="horizontal")

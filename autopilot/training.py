@@ -55,8 +55,6 @@ _SHOWN_FINDINGS = 12
 _CLOSING_SHARE, _LEAST_CLOSING_S, _MOST_CLOSING_S = 0.02, 0.2, 1.0
 #: Members whose refit is set aside while no ensemble is known.
 _REFITTED = 4
-#: A refit takes as long as a fold by its rows, or less, as it does not look for the best round. It obeys a deadline.
-_REFIT_MARGIN = 1.0
 #: Of a useful model, beside what that of the constant guess took.
 _LEAST_ASSEMBLY_S = 0.3
 #: For each choice: of the ensemble, of its head, of the frontier, and for the report; as a share of the budget and in
@@ -112,8 +110,7 @@ class Training:
             shared, kept = self._share(study, Path(folder))
             publisher = self._publisher(study, shared, kept)
             search, combining = self._search(study, shared, kept, _with_baseline(candidates), publisher)
-            useful = [one for one in search.complete if one.spec.candidate.name != "baseline"]
-            if not useful:
+            if all(outcome.is_guess for outcome in search.complete):
                 return self._without(search.outcomes)
             return self._finish(study, publisher, search, combining)
 
@@ -213,7 +210,7 @@ class Training:
         recipes: set[Recipe] = {outcome.spec.candidate.recipe for outcome in members}
         prepare_s = _more_rows(study) * sum(search.prepare_s.get(recipe, 0.0) for recipe in recipes)
         refit_s = max([(sum(refits) + prepare_s) / self._workers.count, *refits, 0.0])
-        wanted = _REFIT_MARGIN * refit_s + publisher.assembly_s(members) + _CHOICES * self._choice_s
+        wanted = refit_s + publisher.assembly_s(members) + _CHOICES * self._choice_s
         return min(wanted, _MOST_RESERVE_SHARE * self._run.budget_s)
 
     def _finish(self, study: Study, publisher: Publisher, search: Search, combining: Combining) -> Result:
@@ -227,7 +224,7 @@ class Training:
         head, notes = self._fit_head(study, best)
         nested = self._nested(study, outcomes, pricing)
         self._observe(Phase("refitting on all rows and checking the ONNX file"))
-        others = outcomes if self._takes_guess else [one for one in outcomes if one.spec.candidate.name != "baseline"]
+        others = outcomes if self._takes_guess else [one for one in outcomes if not one.is_guess]
         try:
             passed = publisher.first_exact(chain([(best, head)], self._smaller(best, outcomes, study, pricing)), others)
         except (ParityError, TimeoutError) as error:
@@ -288,7 +285,7 @@ class Training:
 
     def _without(self, outcomes: list[Outcome]) -> Result:
         """Nothing but the constant guess: an error if everything failed, else a model that says so."""
-        tried = [outcome for outcome in outcomes if outcome.spec.candidate.name != "baseline"]
+        tried = [outcome for outcome in outcomes if not outcome.is_guess]
         if tried and all(outcome.trial.status == "failed" for outcome in tried):
             self._registered.withdraw()
             raise FailureError(_no_model(tried))
@@ -344,7 +341,7 @@ def _told_division(folds: Folds) -> str:
 
 
 def _refit_s(study: Study, outcome: Outcome) -> float:
-    """Seconds that training on all rows would take, by what the parts took."""
+    """Seconds that training on all rows takes, by what the parts took: at most, as it looks for no best round."""
     return outcome.part_s * (
         len(study.table.y) / len(study.folds.search) if outcome.is_out_of_bag else _more_rows(study)
     )
@@ -362,7 +359,7 @@ def _with_baseline(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
 
 def _baseline(outcomes: list[Outcome]) -> Outcome:
     """The constant guess; if it did not end, the worst that did."""
-    return next((outcome for outcome in outcomes if outcome.spec.candidate.name == "baseline"), outcomes[-1])
+    return next((outcome for outcome in outcomes if outcome.is_guess), outcomes[-1])
 
 
 def _no_model(outcomes: list[Outcome]) -> str:

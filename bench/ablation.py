@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 import autopilot
 from autopilot.candidates import choose
 from autopilot.search.strategy import Strategy
-from bench.automl import Set, read_sets, run_file, scores
+from bench.automl import Set, divided, read_sets, run_file, scores
 
 PARTS: dict[str, dict[str, Any]] = {
     "all": {},
@@ -42,14 +41,11 @@ def main() -> None:
     parser.add_argument("--parts", default="")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    parts = ["all", *(part for part in PARTS if part != "all" and part in (chosen.parts.split(",") or PARTS))]
-    parts = list(PARTS) if not chosen.parts else parts
+    parts = [part for part in PARTS if part == "all" or not chosen.parts or part in chosen.parts.split(",")]
     print("| set | metric | " + " | ".join(f"without {part}" if part != "all" else part for part in parts) + " |")
     print("|---|---|" + "---|" * len(parts))
     ratios: list[list[float]] = []
-    for one in read_sets(chosen.manifest):
-        if chosen.sets and one.name not in chosen.sets.split(","):
-            continue
+    for one in read_sets(chosen.manifest, chosen.sets):
         name, losses = measure(one, parts, chosen.budget, chosen.seed)
         ratios.append([loss / losses[0] for loss in losses[1:]])
         cells = [f"{losses[0]:.5g}", *(f"{ratio:.4f}" for ratio in ratios[-1])]
@@ -60,11 +56,7 @@ def main() -> None:
 
 def measure(one: Set, parts: list[str], budget: str, seed: int) -> tuple[str, list[float]]:
     """The loss on the test rows with all parts, then without each; 1 - AUC for two classes."""
-    frame = (
-        pl.read_parquet(one.path).drop(one.drop).drop_nulls(one.target).sample(fraction=1.0, shuffle=True, seed=seed)
-    )
-    cut = round(0.8 * frame.height)
-    train, test = frame[:cut], frame[cut:]
+    train, test = divided(one, seed)
     name, losses = "", []
     for part in parts:
         with tempfile.TemporaryDirectory() as store:

@@ -51,13 +51,15 @@ def main() -> None:
         f"| set | metric | autopilot {chosen.budget} | default LightGBM | loss ratio | command s | LightGBM s | off |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for one in read_sets(chosen.manifest):
-        if not chosen.sets or one.name in chosen.sets.split(","):
-            print(measure(one, chosen.budget, chosen.seed), flush=True)
+    for one in read_sets(chosen.manifest, chosen.sets):
+        print(measure(one, chosen.budget, chosen.seed), flush=True)
 
 
-def read_sets(manifest: Path | None, *, forecasts: bool = False) -> list[Set]:
-    """The manifest's tables, with or without those that are forecasts, or the demo's."""
+def read_sets(manifest: Path | None, only: str = "", *, forecasts: bool = False) -> list[Set]:
+    """The manifest's tables, with or without those that are forecasts, or the demo's.
+
+    only: names with commas between them, "" for all.
+    """
     if manifest is None:
         flights = Path(__file__).parent.parent / "autopilot/demo_data/flights.parquet"
         return [Set("flights", flights, "binary", "late", ())]
@@ -70,16 +72,13 @@ def read_sets(manifest: Path | None, *, forecasts: bool = False) -> list[Set]:
             (*entry["leakage_cols"], *entry["id_cols"]),
         )
         for entry in json.loads(manifest.read_text())
-        if forecasts or entry["task"] != "forecast"
+        if (forecasts or entry["task"] != "forecast") and (not only or entry["name"] in only.split(","))
     ]
 
 
 def measure(one: Set, budget: str, seed: int) -> str:
     """One line of the table."""
-    frame = pl.read_parquet(one.path).drop(one.drop).drop_nulls(one.target)
-    shuffled = frame.with_columns(pl.int_range(pl.len()).shuffle(seed).alias("\0order")).sort("\0order").drop("\0order")
-    cut = round(0.8 * frame.height)
-    train, test = shuffled[:cut], shuffled[cut:]
+    train, test = divided(one, seed)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         summary = fit_by_command(train, one, budget, Path(folder))
@@ -92,6 +91,14 @@ def measure(one: Set, budget: str, seed: int) -> str:
     name, a, b = scores(one, train, test, ours, theirs)
     ratio = (1 - a) / (1 - b) if name == "roc_auc" else a / b
     return f"| {one.name} | {name} | {a:.5g} | {b:.5g} | {ratio:.3f} | {seconds:.1f} | {theirs_s:.1f} | {off:.2g} |"
+
+
+def divided(one: Set, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Four fifths to train on, and the rest to test on."""
+    frame = pl.read_parquet(one.path).drop(one.drop).drop_nulls(one.target)
+    shuffled = frame.with_columns(pl.int_range(pl.len()).shuffle(seed).alias("\0order")).sort("\0order").drop("\0order")
+    cut = round(0.8 * frame.height)
+    return shuffled[:cut], shuffled[cut:]
 
 
 def fit_by_command(train: pl.DataFrame, one: Set, budget: str, folder: Path) -> dict[str, Any]:

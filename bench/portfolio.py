@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--sets", default="")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    sets = [one for one in read_sets(chosen.manifest) if not chosen.sets or one.name in chosen.sets.split(",")]
+    sets = read_sets(chosen.manifest, chosen.sets)
     for rows in map(int, chosen.rows.split(",")):
         print(f"\n{rows} rows\n", flush=True)
         subsets = [try_all(one, rows, chosen.seed) for one in sets if count(one) >= rows]

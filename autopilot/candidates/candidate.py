@@ -10,7 +10,7 @@ from autopilot.deadline import Deadline
 from autopilot.graph.graph import Graph
 from autopilot.plan import Recipe
 from autopilot.search.space import Params, Space
-from storage.signature import Task
+from storage.signature import Signature, Task
 
 Matrix = NDArray[np.float32]
 Values = NDArray[np.float64]
@@ -25,6 +25,11 @@ class Problem(Struct, frozen=True):
     task: Task
     outputs: int
     rows: int
+
+    @classmethod
+    def of(cls, signature: Signature, rows: int) -> "Problem":
+        """Of a table's signature."""
+        return cls(signature.task, max(1, len(signature.classes)), rows)
 
 
 class Job(NamedTuple):

@@ -8,6 +8,7 @@ import time
 from typing import NamedTuple
 
 import cloudpickle
+import polars as pl
 
 from autopilot.deadline import Deadline
 from autopilot.graph import parity
@@ -20,13 +21,6 @@ from autopilot.search.trial import Spec, job_of
 from autopilot.vectors import Vectors, make_vectors
 from autopilot.workers import Shared
 from storage.records import Parity
-
-
-class Refitted(NamedTuple):
-    """A model trained on all rows, pickled. rounds: that it trained, fewer than asked if time ran out."""
-
-    fitted: bytes
-    rounds: int
 
 
 class Ingredient(NamedTuple):
@@ -52,12 +46,12 @@ class Assembled(NamedTuple):
     seconds: float
 
 
-def refit(shared: Shared, spec: Spec, rounds: int, limit_s: float) -> Refitted:
-    """Train on all rows."""
+def refit(shared: Shared, spec: Spec, rounds: int, limit_s: float) -> bytes:
+    """Train on all rows; gives the fitted model, pickled."""
     at = opened(shared)
     samples = at.matrices.of(ALL, spec.candidate.recipe)
     fitted = spec.candidate.fit(job_of(at.study, spec, samples, Deadline.after(limit_s), rounds))
-    return Refitted(cloudpickle.dumps(fitted), fitted.rounds)
+    return cloudpickle.dumps(fitted)
 
 
 def assemble(shared: Shared, ingredients: tuple[Ingredient, ...], head: Head = NO_HEAD) -> Assembled:
@@ -71,11 +65,16 @@ def assemble(shared: Shared, ingredients: tuple[Ingredient, ...], head: Head = N
         for one in ingredients
     )
     model = TrainedModel(table.signature, plans, members, at.study.unit, head)
+    return written(model, table.frame, seed, began)
+
+
+def written(model: TrainedModel, frame: pl.DataFrame, seed: int, began: float) -> Assembled:
+    """A model as a graph, held against what was trained. frame: the training rows; began: when work on it did."""
     graph = model.export().SerializeToString()
-    found = parity.measure(model, graph, table.frame, seed)
-    vectors = make_vectors(graph, table.signature, table.frame)
-    latency_us = model_us(graph, table.signature, table.frame)
-    words = {key: plan.words() for key, plan in plans.items()}
+    found = parity.measure(model, graph, frame, seed)
+    vectors = make_vectors(graph, model.signature, frame)
+    latency_us = model_us(graph, model.signature, frame)
+    words = {key: plan.words() for key, plan in model.plans.items()}
     return Assembled(graph, found, words, vectors, latency_us, time.monotonic() - began)
 
 

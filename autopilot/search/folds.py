@@ -91,11 +91,6 @@ class Folds(Struct, frozen=True):
         return self.scheme.nested
 
     @property
-    def is_shuffled(self) -> bool:
-        """Whether rows are divided at random, so that any row says as much of another."""
-        return self.scheme.kind in ("k-fold", "holdout")
-
-    @property
     def validated(self) -> Rows:
         """The rows that validate, fold after fold; with repeats a row occurs several times."""
         return np.concatenate([fold.valid for fold in self.folds])

@@ -25,7 +25,7 @@ def fold_s(frame: pl.DataFrame, y: Values, signature: Signature, rows: int, seed
 
     frame, y: the sample, typed, at most SAMPLE_ROWS.
     """
-    problem = Problem(signature.task, max(1, len(signature.classes)), len(y))
+    problem = Problem.of(signature, len(y))
     _, X = Plan.fit(frame, signature, "trees", Target(y, problem.outputs), seed)
     candidate = LightGBM()
     params = candidate.points(problem)[0]

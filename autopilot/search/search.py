@@ -72,30 +72,29 @@ class Search:
         self._entries = [entry for entry in entries if entry.candidate in self._families]
         if not strategy.portfolio:
             self._entries = list({entry.candidate: entry for entry in reversed(self._entries)}.values())[::-1]
+        self._gained: Callable[[list[Outcome]], bool] = bool
         self._racing = Racing()
         self._running: dict[int, _Running] = {}
-        self._count = 0
-        self._fixed: set[int] = set()
+        self._count = self._fixed = 0
         self._since_gain = 0
         self._test_s = 0.0
         self.outcomes: list[Outcome] = []
         self.plan_us: dict[Recipe, float] = {}
         self.prepare_s: dict[Recipe, float] = {}
 
-    def run(
-        self, reserve_s: Callable[[list[Outcome]], float], gained: Callable[[list[Outcome]], bool]
-    ) -> list[Outcome]:
-        """Try until nothing more fits; gives complete outcomes, best first.
+    def run(self, reserve_s: Callable[[list[Outcome]], float], gained: Callable[[list[Outcome]], bool]) -> None:
+        """Try until nothing more fits.
 
         reserve_s: seconds to keep for what follows, by the complete outcomes so far. gained: told after each complete
         trial, says whether the ensemble is better for it.
         """
+        self._gained = gained
         flying: dict[Future[PartResult], tuple[_Running, Part]] = {}
         try:
             while True:
                 until = self._deadline.earlier(reserve_s(self.complete))
                 while len(flying) < self._workers.count and (work := self._next(until)) is not None:
-                    flying[self._submit(*work, until)] = work
+                    flying[self._submit(*work)] = work
                 if not flying or self._deadline.stopped.is_set():
                     break
                 done, _ = wait(flying, timeout=max(until.left_s, 0.0), return_when=FIRST_COMPLETED)
@@ -108,14 +107,13 @@ class Search:
                 for future in [future for future in flying if future.done()]:
                     if future in flying:  # else its trial was lost by one just before
                         running, part = flying.pop(future)
-                        self._take(running, part, future, gained)
+                        self._take(running, part, future)
                         self._drop_lost(flying)
         finally:
             for future in flying:
                 future.cancel()
         for running in list(self._running.values()):
-            self._end(running, "raced", "out of time", gained)
-        return self.complete
+            self._end(running, "raced", "out of time")
 
     @property
     def folds(self) -> int:
@@ -146,7 +144,7 @@ class Search:
     def _begin(self, until: Deadline) -> "_Running | None":
         """A new trial, if one fits into the time."""
         most = self._strategy.max_trials
-        if most is not None and self._count - len(self._fixed) >= most:
+        if most is not None and self._count - self._fixed >= most:
             return None
         family, point = self._choose(until.left_s)
         if family is None:
@@ -154,8 +152,7 @@ class Search:
         told, params = family.ask(point)
         spec = Spec(self._count, family.candidate, params, self._study.seed + self._count)
         self._count += 1
-        if family.is_fixed:
-            self._fixed.add(spec.number)
+        self._fixed += family.is_fixed
         self._observe(TrialStarted(spec.number, family.candidate.name, params))
         running = _Running(spec, family, told, self._parts(family), until.share(_MOST_SHARE))
         running.is_granted = not self._strategy.racing or family.is_fixed
@@ -195,12 +192,11 @@ class Search:
         is_large = len(folds.folds[0].train) >= _LEAST_SAMPLED_ROWS
         return [SAMPLE, *parts] if is_large and self._strategy.sampling and not family.is_fixed else parts
 
-    def _submit(self, running: "_Running", part: Part, until: Deadline) -> "Future[PartResult]":
+    def _submit(self, running: "_Running", part: Part) -> "Future[PartResult]":
         rounds_left = -(-(len(running.todo) + 1) // self._workers.count)
         limit_s = max(0.1, running.until.left_s / rounds_left - _LAST_S)
         if running.family.is_fixed:  # the constant guess: there is always a valid outcome
             limit_s = max(limit_s, self._deadline.left_s)
-        running.flying += 1
         is_first = part == SEARCH or part == Part("fold", 0)
         recipe = running.spec.candidate.recipe
         keeps = part != SAMPLE and (is_first or self._strategy.keep_models)
@@ -215,11 +211,8 @@ class Search:
             limit_s=limit_s * (1 + _GRACE_SHARE) + _GRACE_S + running.prepare_s,
         )
 
-    def _take(
-        self, running: "_Running", part: Part, future: "Future[PartResult]", gained: Callable[[list[Outcome]], bool]
-    ) -> None:
+    def _take(self, running: "_Running", part: Part, future: "Future[PartResult]") -> None:
         """A part ended: note it, and decide whether the trial goes on."""
-        running.flying -= 1
         if running.spec.number not in self._running:
             return
         try:
@@ -227,7 +220,7 @@ class Search:
         except CancelledError:
             return
         except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the search goes on without it
-            self._end(running, "failed", f"{type(error).__name__}: {error}"[:500], gained)
+            self._end(running, "failed", f"{type(error).__name__}: {error}"[:500])
             return
         recipe = running.spec.candidate.recipe
         self.prepare_s[recipe] = max(result.prepare_s, self.prepare_s.get(recipe, 0.0))
@@ -238,15 +231,15 @@ class Search:
         running.results.append(result._replace(fitted=b""))
         losses = [self._study.metric.loss(score) for score in result.scores]
         running.is_granted = True
-        if part == SAMPLE or not running.is_whole:
+        if not running.is_whole:
             stage = (part.kind, part.number)
             is_lost = self._strategy.racing and self._racing.is_lost(
                 stage, float(np.mean(losses)), is_first=running.family.started <= 1
             )
             if is_lost:
-                self._end(running, "raced", "behind the best on the first rows", gained)
+                self._end(running, "raced", "behind the best on the first rows")
             return
-        self._end(running, "completed", None, gained)
+        self._end(running, "completed", None)
 
     def _drop_lost(self, flying: "dict[Future[PartResult], tuple[_Running, Part]]") -> None:
         """Stop the parts of trials that have ended."""
@@ -255,9 +248,7 @@ class Search:
                 future.cancel()
                 del flying[future]
 
-    def _end(
-        self, running: "_Running", status: str, reason: str | None, gained: Callable[[list[Outcome]], bool]
-    ) -> None:
+    def _end(self, running: "_Running", status: str, reason: str | None) -> None:
         del self._running[running.spec.number]
         outcome = self._tested(running.outcome(self._study, status, reason))
         self.outcomes.append(outcome)
@@ -267,7 +258,7 @@ class Search:
         if status == "completed":
             running.family.improved(self._loss(outcome))
             self._racing.note(running.fold_losses(self._study), is_baseline=running.family.is_fixed)
-        is_better = status == "completed" and gained(self.complete)
+        is_better = status == "completed" and self._gained(self.complete)
         self._since_gain = 0 if is_better or self._entries else self._since_gain + 1
         best = self.complete
         self._observe(TrialEnded(outcome.trial, best[0].trial.score if best else None))
@@ -298,7 +289,6 @@ class _Running:
         self.spec, self.family, self.told = spec, family, told
         self.parts, self.todo = tuple(todo), todo
         self.until = until
-        self.flying = 0
         self.is_granted = False
         self.results: list[PartResult] = []
         self.began = time.monotonic()

@@ -52,8 +52,7 @@ class Study(Struct, frozen=True):
 
     def problem(self, rows: int) -> Problem:
         """What is learnt from so many rows."""
-        signature = self.table.signature
-        return Problem(signature.task, max(1, len(signature.classes)), rows)
+        return Problem.of(self.table.signature, rows)
 
     def matrices(self, folder: Path | None = None) -> Matrices:
         """Its feature matrices, shared through a folder."""

@@ -70,7 +70,8 @@ class Outcome(NamedTuple):
 
     trial: its record, without the run's id. valid: float64 (validated rows, outputs), stacked in the order of
     `Folds.validated`; test: of the test rows, averaged over folds. Both None unless all folds ended. fold_losses: of
-    those that did. parts: how it was trained; latency_us: one row through its nodes.
+    those that did. parts: how it was trained; part_s: what each took, on average; latency_us: one row through its
+    nodes; measure_s: what writing and timing these took.
     """
 
     spec: Spec
@@ -82,6 +83,11 @@ class Outcome(NamedTuple):
     parts: tuple[Part, ...] = ()
     part_s: float = 0.0
     measure_s: float = 0.0
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether it is the constant guess."""
+        return self.trial.candidate == "baseline"
 
     @property
     def is_out_of_bag(self) -> bool:
