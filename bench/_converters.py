@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 
 from bench._mutations import MUTATIONS
-from bench.automl import Set
+from bench._sets import Set
 
 _TIE = 1e-5
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from bench.automl import read_sets
+from bench._sets import read_sets
 
 _SCRIPT = """
 import sys, time
@@ -95,7 +95,7 @@ def cases(manifest: Path | None) -> "list[Case]":
     found = [wide(), many_classes(), many_rows(), slow_metric()]
     if manifest is not None:
         for one in read_sets(manifest):
-            frame = pl.read_parquet(one.path).drop(one.drop).drop_nulls(one.target)
+            frame = one.read()
             found.append(Case(one.name, frame, one.target, one.task))
     return found
 

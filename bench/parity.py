@@ -34,7 +34,7 @@ from autopilot.plan.op import Target
 from autopilot.search.matrices import Unit
 from autopilot.table.infer import Table, infer
 from bench._mutations import MUTATIONS
-from bench.automl import Set, read_sets
+from bench._sets import Set, read_sets
 from storage.boundary import blocks_of_frame, typed
 from storage.errors import DataError
 from storage.packed import PACK_TENSOR, pack

@@ -32,7 +32,7 @@ from autopilot.plan.op import Target
 from autopilot.search.matrices import Unit
 from autopilot.search.portfolio import SHAPES, Source, entry_of
 from autopilot.table.infer import Table, infer
-from bench.automl import Set, read_sets
+from bench._sets import Set, read_sets
 
 Values = NDArray[np.float64]
 
@@ -110,7 +110,7 @@ def pool() -> list[tuple[Candidate, Source]]:
 
 def try_all(one: Set, rows: int, seed: int) -> Subset:
     """Train the pool on some of a table's rows."""
-    frame = pl.read_parquet(one.path).drop(one.drop).drop_nulls(one.target)
+    frame = one.read()
     drawn = frame.sample(min(rows, frame.height), shuffle=True, seed=seed)
     table = infer(drawn, one.target, task=one.task)
     subset = Subset(one.name, table, {})
