@@ -108,7 +108,7 @@ class EarlyModels:
     def _put(self, best: Outcome, baseline: Outcome) -> None:
         """With the model of its first part, which is kept of each trial."""
         blend = single(best)
-        passed = self._publisher.attempt(blend, NO_HEAD, parts=best.fitted_parts[:1])
+        passed = self._publisher.attempt(blend, NO_HEAD, parts=best.parts[:1])
         if passed is not None:
             scores = scores_of(self._study, blend, NO_HEAD, baseline, None)
             reference = reference_sample(self._study, blend, NO_HEAD)

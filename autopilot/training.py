@@ -48,8 +48,6 @@ from storage.store import Store
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from autopilot.plan import Recipe
-
 _SHOWN_FINDINGS = 12
 #: Kept for storing the file at the end, as a share of the budget and in seconds.
 _CLOSING_SHARE, _LEAST_CLOSING_S, _MOST_CLOSING_S = 0.02, 0.2, 1.0
@@ -173,6 +171,7 @@ class Training:
             self._workers,
             self._deadline,
             self._observe,
+            budget_s=self._run.budget_s,
             keeps_folds=keeps_folds,
             max_latency_us=self._options.max_latency_us,
             least_s=self._assembly_s,
@@ -190,6 +189,7 @@ class Training:
             keep_models=QUALITIES[self._options.quality].keep_folds,
         )
         search = Search(study, shared, kept, candidates, entries, self._workers, self._deadline, strategy, self._record)
+        publisher.prepare_s = search.prepare_s
         combining = Combining(study.scoring, lambda: self._pricing(search), self._choice_s)
         early = EarlyModels(study, publisher, self._registered, self._deadline.at, self._observe)
 
@@ -197,20 +197,14 @@ class Training:
             early.consider(outcomes)
             return combining.gained(outcomes)
 
-        search.run(lambda outcomes: self._reserve_s(study, search, publisher, combining, outcomes), gained)
+        search.run(lambda outcomes: self._reserve_s(publisher, combining, outcomes), gained)
         early.join()
         return search, combining
 
-    def _reserve_s(
-        self, study: Study, search: Search, publisher: Publisher, combining: Combining, outcomes: list[Outcome]
-    ) -> float:
+    def _reserve_s(self, publisher: Publisher, combining: Combining, outcomes: list[Outcome]) -> float:
         """Seconds to keep for choosing, refitting on all rows, and writing the file."""
         members = combining.blend.outcomes if combining.blend else outcomes[:_REFITTED]
-        refits = [] if publisher.keeps_folds else [_refit_s(study, outcome) for outcome in members]
-        recipes: set[Recipe] = {outcome.spec.candidate.recipe for outcome in members}
-        prepare_s = _more_rows(study) * sum(search.prepare_s.get(recipe, 0.0) for recipe in recipes)
-        refit_s = max([(sum(refits) + prepare_s) / self._workers.count, *refits, 0.0])
-        wanted = refit_s + publisher.assembly_s(members) + _CHOICES * self._choice_s
+        wanted = publisher.refit_s(members) + publisher.assembly_s(members) + _CHOICES * self._choice_s
         return min(wanted, _MOST_RESERVE_SHARE * self._run.budget_s)
 
     def _finish(self, study: Study, publisher: Publisher, search: Search, combining: Combining) -> Result:
@@ -237,7 +231,9 @@ class Training:
         points = frontier(outcomes, study.scoring, pricing, passed.blend, Deadline.after(self._choice_s))
         scores = scores_of(study, passed.blend, passed.head, _baseline(outcomes), nested)
         reference = reference_sample(study, passed.blend, passed.head)
-        self._registered.put(passed.assembled, members_of(passed.ingredients), scores, notes, reference)
+        self._registered.put(
+            passed.assembled, members_of(passed.ingredients), scores, (*notes, *passed.notes), reference
+        )
         return self._result(points)
 
     def _pricing(self, search: Search) -> Pricing:
@@ -338,18 +334,6 @@ def _told_division(folds: Folds) -> str:
     }[scheme.kind]
     test = f"{len(folds.test):,} rows are kept for the test" if len(folds.test) else "the score is a nested estimate"
     return f"Validated on {how}; {test}."
-
-
-def _refit_s(study: Study, outcome: Outcome) -> float:
-    """Seconds that training on all rows takes, by what the parts took: at most, as it looks for no best round."""
-    return outcome.part_s * (
-        len(study.table.y) / len(study.folds.search) if outcome.is_out_of_bag else _more_rows(study)
-    )
-
-
-def _more_rows(study: Study) -> float:
-    """How many times the rows of a fold all rows are."""
-    return len(study.table.y) / len(study.folds.folds[0].train)
 
 
 def _with_baseline(candidates: Sequence[Candidate]) -> Sequence[Candidate]:

@@ -32,6 +32,14 @@ class Ingredient(NamedTuple):
     fitted: bytes
 
 
+class Refitted(NamedTuple):
+    """A model of all rows, pickled, how long it trained, and whether the time was up before that was enough."""
+
+    fitted: bytes
+    rounds: int
+    is_cut: bool
+
+
 class Assembled(NamedTuple):
     """A graph and how it was found.
 
@@ -46,12 +54,13 @@ class Assembled(NamedTuple):
     seconds: float
 
 
-def refit(shared: Shared, spec: Spec, rounds: int, limit_s: float) -> bytes:
-    """Train on all rows; gives the fitted model, pickled."""
+def refit(shared: Shared, spec: Spec, rounds: int, limit_s: float) -> Refitted:
+    """Train on all rows."""
     at = opened(shared)
     samples = at.matrices.of(ALL, spec.candidate.recipe)
-    fitted = spec.candidate.fit(job_of(at.study, spec, samples, Deadline.after(limit_s), rounds))
-    return cloudpickle.dumps(fitted)
+    deadline = Deadline.after(limit_s)
+    fitted = spec.candidate.fit(job_of(at.study, spec, samples, deadline, rounds))
+    return Refitted(cloudpickle.dumps(fitted), fitted.rounds, is_cut=deadline.passed and fitted.rounds < rounds)
 
 
 def assemble(shared: Shared, ingredients: tuple[Ingredient, ...], head: Head = NO_HEAD) -> Assembled:

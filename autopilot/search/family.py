@@ -10,8 +10,6 @@ from autopilot.search.tpe import Tpe
 _MOST_FAILURES = 3
 #: And after so many in a row that were far behind the best of all.
 _MOST_BEHIND = 5
-#: Seconds of a first trial where nothing is known yet.
-_UNKNOWN_S = 0.2
 
 
 class Family:
@@ -34,9 +32,9 @@ class Family:
         self._failures = self._behind = 0
 
     @property
-    def usual_s(self) -> float:
-        """Seconds of training that a whole trial takes, on one core."""
-        return float(np.median(self._seconds)) if self._seconds else _UNKNOWN_S
+    def usual_s(self) -> float | None:
+        """Seconds of training that a whole trial takes, on one core; None while no trial has told."""
+        return float(np.median(self._seconds)) if self._seconds else None
 
     @property
     def is_given_up(self) -> bool:

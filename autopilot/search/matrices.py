@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from autopilot.plan import Plan, Recipe
 from autopilot.plan.op import Target
-from autopilot.search.folds import Fold, Folds
+from autopilot.search.folds import Folds
 from autopilot.table.infer import Table
 from autopilot.weights import balanced_weights
 
@@ -25,8 +25,6 @@ Matrix = NDArray[np.float32]
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-#: Of a fold's training rows: what a first, cheap look at a trial trains on.
-_SAMPLE_SHARE = 0.25
 _LEAST_MAPPED_BYTES = 1_000_000
 
 
@@ -56,11 +54,11 @@ class Unit(Struct, frozen=True):
 class Part(Struct, frozen=True):
     """Which rows train together.
 
-    fold: those of a fold; sample: a quarter of them, for a first look; search: all but the test rows, for models that
-    are scored out of bag; all: every row of the table, for what is published.
+    fold: those of a fold; search: all but the test rows, for models that are scored out of bag; all: every row of the
+    table, for what is published.
     """
 
-    kind: Literal["fold", "sample", "search", "all"]
+    kind: Literal["fold", "search", "all"]
     number: int = 0
 
     @property
@@ -69,7 +67,7 @@ class Part(Struct, frozen=True):
         return f"{self.kind}-{self.number}"
 
 
-ALL, SEARCH, SAMPLE = Part("all"), Part("search"), Part("sample")
+ALL, SEARCH = Part("all"), Part("search")
 
 
 class Samples(NamedTuple):
@@ -135,12 +133,7 @@ class Matrices:
         if part.kind == "search":
             return self.folds.search, none, self.folds.test
         fold = self.folds.folds[part.number]
-        return (fold.train, fold.valid, self.folds.test) if part.kind == "fold" else (*self._sample(fold), none)
-
-    def _sample(self, fold: Fold) -> tuple[Rows, Rows]:
-        count = max(1, round(_SAMPLE_SHARE * len(fold.train)))
-        drawn = np.random.default_rng(self._seed).choice(len(fold.train), count, replace=False)
-        return fold.train[np.sort(drawn)], fold.valid
+        return fold.train, fold.valid, self.folds.test
 
     def _weights(self, rows: Rows) -> Values | None:
         if self._balanced and len(rows):

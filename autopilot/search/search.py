@@ -13,7 +13,7 @@ from autopilot.deadline import Deadline
 from autopilot.events import Note, Observer, TrialEnded, TrialStarted
 from autopilot.search.family import Family
 from autopilot.search.kept import Kept
-from autopilot.search.matrices import SAMPLE, SEARCH, Part
+from autopilot.search.matrices import SEARCH, Part
 from autopilot.search.portfolio import Entry
 from autopilot.search.racing import Racing
 from autopilot.search.strategy import Strategy
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 _MOST_SHARE = 0.5
 #: A family whose improvement is expected to take more than so many times what is left is not tried again.
 _MOST_COST = 3.0
+#: A new family's first trial is taken to need this share of what those of others do; seconds where there are none yet.
+_NEW_SHARE, _UNKNOWN_S = 0.5, 0.2
 #: Beyond its own deadline, which native code may ignore, a part is killed after this share more, and so many seconds.
 _GRACE_SHARE, _GRACE_S = 0.25, 1.0
 #: Kept between the last part's own deadline and the end of the search, for predicting and sending.
 _LAST_S = 0.2
 #: Trials get a score on the test rows while that takes no longer.
 _MOST_TEST_S = 0.1
-#: A first look at a quarter of the rows pays where the whole fold takes seconds.
-_LEAST_SAMPLED_ROWS = 40_000
 
 
 class Search:
@@ -181,16 +181,21 @@ class Search:
 
     def _fits(self, family: Family, left_s: float) -> bool:
         at_once = min(self._workers.count, len(self._parts(family)))
-        return left_s > 1.3 * family.usual_s / at_once + _LAST_S
+        return left_s > 1.3 * self._usual_s(family) / at_once + _LAST_S
+
+    def _usual_s(self, family: Family) -> float:
+        """Seconds that a trial of the family takes, on one core; of a new one half of what a middling other takes."""
+        if family.usual_s is not None:
+            return family.usual_s
+        others = [one.usual_s for one in self._families.values() if one.usual_s is not None and not one.is_fixed]
+        return _NEW_SHARE * float(np.median(others)) if others else _UNKNOWN_S
 
     def _parts(self, family: Family) -> list[Part]:
         """What a trial of the family trains on, one after the other."""
         folds = self._study.folds
         if folds.scheme.kind == "k-fold" and isinstance(family.candidate, OutOfBag):
             return [SEARCH]
-        parts = [Part("fold", number) for number in range(len(folds.folds))]
-        is_large = len(folds.folds[0].train) >= _LEAST_SAMPLED_ROWS
-        return [SAMPLE, *parts] if is_large and self._strategy.sampling and not family.is_fixed else parts
+        return [Part("fold", number) for number in range(len(folds.folds))]
 
     def _submit(self, running: "_Running", part: Part) -> "Future[PartResult]":
         rounds_left = -(-(len(running.todo) + 1) // self._workers.count)
@@ -199,8 +204,11 @@ class Search:
             limit_s = max(limit_s, self._deadline.left_s)
         is_first = part == SEARCH or part == Part("fold", 0)
         recipe = running.spec.candidate.recipe
-        keeps = part != SAMPLE and (is_first or self._strategy.keep_models)
-        wanted = Wanted(fitted=keeps, latency=is_first, plan_latency=is_first and recipe not in self.plan_us)
+        wanted = Wanted(
+            fitted=is_first or self._strategy.keep_models,
+            latency=is_first,
+            plan_latency=is_first and recipe not in self.plan_us,
+        )
         return self._workers.submit(
             train_part,
             self._shared,
@@ -254,7 +262,8 @@ class Search:
         self.outcomes.append(outcome)
         loss = float(np.mean(outcome.fold_losses)) if outcome.fold_losses else None
         told = loss if status != "failed" else None
-        running.family.tell(running.told, told, running.seconds, running.whole_s, is_behind=status == "raced")
+        is_behind = status == "raced" or (status == "completed" and self._is_far_behind(running))
+        running.family.tell(running.told, told, running.seconds, running.whole_s, is_behind=is_behind)
         if status == "completed":
             running.family.improved(self._loss(outcome))
             self._racing.note(running.fold_losses(self._study), is_baseline=running.family.is_fixed)
@@ -265,6 +274,13 @@ class Search:
         patience = self._strategy.patience
         if patience is not None and self._since_gain == patience and not self._entries:
             self._observe(Note(f"The last {patience} trials did not improve the ensemble: the search ends early."))
+
+    def _is_far_behind(self, running: "_Running") -> bool:
+        """Whether a trial that ended was so in all parts: where there is one holdout, nothing ended it before."""
+        is_first, losses = running.family.started <= 1, running.fold_losses(self._study)
+        return self._strategy.racing and all(
+            self._racing.is_lost(stage, loss, is_first=is_first) for stage, loss in losses.items()
+        )
 
     def _tested(self, outcome: Outcome) -> Outcome:
         """With its score on the test rows, for those who read leaderboards; not where a metric takes its time."""
@@ -318,7 +334,7 @@ class _Running:
 
     def outcome(self, study: Study, status: str, reason: str | None) -> Outcome:
         """The trial as it ended."""
-        results = sorted((result for result in self.results if result.part != SAMPLE), key=lambda one: one.part.number)
+        results = sorted(self.results, key=lambda one: one.part.number)
         scores = tuple(score for result in results for score in result.scores)
         is_complete = status == "completed"
         valid = np.concatenate([result.valid for result in results]) if is_complete else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from autopilot.candidates.candidate import Candidate, Fitted, Job, Matrix, OutOfBag
 from autopilot.deadline import Deadline
 from autopilot.search.latency import member_us, plan_us
-from autopilot.search.matrices import SAMPLE, SEARCH, Part, Samples
+from autopilot.search.matrices import SEARCH, Part, Samples
 from autopilot.search.space import Params
 from autopilot.search.study import Study, opened
 from autopilot.workers import Shared
@@ -93,11 +93,6 @@ class Outcome(NamedTuple):
     def is_out_of_bag(self) -> bool:
         """Whether one training on all rows of the search was scored."""
         return self.parts == (SEARCH,)
-
-    @property
-    def fitted_parts(self) -> tuple[Part, ...]:
-        """Of whose rows whole models were trained."""
-        return tuple(part for part in self.parts if part != SAMPLE)
 
 
 def train_part(shared: Shared, spec: Spec, part: Part, limit_s: float, wanted: Wanted) -> PartResult:

@@ -1,5 +1,6 @@
 """A run as a whole: a valid model from the start, limits that are kept, and what a user may ask for."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ import pytest
 
 import autopilot
 from autopilot.candidates.candidate import Fitted, Job
+from autopilot.candidates.lightgbm import LightGBM
 from autopilot.candidates.linear import Linear
-from autopilot.events import Event, TrialEnded
+from autopilot.events import Event, Note, TrialEnded
 from autopilot.result import Result
 from storage.errors import FailureError, InputError, UnknownNameError
 from storage.store import Store
@@ -106,6 +108,50 @@ class Hungry(Linear):
         taken = np.ones(2**27)
         fitted = super().fit(job)
         return fitted if taken.sum() else self.fit(job)
+
+
+class Slow(LightGBM):
+    """Takes all the time it gets to begin with, where it trains on all rows."""
+
+    def __init__(self) -> None:
+        super().__init__("slow")
+
+    def fit(self, job: Job) -> Fitted:
+        if job.X_valid is None:
+            time.sleep(job.deadline.left_s)
+        return super().fit(job)
+
+
+def test_a_refit_that_the_time_cuts_short_is_told(tmp_path: Path) -> None:
+    """The model is there, with fewer rounds than the search found best."""
+    notes: list[str] = []
+
+    def look(event: Event) -> None:
+        notes.extend([event.message] if isinstance(event, Note) else [])
+
+    fitted(tmp_path, candidates=[Slow()], budget=12, quality="fast", progress=look)
+    words = re.compile(r"slow #\d+ was trained on all rows for 1 rounds of \d+: there was no more time")
+    assert any(words.search(told) for told in notes)
+
+
+class Long(Linear):
+    """Takes more of the time than a refit is worth."""
+
+    name = "long"
+
+    def fit(self, job: Job) -> Fitted:
+        time.sleep(min(2.5, job.deadline.left_s / 2))
+        return super().fit(job)
+
+
+def test_a_refit_after_a_holdout_is_left_out_where_it_takes_too_much_of_the_time(tmp_path: Path) -> None:
+    """The card says on how many rows the published model was trained."""
+    x = np.arange(101_000) % 97
+    frame = pl.DataFrame({"x": x, "y": 3.0 * x})
+    found = fitted(tmp_path, "y", frame, candidates=[Long()], budget=15, max_trials=1)
+    assert [member.candidate for member in found.best.card.members] == ["long"]
+    words = re.compile(r"Trained on 83,\d+ of the 101,000 rows, the others validated: to train on all would have taken")
+    assert any(words.match(told) for told in found.best.card.notes)
 
 
 def test_a_candidate_that_ignores_its_deadline_is_killed_and_the_others_go_on(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from autopilot.metrics import METRICS
 from autopilot.plan import RECIPES, Recipe
 from autopilot.search.folds import Fold, Folds, Scheme
-from autopilot.search.matrices import ALL, SAMPLE, SEARCH, Matrices, Part, Unit
+from autopilot.search.matrices import ALL, SEARCH, Matrices, Part, Unit
 from autopilot.search.study import Study, opened
 from autopilot.table.infer import Table, infer
 from autopilot.workers import Shared
@@ -47,14 +47,14 @@ def test_a_fold_has_matrices_of_its_rows(recipe: Recipe) -> None:
 
 
 def test_parts_train_on_more_or_fewer_rows() -> None:
-    """All rows, those of the search, or a quarter of a fold; what does not validate or test has no rows."""
+    """All rows, or those of the search; what does not validate or test has no rows."""
     matrices = matrices_of()
     sizes = {
         part.kind: tuple(len(X) for X in (found.X_train, found.X_valid, found.X_test))
-        for part in (ALL, SEARCH, SAMPLE)
+        for part in (ALL, SEARCH)
         for found in [matrices.of(part, "trees")]
     }
-    assert sizes == {"all": (200, 0, 0), "search": (160, 0, 40), "sample": (32, 32, 0)}
+    assert sizes == {"all": (200, 0, 0), "search": (160, 0, 40)}
     assert len(matrices.plan(ALL, "trees").names()) == matrices.of(ALL, "trees").X_train.shape[1]
 
 

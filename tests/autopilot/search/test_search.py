@@ -90,19 +90,20 @@ def searched(
     strategy: Strategy = USUAL,
     events: list[Event] | None = None,
     gains: Sequence[bool] = (),
+    study: Study = STUDY,
 ) -> Search:
     """A search of the mixed table that has ended."""
     folder = Path(tempfile.mkdtemp(dir=folder))
     (folder / "study").mkdir()
-    STUDY.save(folder / "study")
-    problem = STUDY.problem(128)
+    study.save(folder / "study")
+    problem = study.problem(128)
     entries = [Entry(one.name, point) for one in candidates for point in one.points(problem)]
     observe = (events if events is not None else []).append
     left = list(gains)
     with open_workers(ThreadPoolExecutor(workers), workers, None) as opened:
         shared, kept = opened.share(folder / "study"), Kept(folder)
         until = Deadline.after(budget_s)
-        search = Search(STUDY, shared, kept, candidates, entries, opened, until, strategy, observe)
+        search = Search(study, shared, kept, candidates, entries, opened, until, strategy, observe)
         search.run(lambda outcomes: 0.5, lambda outcomes: left.pop(0) if left else True)
     return search
 
@@ -226,6 +227,22 @@ def test_a_trial_that_is_far_behind_on_the_first_fold_is_given_up(tmp_path: Path
     assert "raced" not in {
         one.trial.status for one in searched(tmp_path, Baseline(), Guess(), strategy=patient).outcomes
     }
+
+
+def test_a_family_that_stays_far_behind_on_a_holdout_is_given_up(tmp_path: Path) -> None:
+    """There is no second fold to be spared, but further trials are."""
+
+    class Guess(Tuned):
+        name = "guess"
+
+        def fit(self, job: Job) -> Fitted:
+            return Baseline().fit(job)
+
+    holdout = Folds(FOLDS.search, FOLDS.test, FOLDS.folds[:1], Scheme("holdout", 1))
+    study = Study.of(TABLE, holdout, METRICS["roc_auc"], 0)
+    search = searched(tmp_path, Baseline(), Linear(), Guess(), workers=1, strategy=Strategy(max_trials=40), study=study)
+    assert named(search).count("guess") == 5
+    assert named(search).count("linear") > 5
 
 
 def complete(search: Search) -> Outcome:
