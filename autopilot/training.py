@@ -123,7 +123,7 @@ class Training:
 
     def _probed(self) -> tuple[object, ...]:
         table, seed = self._table, self._run.seed
-        return (*sample_of(table.frame, table.y, seed), table.signature, len(table.y), seed)
+        return (*sample_of(table.frame, table.y, seed), table.signature, len(table.y), self._run.budget_s, seed)
 
     def _register_safe(self) -> None:
         """The constant guess: from here on there is a valid model."""
@@ -216,7 +216,7 @@ class Training:
         pricing = self._pricing(search)
         best = combining.choose(outcomes)
         head, notes = self._fit_head(study, best)
-        nested = self._nested(study, outcomes, pricing)
+        nested = self._nested(study, outcomes, pricing, head)
         self._observe(Phase("refitting on all rows and checking the ONNX file"))
         others = outcomes if self._takes_guess else [one for one in outcomes if not one.is_guess]
         try:
@@ -263,12 +263,12 @@ class Training:
             limit_s=self._choice_s,
         )
 
-    def _nested(self, study: Study, outcomes: list[Outcome], pricing: Pricing) -> Nested | None:
+    def _nested(self, study: Study, outcomes: list[Outcome], pricing: Pricing, head: Head) -> Nested | None:
         """Where no rows were kept for a test: each fold scored by an ensemble that was chosen without it."""
         if not study.folds.is_nested:
             return None
         until = self._deadline.share(_NESTED_SHARE)
-        return nested_of(study, outcomes, lambda seen, scoring: blend(seen, scoring, pricing, until))
+        return nested_of(study, outcomes, lambda seen, scoring: blend(seen, scoring, pricing, until), head.shares)
 
     def _smaller(
         self, best: Blend, outcomes: list[Outcome], study: Study, pricing: Pricing

@@ -23,7 +23,7 @@ Values = NDArray[np.float64]
 #: The most folds of these are taken for which so many models as quick as LightGBM fit into this share of the time: the
 #: others take several times as long, and few trials on many folds choose worse than many on few.
 _FOLDS, _WINDOWS = (8, 5, 3), (5, 3)
-_MODELS, _SHARE = 25, 0.5
+_MODELS, _SHARE = 8, 0.5
 _MOST_FOLDED_ROWS = 100_000
 #: Few rows are divided several times, if there is time: below so many rows, so often.
 _REPEATS = ((300, 5), (600, 3), (1000, 2))
@@ -108,7 +108,7 @@ class Folds(Struct, frozen=True):
 def choose_scheme(table: Table, *, fold_s: float, budget_s: float, workers: int) -> Scheme:
     """The scheme for a table and so much time.
 
-    fold_s: seconds that LightGBM with its default parameters takes to train on one of eight folds.
+    fold_s: seconds that the usual LightGBM takes to train on one of eight folds, until it learns no more.
     """
     rows, classes = len(table.y), len(table.signature.classes)
     affordable = _SHARE * budget_s * workers / (_MODELS * max(fold_s, 1e-6))

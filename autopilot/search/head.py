@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from autopilot.graph.calibration import Balance, Beta, Head, Temperature, Threshold
+from autopilot.graph.calibration import Balance, Beta, Head, Succession, Temperature, Threshold
 from autopilot.graph.conformal import Interval, Sets, effective_rows
 from autopilot.metrics import METRICS, Metric
 from autopilot.search.matrices import Unit
@@ -136,12 +136,17 @@ def fit_head(
     return Head(calibration, threshold, None, sets), (*calibrated, *decided, told)
 
 
-def fit_calibration(sample: Sample, metric: Metric) -> tuple[Calibration | None, tuple[str, ...]]:
-    """What lowers the log loss of unseen rows most, if by more than noise, and costs the metric nothing."""
+def fit_calibration(sample: Sample, metric: Metric) -> tuple[Succession | Calibration | None, tuple[str, ...]]:
+    """What lowers the log loss of unseen rows most, if by more than noise, and costs the metric nothing.
+
+    Where rows are too few to tell, certainty is taken back by as much as so few rows leave open.
+    """
     kinds = [kind for kind, least in _LEAST_ROWS if sample.rows >= least and _takes(kind, sample)]
     if not kinds:
         least = _LEAST_ROWS[0][1]
-        return None, (f"Probabilities are not calibrated: {sample.rows} rows were predicted unseen, it takes {least}.",)
+        chosen = Succession.of(sample.rows)
+        why = f"{sample.rows} rows were predicted unseen, to fit a calibration takes {least}."
+        return chosen, (f"Probabilities are held back from 0 and 1 by {chosen.words}: {why}",)
     before = _log_losses(sample, sample.predicted)
     found: list[tuple[float, float, type[Calibration]]] = []
     for kind in kinds:

@@ -25,7 +25,7 @@ from autopilot.candidates.candidate import Fitted, Matrix
 from autopilot.graph.graph import Graph
 from autopilot.plan import Plan, Recipe
 from storage.boundary import RowReader, blocks_of_frame
-from storage.packed import PACK_TENSOR, pack
+from storage.packed import PACK_TENSOR, pack, read_extra
 from storage.predictor import open_session
 from storage.signature import BLOCKS, Block, Column, Signature
 
@@ -64,11 +64,12 @@ class Latency(Struct, frozen=True):
 
 
 def model_us(model: bytes, signature: Signature, frame: pl.DataFrame) -> float:
-    """A whole portable file: a row as a dictionary in, its outputs as Python values out.
+    """A whole portable file: a row as a dictionary in, its usual outputs as Python values out.
 
     Of a constant guess it is the base. frame: typed rows, of which some are used.
     """
-    reader, run = RowReader(signature), open_session(pack(model, _widths(signature))).run
+    reader = RowReader(signature)
+    run = open_session(pack(model, _widths(signature), without=read_extra(model))).run
 
     def call(row: dict[str, Any]) -> list[Any]:
         return [output.tolist() for output in run(None, _feed(signature, reader.read([row])))]

@@ -28,14 +28,16 @@ class Nested(NamedTuple):
     error: float
 
 
-def nested_score(predictions: Sequence[Values], folds: Folds, scoring: Scoring, choose: Choose) -> Nested:
+def nested_score(
+    predictions: Sequence[Values], folds: Folds, scoring: Scoring, choose: Choose, finish: Callable[[Values], Values]
+) -> Nested:
     """The score that `choose` gives on rows that it has not seen, averaged over folds by their rows.
 
     The score of the best of many trials on the rows by which it was chosen is too good: the best of 50 random guesses
     at 100 rows has an AUC above 0.6. Here the ensemble is chosen again for each fold, by the other folds of its repeat,
     and scored on the fold (Cawley and Talbot, "On Over-fitting in Model Selection", JMLR 2010). predictions: out of
     fold, (validated rows, outputs) for each trial, as `scoring` has them. There are as many choices as folds, and in a
-    repeat two folds at least.
+    repeat two folds at least. finish: what the published model does with an average, such as a calibration.
 
     What is left of the optimism: boosting stopped where the fold itself was best, and all folds decided which
     parameters were tried and which trials were given up. Against it stands that the published model learns from more
@@ -51,7 +53,7 @@ def nested_score(predictions: Sequence[Values], folds: Folds, scoring: Scoring, 
         seen = np.concatenate([np.arange(len(scoring.y))[scoring.slices[other]] for other in others])
         weights = choose([predicted[seen] for predicted in predictions], _restricted(scoring, seen, others))
         parts = [weight * predicted[rows] for weight, predicted in zip(weights, predictions, strict=True) if weight]
-        scores.append(scoring.fold_score(number, np.sum(parts, axis=0)))
+        scores.append(scoring.fold_score(number, finish(np.sum(parts, axis=0))))
     sizes = [len(fold.valid) for fold in folds.folds]
     score = float(np.average(scores, weights=sizes))
     variance = np.average(np.square(np.subtract(scores, score)), weights=sizes) * len(scores) / (len(scores) - 1)
@@ -59,7 +61,10 @@ def nested_score(predictions: Sequence[Values], folds: Folds, scoring: Scoring, 
 
 
 def nested_of(
-    study: "Study", outcomes: "Sequence[Outcome]", combine: "Callable[[list[Outcome], Scoring], Blend]"
+    study: "Study",
+    outcomes: "Sequence[Outcome]",
+    combine: "Callable[[list[Outcome], Scoring], Blend]",
+    finish: Callable[[Values], Values],
 ) -> Nested:
     """The nested score of a study's complete trials. combine: chooses an ensemble of them, as they come best first."""
     whole = [outcome for outcome in outcomes if outcome.valid is not None]
@@ -75,7 +80,7 @@ def nested_of(
         return [weights.get(outcome.spec.number, 0.0) for outcome in whole]
 
     predictions = [outcome.valid for outcome in whole if outcome.valid is not None]
-    return nested_score(predictions, study.folds, study.scoring, choose)
+    return nested_score(predictions, study.folds, study.scoring, choose, finish)
 
 
 def _restricted(scoring: Scoring, rows: NDArray[np.int64], folds: list[int]) -> Scoring:

@@ -13,7 +13,7 @@ from autopilot.candidates.extra_trees import ExtraTrees
 from autopilot.candidates.linear import Linear
 from autopilot.candidates.random_forest import RandomForest
 from autopilot.deadline import Deadline
-from autopilot.graph.calibration import Balance, Beta, Head, Temperature, Threshold
+from autopilot.graph.calibration import Balance, Beta, Head, Succession, Temperature, Threshold
 from autopilot.graph.conformal import Interval, Sets
 from autopilot.graph.parity import TOLERANCE, measure, passes
 from autopilot.model import TrainedMember, TrainedModel
@@ -80,6 +80,8 @@ def head_of(kind: str, average: NDArray[np.float64], y: NDArray[np.float64], uni
         return Head(threshold=Threshold.fit(average, y, lambda labels: f1_score(y, labels)))
     if kind == "balance":
         return Head(threshold=Balance.fit(average, y, lambda labels: balanced_accuracy_score(y, labels)))
+    if kind == "succession":
+        return Head(Succession.of(len(y)))
     if kind == "sets":
         return Head(sets=Sets.fit(average, y))
     calibration = (Temperature if kind == "temperature" else Beta).fit(average, y)
@@ -94,6 +96,7 @@ def measured(model: TrainedModel, kind: str) -> Parity:
 @pytest.mark.parametrize(
     ("model", "head"),
     [
+        ("binary", "succession"),
         ("binary", "temperature"),
         ("binary", "beta"),
         ("binary", "threshold"),
@@ -104,6 +107,7 @@ def measured(model: TrainedModel, kind: str) -> Parity:
         ("multiclass", "temperature"),
         ("multiclass", "balance"),
         ("multiclass", "sets"),
+        ("multiclass forests", "succession"),
         ("multiclass forests", "temperature"),
         ("multiclass forests", "balance"),
         ("regression", "interval"),

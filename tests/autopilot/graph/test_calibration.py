@@ -18,7 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 
-from autopilot.graph.calibration import Balance, Beta, Head, Temperature, Threshold, fit_platt
+from autopilot.graph.calibration import Balance, Beta, Head, Succession, Temperature, Threshold, fit_platt
 from autopilot.graph.conformal import Interval, Sets
 from autopilot.graph.graph import Graph
 from storage import Column, Signature
@@ -191,6 +191,16 @@ def agree(head: Any, shares: Values, bound: float) -> None:
 
 
 FLOORS = st.sampled_from([1e-6, 1e-3, 1e-2])
+
+
+@given(shares=SHARES, rows=st.integers(1, 500))
+def test_the_graphs_succession_is_the_same_and_keeps_the_order(shares: Values, rows: int) -> None:
+    """What was never wrong in so many rows is not certain, and sums stay 1."""
+    chosen = Succession.of(rows)
+    agree(chosen, shares, 1e-15)
+    found = chosen.apply(shares)
+    assert found.sum(axis=1) == pytest.approx(shares.sum(axis=1) * (1 - chosen.doubt) + chosen.doubt)
+    assert np.array_equal(np.take_along_axis(found, shares.argmax(axis=1)[:, None], 1)[:, 0], found.max(axis=1))
 
 
 @given(shares=SHARES, temperature=st.floats(0.04, 25), floor=FLOORS)

@@ -295,29 +295,29 @@ def scheme_of(rows: int, fold_s: float = 0.001, budget_s: float = 60, **roles: A
     ("rows", "fold_s", "scheme"),
     [
         (1000, 0.1, Scheme("k-fold", 8)),
-        (100_000, 0.3, Scheme("k-fold", 8)),
-        (100_000, 0.301, Scheme("k-fold", 5)),
-        (100_000, 0.48, Scheme("k-fold", 5)),
-        (100_000, 0.481, Scheme("k-fold", 3)),
-        (100_000, 0.8, Scheme("k-fold", 3)),
-        (100_000, 0.801, Scheme("holdout", 1)),
+        (100_000, 0.937, Scheme("k-fold", 8)),
+        (100_000, 0.938, Scheme("k-fold", 5)),
+        (100_000, 1.5, Scheme("k-fold", 5)),
+        (100_000, 1.501, Scheme("k-fold", 3)),
+        (100_000, 2.5, Scheme("k-fold", 3)),
+        (100_000, 2.501, Scheme("holdout", 1)),
         (100_001, 0.1, Scheme("holdout", 1)),
         (999, 0.04, Scheme("k-fold", 8, 2)),
         (599, 0.04, Scheme("k-fold", 8, 3)),
-        (599, 0.12, Scheme("k-fold", 8, 2)),
+        (599, 0.4, Scheme("k-fold", 8, 2)),
         (499, 0.04, Scheme("k-fold", 8, 3, nested=True)),
         (299, 0.04, Scheme("k-fold", 8, 5, nested=True)),
         (299, 9.0, Scheme("k-fold", 3, 1, nested=True)),
     ],
 )
 def test_more_work_for_the_time_means_fewer_folds(rows: int, fold_s: float, scheme: Scheme) -> None:
-    """25 models fit into half of a minute on two workers; few rows are divided again and again, and need folds."""
+    """8 trials fit into half of a minute on two workers; few rows are divided again and again, and need folds."""
     assert scheme_of(rows, fold_s) == scheme
 
 
 @pytest.mark.parametrize(
     ("rows", "fold_s", "windows"),
-    [(300, 0.1, 5), (100_000, 0.48, 5), (5000, 0.5, 3), (5000, 3.0, 1), (100_001, 0.1, 1)],
+    [(300, 0.1, 5), (100_000, 1.5, 5), (5000, 1.6, 3), (5000, 3.0, 1), (100_001, 0.1, 1)],
 )
 def test_in_time_order_there_are_windows_and_always_test_rows(rows: int, fold_s: float, windows: int) -> None:
     """The latest rows are what a user wants to know about."""

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
-from autopilot.graph.calibration import NO_HEAD, Balance, Beta, Head, Temperature, Threshold
+from autopilot.graph.calibration import NO_HEAD, Balance, Beta, Head, Succession, Temperature, Threshold
 from autopilot.metrics import METRICS, Metric
 from autopilot.search.head import Sample, fit_head
 from autopilot.search.matrices import Unit
@@ -83,11 +83,15 @@ def test_true_probabilities_stay_as_they_are() -> None:
     assert left >= 28
 
 
-def test_few_rows_are_not_calibrated() -> None:
-    """The words tell how many it takes."""
-    head, words = fit(*predictions(499, boldness=3))
-    assert head.calibration is None
-    assert words[0] == "Probabilities are not calibrated: 499 rows were predicted unseen, it takes 500."
+def test_few_rows_fit_no_calibration_but_keep_probabilities_from_certainty() -> None:
+    """By as much as so many rows leave open; the words tell how many a calibration takes."""
+    head, words = fit(*predictions(498, boldness=3))
+    assert head.calibration == Succession(1 / 500)
+    assert head.shares(np.array([[0.0, 1.0]])).tolist() == [[0.001, 0.999]]
+    assert words[0] == (
+        "Probabilities are held back from 0 and 1 by Laplace's rule of succession (doubt 0.002): "
+        "498 rows were predicted unseen, to fit a calibration takes 500."
+    )
 
 
 def test_a_calibration_must_not_cost_the_metric() -> None:
@@ -115,7 +119,7 @@ def test_repeats_make_no_more_certain() -> None:
     shares, y = predictions(200, boldness=3)
     again = np.tile(np.arange(200), 3)
     once, (words, *_) = fit(shares, y)[0], fit(shares[again], y[again], rows=again, slices=folds(600, 15))[1]
-    assert words == "Probabilities are not calibrated: 200 rows were predicted unseen, it takes 500."
+    assert "200 rows were predicted unseen" in words
     assert fit(shares[again], y[again], rows=again, slices=folds(600, 15))[0].sets == once.sets
 
 
@@ -289,7 +293,7 @@ def test_too_few_rows_give_neither() -> None:
     """The words tell how many it takes."""
     assert fit_values(49) == (NO_HEAD, ("No interval: 49 rows were predicted unseen, it takes 50.",))
     head, words = fit(*predictions(49))
-    assert head == NO_HEAD
+    assert head == Head(Succession.of(49))
     assert words[-1] == "No sets of classes: 49 rows were predicted unseen, it takes 50."
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss, roc_auc_score
 
 from autopilot.candidates.baseline import Baseline
+from autopilot.graph.calibration import Succession
 from autopilot.metrics import METRICS
 from autopilot.search.ensemble import single
 from autopilot.search.folds import Folds, Scheme, divide
@@ -32,6 +33,11 @@ def scoring_of(y: Values, folds: Folds, metric: str, weights: Values | None = No
     return Scoring(METRICS[metric], y[rows], None if weights is None else weights[rows], folds.slices, Unit())
 
 
+def as_it_is(average: Values) -> Values:
+    """Without a calibration."""
+    return average
+
+
 def choose_best(predictions: list[Values], scoring: Scoring) -> list[float]:
     """All weight for the trial that looks best."""
     best = int(np.argmin([scoring.loss(predicted) for predicted in predictions]))
@@ -49,7 +55,7 @@ def test_of_random_guesses_the_nested_score_is_that_of_chance(repeats: int, runs
         scoring = scoring_of(y, folds, "roc_auc")
         trials = [guesses(rng.random(100))[folds.validated] for _ in range(50)]
         naive.append(max(scoring.score(predicted) for predicted in trials))
-        nested.append(nested_score(trials, folds, scoring, choose_best).score)
+        nested.append(nested_score(trials, folds, scoring, choose_best, as_it_is).score)
     assert np.mean(naive) > 0.6
     assert np.mean(nested) == pytest.approx(0.5, abs=0.05)
 
@@ -70,22 +76,23 @@ def test_the_choice_never_sees_the_rows_that_it_is_scored_on() -> None:
         seen.append(sorted(scoring.y))
         return [1.0]
 
-    nested_score([y[folds.validated][:, None]], folds, scoring, choose)
+    nested_score([y[folds.validated][:, None]], folds, scoring, choose, as_it_is)
     for fold, rows in zip(folds.folds, seen, strict=True):
         assert rows == sorted(set(y) - set(y[fold.valid]))
 
 
 def test_a_choice_that_is_always_the_same_is_scored_as_it_is() -> None:
-    """Mean over folds by their rows, here by scikit-learn, and the standard error of that mean."""
+    """Calibrated as published. Mean over folds by their rows, here by scikit-learn, and that mean's standard error."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 50).astype(float)
     p, q = rng.random(50), rng.random(50)
     folds = divide(y, Scheme("k-fold", 3, nested=True, classes=2), 0)
     rows = folds.validated
+    trials = [guesses(p[rows]), guesses(q[rows])]
     found = nested_score(
-        [guesses(p[rows]), guesses(q[rows])], folds, scoring_of(y, folds, "log_loss"), lambda *_: [0.25, 0.75]
+        trials, folds, scoring_of(y, folds, "log_loss"), lambda *_: [0.25, 0.75], Succession.of(8).apply
     )
-    mixed = 0.25 * p + 0.75 * q
+    mixed = 0.9 * (0.25 * p + 0.75 * q) + 0.05
     scores = [log_loss(y[fold.valid], mixed[fold.valid]) for fold in folds.folds]
     sizes = [len(fold.valid) for fold in folds.folds]
     assert found.score == pytest.approx(np.average(scores, weights=sizes))
@@ -103,7 +110,7 @@ def test_repeats_make_the_error_no_smaller_than_the_rows_do() -> None:
 def _error(y: Values, predicted: Values, repeats: int) -> float:
     folds = divide(y, Scheme("k-fold", 8, repeats, nested=True), 0)
     trials = [predicted[folds.validated][:, None]]
-    return nested_score(trials, folds, scoring_of(y, folds, "mae"), lambda *_: [1.0]).error
+    return nested_score(trials, folds, scoring_of(y, folds, "mae"), lambda *_: [1.0], as_it_is).error
 
 
 def test_a_good_trial_among_guesses_is_found_and_scored_honestly() -> None:
@@ -115,7 +122,7 @@ def test_a_good_trial_among_guesses_is_found_and_scored_honestly() -> None:
     folds = divide(y, Scheme("group", 5, nested=True, classes=2), 0, groups)
     rows = folds.validated
     trials = [guesses(rng.random(100))[rows], good[rows]]
-    found = nested_score(trials, folds, scoring_of(y, folds, "roc_auc"), choose_best)
+    found = nested_score(trials, folds, scoring_of(y, folds, "roc_auc"), choose_best, as_it_is)
     expected = [roc_auc_score(y[fold.valid], good[fold.valid, 1]) for fold in folds.folds]
     assert isinstance(found, Nested)
     assert found.score == pytest.approx(np.mean(expected))
@@ -136,5 +143,5 @@ def test_the_ensemble_of_a_study_is_chosen_from_its_whole_trials_as_they_rank_wi
         return Outcome(Spec(number, Baseline(), {}, 0), trial, valid, None, ())
 
     outcomes = [outcome(7, None), *(outcome(number, valid) for number, valid in enumerate(trials))]
-    found = nested_of(study, outcomes, lambda seen, scoring: single(seen[0]))
-    assert found == nested_score(trials, folds, study.scoring, choose_best)
+    found = nested_of(study, outcomes, lambda seen, scoring: single(seen[0]), as_it_is)
+    assert found == nested_score(trials, folds, study.scoring, choose_best, as_it_is)
