@@ -8,7 +8,8 @@
 Each table is divided into the same five folds by a fixed seed; of each fold that is asked for, the other four are
 trained on. The command line runs as a user would run it, in a process of its own, timed from start to end. Its ONNX
 file is opened with onnxruntime alone, in its default session: the score is what that file gives on the fold. One row at
-a time, the whole fold, and the first prediction of a fresh process are timed through `autopilot.load`; its answers have
+a time (the least of five medians, half a second apart: others use the machine too), the whole fold, and the first
+prediction of a fresh process are timed through `autopilot.load`; its answers have
 to be those of the file.
 
 --rows keeps what was measured, and what is there already is not measured again. --peers has such rows of other systems:
@@ -53,19 +54,24 @@ rows = frame[:220].to_dicts()
 predictor = autopilot.load(model)
 predictor.predict_row(rows[0])
 first = time.time()
-took = []
-for row in rows[1:]:
-    began = time.perf_counter()
-    predictor.predict_row(row)
-    took.append(time.perf_counter() - began)
+medians = []
+for _ in range(5):
+    took = []
+    for row in rows[1:]:
+        began = time.perf_counter()
+        predictor.predict_row(row)
+        took.append(time.perf_counter() - began)
+    took = sorted(took[19:] or took or [0.0])
+    medians.append(took[len(took) // 2])
+    time.sleep(0.5)
 batches = []
 for _ in range(3):
     began = time.perf_counter()
     found = predictor.predict(frame)
     batches.append(time.perf_counter() - began)
 found.write_parquet(predicted)
-took, batches = sorted(took[19:] or took or [0.0]), sorted(batches)
-print(json.dumps({"first": first, "row_us": took[len(took) // 2] * 1e6, "rows_per_s": frame.height / batches[1]}))
+batches.sort()
+print(json.dumps({"first": first, "row_us": min(medians) * 1e6, "rows_per_s": frame.height / batches[1]}))
 """
 
 

@@ -229,20 +229,24 @@ def test_a_trial_that_is_far_behind_on_the_first_fold_is_given_up(tmp_path: Path
     }
 
 
-def test_a_family_that_stays_far_behind_on_a_holdout_is_given_up(tmp_path: Path) -> None:
-    """There is no second fold to be spared, but further trials are."""
+@pytest.mark.parametrize(("racing", "tried"), [(True, 5), (False, 9)])
+def test_a_family_that_stays_far_behind_on_a_holdout_is_given_up(tmp_path: Path, racing: bool, tried: int) -> None:
+    """There is no second fold to be spared, but further trials are: not all of its points are tried."""
 
     class Guess(Tuned):
         name = "guess"
+
+        def points(self, problem: Problem) -> list[Params]:
+            return [{"penalty": float(number)} for number in range(1, 10)]
 
         def fit(self, job: Job) -> Fitted:
             return Baseline().fit(job)
 
     holdout = Folds(FOLDS.search, FOLDS.test, FOLDS.folds[:1], Scheme("holdout", 1))
     study = Study.of(TABLE, holdout, METRICS["roc_auc"], 0)
-    search = searched(tmp_path, Baseline(), Linear(), Guess(), workers=1, strategy=Strategy(max_trials=40), study=study)
-    assert named(search).count("guess") == 5
-    assert named(search).count("linear") > 5
+    strategy = Strategy(racing=racing, tpe=False)
+    search = searched(tmp_path, Baseline(), Linear(), Guess(), workers=1, strategy=strategy, study=study)
+    assert named(search).count("guess") == tried
 
 
 def complete(search: Search) -> Outcome:
