@@ -240,7 +240,7 @@ class Training:
         """What a row is expected to cost, by what was measured so far."""
         quality = QUALITIES[self._options.quality]
         if not self._options.strategy.ensemble:
-            quality = replace(quality, most_members=1, price=0.0)
+            quality = replace(quality, most_members=1, price=0.0, price_beyond=0.0)
         models = search.folds if quality.keep_folds else 1
         latency = Latency(self._base_us, dict(search.plan_us), models)
         return Pricing(quality, latency, self._options.max_latency_us)

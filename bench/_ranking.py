@@ -66,6 +66,8 @@ class Predictions:
         if not all(path.exists() for path in paths):
             return True
         ours, theirs, truth = (np.load(path) for path in paths)
+        if not len(ours) == len(theirs) == len(truth):
+            raise SystemExit(f"{paths[1]} has {len(theirs)} rows, the fold has {len(truth)}. Measure it on that fold.")
         rng, rows = np.random.default_rng(0), len(truth)
         drawn = [rng.integers(0, rows, rows) for _ in range(_RESAMPLED)]
         gaps = [_loss(row.task, truth[some], ours[some]) - _loss(row.task, truth[some], theirs[some]) for some in drawn]

@@ -9,8 +9,7 @@ Each table is divided into the same five folds by a fixed seed; of each fold tha
 trained on. The command line runs as a user would run it, in a process of its own, timed from start to end. Its ONNX
 file is opened with onnxruntime alone, in its default session: the score is what that file gives on the fold. One row at
 a time (the least of five medians, half a second apart: others use the machine too), the whole fold, and the first
-prediction of a fresh process are timed through `autopilot.load`; its answers have
-to be those of the file.
+prediction of a fresh process are timed through `autopilot.load`; its answers have to be those of the file.
 
 --rows keeps what was measured, and what is there already is not measured again. --peers has such rows of other systems:
 bench/peers.jsonl holds those of AutoGluon, FLAML, LightAutoML, MLJAR and H2O on two cores, each in its own environment,

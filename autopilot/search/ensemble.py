@@ -4,11 +4,12 @@ Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004: start 
 again the trial (with replacement) that improves the average most, and take the best average on the way. Here a trial
 improves it by the objective
 
-    loss + price · gap · latency
+    loss + gap · cost(latency)
 
 with the latency of the whole blend in microseconds, and the gap between the loss of a constant guess and that of the
-best trial, so that a price means the same for all metrics: 7e-5 asks a member that takes 30 us for 2e-3 of what there
-was to learn. What the first steps needed and later ones replaced is taken out again.
+best trial, so that a cost means the same for all metrics: 1e-5 for each microsecond asks a member that takes 30 us for
+3e-4 of what there was to learn. Up to 100 us a row a microsecond may cost less than beyond: there the network takes
+longer anyway. What the first steps needed and later ones replaced is taken out again.
 """
 
 import time
@@ -49,18 +50,27 @@ _LIMIT_S = 4.0
 _LEAST_STEPS, _LAST_CALLS = 5, 3
 #: The frontier: limits from the fastest trial to the slowest blend, and the rows on which averages are compared.
 _LIMITS, _MOST_FRONTIER_ROWS = 6, 10_000
+#: Of one row: up to here it may cost less than beyond.
+_USUAL_US = 100.0
 
 
 class Quality(Struct, frozen=True):
     """How much a model may cost for how little more.
 
-    most_members: of the ensemble. price: as of the module, for each microsecond. keep_folds: whether the models of the
-    folds are kept and averaged in the graph, in place of one that is trained again on all rows.
+    most_members: of the ensemble. price, price_beyond: what each microsecond costs, as a share of the gap, up to 100 of
+    them and beyond. keep_folds: whether the models of the folds are kept and averaged in the graph, in place of one
+    that is trained again on all rows.
     """
 
     most_members: int
     price: float
+    price_beyond: float
     keep_folds: bool = False
+
+    def cost(self, latency_us: Values | float) -> Values | float:
+        """Of one row, as a share of the gap."""
+        usual = np.minimum(latency_us, _USUAL_US)
+        return self.price * usual + self.price_beyond * (latency_us - usual)
 
 
 #: `fast` is one small model. `balanced` is an ensemble, each member trained again on all rows. `best` keeps the fold
@@ -71,12 +81,13 @@ class Quality(Struct, frozen=True):
 #: gains 0.0186 at 100 us free of charge, 0.0184 at 93 us at 3e-5, 0.0179 at 80 us at 1e-4, 0.0149 at 68 us at 3e-4; the
 #: choice of a single model loses nothing up to 3e-4, and 0.007 at 1e-3. There is no test of significance: taking only
 #: ensembles whose gain exceeded its standard error gave up 60% of the gain in log_loss, accuracy and mae, and taking
-#: for `fast` the cheapest trial within a standard error of the best lost 0.014. On nine sets of 1,000 to 160,000 rows
-#: after 60 s, free ensembles took 116 us (median) a row, by 7e-5 106 us, and lost nothing; by 1e-4 0.003 of the gap.
+#: for `fast` the cheapest trial within a standard error of the best lost 0.014. On nine sets of 800 to 160,000 rows
+#: after 60 s, by one price for all microseconds 3e-5 took 116 us (median) a row, 7e-5 110 us and 1e-4 86 us, which lost
+#: 0.003 of the gap; 1e-5 up to 100 us and 1e-4 beyond took 92 us and lost 0.001, nearly all of it on one set.
 QUALITIES: dict[str, Quality] = {
-    "fast": Quality(most_members=1, price=3e-4),
-    "balanced": Quality(most_members=8, price=7e-5),
-    "best": Quality(most_members=8, price=3e-6, keep_folds=True),
+    "fast": Quality(most_members=1, price=3e-4, price_beyond=3e-4),
+    "balanced": Quality(most_members=8, price=1e-5, price_beyond=1e-4),
+    "best": Quality(most_members=8, price=3e-6, price_beyond=3e-6, keep_folds=True),
 }
 
 
@@ -149,7 +160,7 @@ def frontier(
     Selected at a ladder of limits, from the fastest trial on and the price left aside; single trials are among them.
     The chosen blend always is: what would be better and no slower makes way for it.
     """
-    free = replace(pricing, quality=replace(QUALITIES["balanced"], price=0.0), max_latency_us=None)
+    free = replace(pricing, quality=replace(QUALITIES["balanced"], price=0.0, price_beyond=0.0), max_latency_us=None)
     library = _Library(outcomes, scoring, free, deadline, _MOST_FRONTIER_ROWS)
     slowest = library.best(float("inf"))
     singles = library.singles
@@ -237,13 +248,13 @@ class _Library:
     def _objective(self, counts: Counts) -> Values:
         """Of each blend: (blends, candidates) to (blends,)."""
         losses = self._averages.losses(counts / counts.sum(axis=1, keepdims=True))
-        price = self._pricing.quality.price * self._latencies(counts) + _LEAST_GAIN * (counts > 0).sum(axis=1)
-        return losses + self._gap * price
+        cost = self._pricing.quality.cost(self._latencies(counts)) + _LEAST_GAIN * (counts > 0).sum(axis=1)
+        return losses + self._gap * cost
 
     def _worth(self, found: Blend) -> float:
         """The objective by all rows."""
-        price = self._pricing.quality.price * found.latency_us + _LEAST_GAIN * len(found.weights)
-        return self._scoring.metric.loss(found.score) + self._gap * price
+        cost = self._pricing.quality.cost(found.latency_us) + _LEAST_GAIN * len(found.weights)
+        return self._scoring.metric.loss(found.score) + self._gap * float(cost)
 
     def _latencies(self, counts: Counts) -> Values:
         """Of each blend, in microseconds."""

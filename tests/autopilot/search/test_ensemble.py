@@ -35,13 +35,13 @@ Values = NDArray[np.float64]
 
 CANDIDATES = (LightGBM(), Linear(), Baseline())
 LATENCY = Latency(10.0, {"trees": 5.0, "linear": 8.0})
-FREE = Pricing(Quality(most_members=8, price=0.0), LATENCY)
+FREE = Pricing(Quality(most_members=8, price=0.0, price_beyond=0.0), LATENCY)
 METRIC_NAMES = ["rmse", "mae", "r2", "roc_auc", "log_loss", "accuracy", "mcc"]
 
 
 def pricing(price: float = 0.0, limit_us: float | None = None, most_members: int = 8) -> Pricing:
     """Of so much for a microsecond."""
-    return Pricing(Quality(most_members, price), LATENCY, limit_us)
+    return Pricing(Quality(most_members, price, price), LATENCY, limit_us)
 
 
 def outcome(number: int, valid: Values, scoring: Scoring, latency_us: float = 20.0, candidate: Any = None) -> Outcome:
@@ -178,6 +178,16 @@ def test_a_member_has_to_earn_the_price_of_its_latency() -> None:
     outcomes, scoring = of_values(y, [first, second], [20.0, 20.0])
     assert len(choose(outcomes, scoring, pricing(1e-4)).outcomes) == 2
     assert len(choose(outcomes, scoring, pricing(1e-2)).outcomes) == 1
+
+
+@pytest.mark.parametrize(("latency_us", "members"), [(40.0, 2), (60.0, 1)])
+def test_a_microsecond_may_cost_more_beyond_a_hundred(latency_us: float, members: int) -> None:
+    """The same two take 10 + 5 + 2 · 40 us together, or 2 · 60; the second is worth 0.018 of the gap."""
+    y = np.arange(10.0)
+    predictions = [y + 0.1, y + 0.1 * np.tile([1.0, -1.0], 5)]
+    outcomes, scoring = of_values(y, predictions, [latency_us, latency_us])
+    dear = Pricing(Quality(8, price=1e-4, price_beyond=1e-3), LATENCY)
+    assert len(choose(outcomes, scoring, dear).outcomes) == members
 
 
 def test_a_slow_trial_makes_way_for_fast_ones_that_together_do_the_same() -> None:
