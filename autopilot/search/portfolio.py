@@ -19,7 +19,9 @@ perceptron both times. Three things were changed by hand: the usual LightGBM sta
 more rows want more leaves; after it stands one with 255 of them, which few tables want, but those much (electricity,
 32,000 rows: roc_auc 0.9856 against 0.9835 with 31 leaves and seven times the rounds); and what gained nothing stands at
 the end, for tables that are unlike these. The order for large tables is reasoned, not learnt: LightGBM first, with
-larger rates for more rows as LightAutoML has them, little that is slow.
+larger rates for more rows as LightAutoML has them, little that is slow. Large trees come early, for where there are
+many rows and classes they learn more in less time (covertype, 67,000 rows: log loss 0.240 after 15 s, with 31 leaves
+0.256 after 20).
 """
 
 from collections.abc import Sequence
@@ -145,8 +147,8 @@ LARGE: tuple[Source, ...] = (
     ("baseline", 0),
     ("linear", 0),
     ("lightgbm", "usual"),
-    ("lightgbm_prepared", "usual"),
     ("lightgbm", "deep"),
+    ("lightgbm_prepared", "usual"),
     ("lightgbm", "r163"),
     ("catboost", 2),
     ("perceptron", 0),
