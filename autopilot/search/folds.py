@@ -23,7 +23,7 @@ Values = NDArray[np.float64]
 #: The most folds of these are taken for which so many models as quick as LightGBM fit into this share of the time: the
 #: others take several times as long, and few trials on many folds choose worse than many on few.
 _FOLDS, _WINDOWS = (8, 5, 3), (5, 3)
-_MODELS, _SHARE = 7, 0.5
+_MODELS, _SHARE = 8, 0.5
 _MOST_FOLDED_ROWS = 100_000
 #: Few rows are divided several times, if there is time: below so many rows, so often.
 _REPEATS = ((300, 5), (600, 3), (1000, 2))

@@ -295,12 +295,12 @@ def scheme_of(rows: int, fold_s: float = 0.001, budget_s: float = 60, **roles: A
     ("rows", "fold_s", "scheme"),
     [
         (1000, 0.1, Scheme("k-fold", 8)),
-        (100_000, 1.071, Scheme("k-fold", 8)),
-        (100_000, 1.072, Scheme("k-fold", 5)),
-        (100_000, 1.714, Scheme("k-fold", 5)),
-        (100_000, 1.715, Scheme("k-fold", 3)),
-        (100_000, 2.857, Scheme("k-fold", 3)),
-        (100_000, 2.858, Scheme("holdout", 1)),
+        (100_000, 0.937, Scheme("k-fold", 8)),
+        (100_000, 0.938, Scheme("k-fold", 5)),
+        (100_000, 1.5, Scheme("k-fold", 5)),
+        (100_000, 1.501, Scheme("k-fold", 3)),
+        (100_000, 2.5, Scheme("k-fold", 3)),
+        (100_000, 2.501, Scheme("holdout", 1)),
         (100_001, 0.1, Scheme("holdout", 1)),
         (999, 0.04, Scheme("k-fold", 8, 2)),
         (599, 0.04, Scheme("k-fold", 8, 3)),
@@ -311,13 +311,13 @@ def scheme_of(rows: int, fold_s: float = 0.001, budget_s: float = 60, **roles: A
     ],
 )
 def test_more_work_for_the_time_means_fewer_folds(rows: int, fold_s: float, scheme: Scheme) -> None:
-    """7 trials fit into half of a minute on two workers; few rows are divided again and again, and need folds."""
+    """8 trials fit into half of a minute on two workers; few rows are divided again and again, and need folds."""
     assert scheme_of(rows, fold_s) == scheme
 
 
 @pytest.mark.parametrize(
     ("rows", "fold_s", "windows"),
-    [(300, 0.1, 5), (100_000, 1.7, 5), (5000, 1.8, 3), (5000, 3.0, 1), (100_001, 0.1, 1)],
+    [(300, 0.1, 5), (100_000, 1.5, 5), (5000, 1.6, 3), (5000, 3.0, 1), (100_001, 0.1, 1)],
 )
 def test_in_time_order_there_are_windows_and_always_test_rows(rows: int, fold_s: float, windows: int) -> None:
     """The latest rows are what a user wants to know about."""
