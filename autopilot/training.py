@@ -39,7 +39,7 @@ from autopilot.search.search import Search
 from autopilot.search.study import Study, new_folder
 from autopilot.search.trial import Outcome
 from autopilot.table.infer import Table
-from autopilot.workers import Shared, Workers
+from autopilot.workers import Shared, TimeLimitError, Workers
 from storage.errors import FailureError, InputError
 from storage.predictor import Predictor
 from storage.records import Run, Trial
@@ -280,9 +280,12 @@ class Training:
             yield smaller, self._fit_head(study, smaller)[0]
 
     def _without(self, outcomes: list[Outcome]) -> Result:
-        """Nothing but the constant guess: an error if everything failed, else a model that says so."""
+        """Nothing but the constant guess: an error if everything failed, else a model that says so.
+
+        What was stopped because its time was up has not failed: more of it may help.
+        """
         tried = [outcome for outcome in outcomes if not outcome.is_guess]
-        if tried and all(outcome.trial.status == "failed" for outcome in tried):
+        if tried and all(outcome.trial.status == "failed" and not _is_stopped(outcome) for outcome in tried):
             self._registered.withdraw()
             raise FailureError(_no_model(tried))
         self._observe(Note("Nothing better than the constant guess was found in the time. Give a larger budget."))
@@ -344,6 +347,10 @@ def _with_baseline(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
 def _baseline(outcomes: list[Outcome]) -> Outcome:
     """The constant guess; if it did not end, the worst that did."""
     return next((outcome for outcome in outcomes if outcome.is_guess), outcomes[-1])
+
+
+def _is_stopped(outcome: Outcome) -> bool:
+    return (outcome.trial.reason or "").startswith(TimeLimitError.__name__)
 
 
 def _no_model(outcomes: list[Outcome]) -> str:

@@ -154,6 +154,19 @@ def test_a_refit_after_a_holdout_is_left_out_where_it_takes_too_much_of_the_time
     assert any(words.match(told) for told in found.best.card.notes)
 
 
+def test_where_all_are_stopped_by_the_time_the_constant_guess_is_kept(tmp_path: Path) -> None:
+    """A valid model that says so, rather than none."""
+    notes: list[str] = []
+
+    def look(event: Event) -> None:
+        notes.extend([event.message] if isinstance(event, Note) else [])
+
+    found = fitted(tmp_path, candidates=[Deaf()], budget=6, progress=look)
+    assert statuses(found)["deaf"] <= {"failed", "raced"}
+    assert [member.candidate for member in found.best.card.members] == ["baseline"]
+    assert any(told.startswith("Nothing better than the constant guess was found in the time") for told in notes)
+
+
 def test_a_candidate_that_ignores_its_deadline_is_killed_and_the_others_go_on(tmp_path: Path) -> None:
     """Its trials have no score."""
     found = fitted(tmp_path, candidates=["linear", Deaf()], budget=12)
