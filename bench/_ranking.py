@@ -56,6 +56,10 @@ class Predictions:
         """Of a row; of what is true in its fold."""
         return self._folder / f"{row.set}-{system or row.system}-{row.budget_s:g}-{row.fold}.npy"
 
+    def save(self, row: Row, answers: Values) -> None:
+        """What a row's system answered."""
+        np.save(self.path(row), answers.astype(np.float32))
+
     def differ(self, row: Row, other: Row) -> bool:
         """Whether the 95% interval of the difference of losses over resampled test rows is on one side of 0.
 
@@ -86,6 +90,7 @@ def score_of(task: str, truth: Values, found: Values) -> float:
 
 
 def _loss(task: str, truth: Values, found: Values) -> float:
+    """As `score_of`, less is better; quick, for it is called 600 times for each pair of systems."""
     if task == "regression":
         return float(np.sqrt(np.mean((truth - found) ** 2)))
     if task == "binary":

@@ -118,22 +118,21 @@ def measure_ours(one: Set, fold: int, budget_s: float, predictions: Predictions 
         loaded = load_and_predict(summary["onnx_path"], test.drop(one.target), found, folder)
         size_mb = Path(summary["onnx_path"]).stat().st_size / 1e6
     truth, answers = truth_of(one, train, test), answers_of(one, train, found)
-    row = Row(
-        system=OURS,
-        version=version("autopilot"),
-        set=one.name,
-        task=one.task,
-        fold=fold,
-        budget_s=budget_s,
-        score=score_of(one.task, truth, answers),
-        fit_s=fit_s,
-        size_mb=size_mb,
-        **loaded,
-    )
+    measured = {"fit_s": fit_s, "size_mb": size_mb, **loaded}
+    row = row_of((OURS, version("autopilot")), one, fold, budget_s, score_of(one.task, truth, answers), measured)
     if predictions is not None:
-        np.save(predictions.path(row), answers.astype(np.float32))
+        predictions.save(row, answers)
         np.save(predictions.path(row, "truth"), truth)
     return row
+
+
+def row_of(
+    system: tuple[str, str], one: Set, fold: int, budget_s: float, score: float, measured: dict[str, float]
+) -> Row:
+    """system: its name and version. measured: the row's other numbers, by name."""
+    name, version = system
+    of = {"system": name, "version": version, "set": one.name, "task": one.task, "fold": fold, "budget_s": budget_s}
+    return Row(**of, score=score, **measured)
 
 
 def fit_by_command(train: pl.DataFrame, one: Set, budget_s: float, folder: Path) -> dict[str, Any]:
@@ -210,21 +209,16 @@ def measure_lightgbm(one: Set, fold: int, budget_s: float, predictions: Predicti
     took = [_seconds(call, single) for single in singles]
     batch_s = min(_seconds(call, X[rows:]) for _ in range(3))
     truth, answers = truth_of(one, train, test), call(X[rows:])
-    row = Row(
-        system="lightgbm",
-        version=lightgbm.__version__,
-        set=one.name,
-        task=one.task,
-        fold=fold,
-        budget_s=budget_s,
-        score=score_of(one.task, truth, answers),
-        fit_s=fit_s,
-        row_us=float(np.median(took)) * 1e6,
-        rows_per_s=test.height / batch_s,
-        size_mb=len(model.booster_.model_to_string()) / 1e6,
-    )
+    measured = {
+        "fit_s": fit_s,
+        "row_us": float(np.median(took)) * 1e6,
+        "rows_per_s": test.height / batch_s,
+        "size_mb": len(model.booster_.model_to_string()) / 1e6,
+    }
+    system = ("lightgbm", lightgbm.__version__)
+    row = row_of(system, one, fold, budget_s, score_of(one.task, truth, answers), measured)
     if predictions is not None:
-        np.save(predictions.path(row), answers.astype(np.float32))
+        predictions.save(row, answers)
     return row
 
 

@@ -1,7 +1,8 @@
 """The head of the final ensemble: which calibration, decision, interval or sets its out-of-fold predictions support.
 
 Nothing of it is taken on trust. What is fitted on some folds is scored on the others, and it is kept only where the
-gain there exceeds its own standard error; what could not be shown to help stays out, and is told.
+gain there exceeds its own standard error; what could not be shown to help stays out, and is told. Only the rule of
+succession, for rows too few to show anything, fits nothing and needs no proof.
 """
 
 import time

@@ -37,7 +37,8 @@ def nested_score(
     at 100 rows has an AUC above 0.6. Here the ensemble is chosen again for each fold, by the other folds of its repeat,
     and scored on the fold (Cawley and Talbot, "On Over-fitting in Model Selection", JMLR 2010). predictions: out of
     fold, (validated rows, outputs) for each trial, as `scoring` has them. There are as many choices as folds, and in a
-    repeat two folds at least. finish: what the published model does with an average, such as a calibration.
+    repeat two folds at least. finish: what the published model does with an average: a calibration, whose one to three
+    parameters, if any, were fitted on all rows.
 
     What is left of the optimism: boosting stopped where the fold itself was best, and all folds decided which
     parameters were tried and which trials were given up. Against it stands that the published model learns from more

@@ -43,6 +43,11 @@ def statuses(result: Result) -> dict[str, set[str]]:
     return found
 
 
+def notes(events: list[Event]) -> list[str]:
+    """What was told in words."""
+    return [event.message for event in events if isinstance(event, Note)]
+
+
 def test_a_valid_model_is_registered_before_anything_is_tried(tmp_path: Path) -> None:
     """The constant guess; what is found later takes its place under the same number."""
     early: list[str] = []
@@ -124,14 +129,10 @@ class Slow(LightGBM):
 
 def test_a_refit_that_the_time_cuts_short_is_told(tmp_path: Path) -> None:
     """The model is there, with fewer rounds than the search found best."""
-    notes: list[str] = []
-
-    def look(event: Event) -> None:
-        notes.extend([event.message] if isinstance(event, Note) else [])
-
-    fitted(tmp_path, candidates=[Slow()], budget=12, quality="fast", progress=look)
+    events: list[Event] = []
+    fitted(tmp_path, candidates=[Slow()], budget=12, quality="fast", progress=events.append)
     words = re.compile(r"slow #\d+ was trained on all rows for 1 rounds of \d+: there was no more time")
-    assert any(words.search(told) for told in notes)
+    assert any(words.search(told) for told in notes(events))
 
 
 class Long(Linear):
@@ -156,15 +157,12 @@ def test_a_refit_after_a_holdout_is_left_out_where_it_takes_too_much_of_the_time
 
 def test_where_all_are_stopped_by_the_time_the_constant_guess_is_kept(tmp_path: Path) -> None:
     """A valid model that says so, rather than none."""
-    notes: list[str] = []
-
-    def look(event: Event) -> None:
-        notes.extend([event.message] if isinstance(event, Note) else [])
-
-    found = fitted(tmp_path, candidates=[Deaf()], budget=6, progress=look)
+    events: list[Event] = []
+    found = fitted(tmp_path, candidates=[Deaf()], budget=6, progress=events.append)
     assert statuses(found)["deaf"] <= {"failed", "raced"}
     assert [member.candidate for member in found.best.card.members] == ["baseline"]
-    assert any(told.startswith("Nothing better than the constant guess was found in the time") for told in notes)
+    told = "Nothing better than the constant guess was found in the time"
+    assert any(note.startswith(told) for note in notes(events))
 
 
 def test_a_candidate_that_ignores_its_deadline_is_killed_and_the_others_go_on(tmp_path: Path) -> None:
