@@ -17,8 +17,12 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    """Also if it waits to be buried by a process that is not ours."""
+    """Also if it waits to be buried by a process that is not ours; with all of its threads.
+
+    The first thread may be gone while others still hold the files, and then the system does not tell its end yet.
+    """
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except psutil.NoSuchProcess:
         return True
