@@ -8,7 +8,7 @@ improves it by the objective
 
 with the latency of the whole blend in microseconds, and the gap between the loss of a constant guess and that of the
 best trial, so that a cost means the same for all metrics: 1e-5 for each microsecond asks a member that takes 30 us for
-3e-4 of what there was to learn. Up to 100 us a row a microsecond may cost less than beyond: there the network takes
+3e-4 of what there was to learn. Up to 70 us a row a microsecond may cost less than beyond: there the network takes
 longer anyway. What the first steps needed and later ones replaced is taken out again.
 """
 
@@ -51,13 +51,13 @@ _LEAST_STEPS, _LAST_CALLS = 5, 3
 #: The frontier: limits from the fastest trial to the slowest blend, and the rows on which averages are compared.
 _LIMITS, _MOST_FRONTIER_ROWS = 6, 10_000
 #: Of one row: up to here it may cost less than beyond.
-_USUAL_US = 100.0
+_USUAL_US = 70.0
 
 
 class Quality(Struct, frozen=True):
     """How much a model may cost for how little more.
 
-    most_members: of the ensemble. price, price_beyond: what each microsecond costs, as a share of the gap, up to 100 of
+    most_members: of the ensemble. price, price_beyond: what each microsecond costs, as a share of the gap, up to 70 of
     them and beyond. keep_folds: whether the models of the folds are kept and averaged in the graph, in place of one
     that is trained again on all rows.
     """
@@ -83,7 +83,8 @@ class Quality(Struct, frozen=True):
 #: ensembles whose gain exceeded its standard error gave up 60% of the gain in log_loss, accuracy and mae, and taking
 #: for `fast` the cheapest trial within a standard error of the best lost 0.014. On nine sets of 800 to 160,000 rows
 #: after 60 s, by one price for all microseconds 3e-5 took 116 us (median) a row, 7e-5 110 us and 1e-4 86 us, which lost
-#: 0.003 of the gap; 1e-5 up to 100 us and 1e-4 beyond took 92 us and lost 0.001, nearly all of it on one set.
+#: 0.003 of the gap; 1e-5 up to 100 us and 1e-4 beyond took 92 us and lost 0.001, nearly all of it on one set. Up to 70
+#: us in place of 100 took another 13% of the latency and lost 0.0001.
 QUALITIES: dict[str, Quality] = {
     "fast": Quality(most_members=1, price=3e-4, price_beyond=3e-4),
     "balanced": Quality(most_members=8, price=1e-5, price_beyond=1e-4),
