@@ -62,6 +62,8 @@ _CHOICES, _CHOICE_SHARE, _MOST_CHOICE_S = 3.0, 0.01, 2.0
 _MOST_RESERVE_SHARE = 0.5
 #: The probe may take this share of the budget; if it does not end, one holdout it is.
 _PROBE_SHARE = 0.1
+#: When the safe model is there, the probe is waited for no longer than this share of the time that is left.
+_WAIT_SHARE = 0.25
 #: Of the time that is left: for choosing an ensemble without each fold, where the score is a nested estimate.
 _NESTED_SHARE = 0.1
 #: Where the ensemble is slower than allowed when measured: these shares of the limit are tried in turn.
@@ -94,7 +96,7 @@ class Training:
         self._base_us, self._safe_graph = 0.0, b""
         self._assembly_s = _LEAST_ASSEMBLY_S
         self._choice_s = min(_CHOICE_SHARE * run.budget_s, _MOST_CHOICE_S)
-        self._takes_guess = True
+        self._metrics_s, self._takes_guess = 0.0, True
         self._registered = Registered(store, run, table, started)
 
     def work(self, candidates: Sequence[Candidate]) -> Result:
@@ -139,14 +141,16 @@ class Training:
             )
         self._base_us, self._safe_graph = safe.assembled.latency_us, safe.assembled.graph
         self._assembly_s = safe.assembled.seconds + _LEAST_ASSEMBLY_S
+        self._metrics_s = safe.metrics_s
         self._choice_s += 2.0 * safe.metrics_s
         self._registered.put(safe.assembled, safe.members, safe.scores, (), safe.reference)
 
     def _divide(self, probe: "Future[float]") -> Study:
         table, run = self._table, self._run
         try:
-            measured_s = probe.result()
+            measured_s = probe.result(timeout=_WAIT_SHARE * max(0.0, self._deadline.left_s))
         except Exception:  # noqa: BLE001 - whatever is wrong with the table will be told by the trials
+            probe.cancel()
             measured_s = run.budget_s
         scheme = choose_scheme(table, fold_s=measured_s, budget_s=run.budget_s, workers=self._workers.count)
         if QUALITIES[self._options.quality].keep_folds:
@@ -188,7 +192,18 @@ class Training:
             patience=next((trials for most, trials in _PATIENCE if rows <= most), _MOST_PATIENCE),
             keep_models=QUALITIES[self._options.quality].keep_folds,
         )
-        search = Search(study, shared, kept, candidates, entries, self._workers, self._deadline, strategy, self._record)
+        search = Search(
+            study,
+            shared,
+            kept,
+            candidates,
+            entries,
+            self._workers,
+            self._deadline,
+            strategy,
+            self._record,
+            call_s=self._metrics_s,
+        )
         publisher.prepare_s = search.prepare_s
         combining = Combining(study.scoring, lambda: self._pricing(search), self._choice_s)
         early = EarlyModels(study, publisher, self._registered, self._deadline.at, self._observe)

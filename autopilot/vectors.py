@@ -12,7 +12,7 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from autopilot.graph.parity import portable_feeds, strange_values
+from autopilot.graph.parity import nothing_but_nulls, portable_feeds, strange_values
 from storage.boundary import blocks_of_frame
 from storage.errors import ModelFileError, listed
 from storage.predictor import open_session
@@ -106,7 +106,7 @@ def _number(value: float) -> float | str:
 
 def _choose(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Rows spread over the table, such rows made hostile, and one that lacks everything; and what each is."""
-    spread = frame.gather_every(max(1, frame.height // _ROWS))
+    spread = frame[:: max(1, frame.height // _ROWS)]
     hostile = [each for each in _HOSTILE if each[0] in frame.dtypes]
     real = spread.head(_ROWS - len(hostile) - 1)
     rows = [real]
@@ -115,4 +115,4 @@ def _choose(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
         cell = pl.lit(strange_values(dtype)[value]).cast(dtype)
         rows.append(spread[[at % spread.height]].with_columns(cell.alias(name) for name in names))
     about = [f"{value} in each {kind} column" for _, value, kind in hostile]
-    return pl.concat([*rows, frame.clear(1)]), (*[REAL] * real.height, *about, "nothing but nulls")
+    return pl.concat([*rows, nothing_but_nulls(frame)]), (*[REAL] * real.height, *about, "nothing but nulls")

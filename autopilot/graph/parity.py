@@ -118,12 +118,23 @@ def hostile_rows(signature: Signature, frame: pl.DataFrame, seed: int) -> Hostil
     """Real rows, and real rows with one column after the other made missing, unseen or extreme, and one all missing."""
     real = frame.sample(min(_REAL_ROWS, frame.height), seed=seed)
     frames, places = [real], [Place(None, "a real row")] * real.height
+    schema = frame.schema  # made anew at each look, which takes milliseconds on wide tables
     for name in _varied_columns(signature, seed):
-        values = strange_values(frame.schema[name])
+        values = strange_values(schema[name])
         again = pl.arange(len(values), eager=True) % real.height
-        frames.append(real[again].with_columns(pl.Series(name, list(values.values()), dtype=frame.schema[name])))
+        frames.append(real[again].with_columns(pl.Series(name, list(values.values()), dtype=schema[name])))
         places += [Place(name, value) for value in values]
-    return HostileRows(pl.concat([*frames, real.clear(1)]), (*places, Place(None, "nothing but nulls")), real.height)
+    frames.append(nothing_but_nulls(real))
+    return HostileRows(pl.concat(frames), (*places, Place(None, "nothing but nulls")), real.height)
+
+
+def nothing_but_nulls(frame: pl.DataFrame) -> pl.DataFrame:
+    """One row of the same columns, by a single expression: `DataFrame.clear` takes one for each column.
+
+    >>> nothing_but_nulls(pl.DataFrame({"size": [1.5], "colour": ["red"]})).to_dicts()
+    [{'size': None, 'colour': None}]
+    """
+    return frame.head(1).select(pl.when(False).then(pl.all()))
 
 
 def strange_values(dtype: pl.DataType) -> dict[str, Any]:

@@ -37,6 +37,8 @@ _GRACE_SHARE, _GRACE_S = 0.25, 1.0
 _LAST_S = 0.2
 #: Trials get a score on the test rows while that takes no longer.
 _MOST_TEST_S = 0.1
+#: Calls of the metric that choosing an ensemble takes; where there is no time for them, a trial's end is not told on.
+_CHOICE_CALLS = 4.0
 
 
 class Search:
@@ -45,8 +47,9 @@ class Search:
     First the portfolio in its order; then one TPE for each family, the family drawn by its expected cost of
     improvement. A trial trains part after part and is given up as soon as it is behind the best by more than a margin.
     It ends when the time that `reserve_s` leaves is up, when `gained` tells that the ensemble has not improved for a
-    while, or when nothing more fits. plan_us: measured microseconds of one row through each recipe's features;
-    prepare_s: seconds that making these took for a part, at most.
+    while, or when nothing more fits. call_s: seconds that a call of the metric takes, on all rows. plan_us: measured
+    microseconds of one row through each recipe's features; prepare_s: seconds that making these took for a part, at
+    most.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Search:
         deadline: Deadline,
         strategy: Strategy,
         observe: Observer,
+        *,
+        call_s: float = 0.0,
     ) -> None:
         self._study, self._shared, self._kept, self._workers = study, shared, kept, workers
         self._deadline, self._strategy, self._observe = deadline, strategy, observe
@@ -77,7 +82,7 @@ class Search:
         self._running: dict[int, _Running] = {}
         self._count = self._fixed = 0
         self._since_gain = 0
-        self._test_s = 0.0
+        self._test_s, self._call_s = 0.0, call_s
         self.outcomes: list[Outcome] = []
         self.plan_us: dict[Recipe, float] = {}
         self.prepare_s: dict[Recipe, float] = {}
@@ -267,7 +272,7 @@ class Search:
         if status == "completed":
             running.family.improved(self._loss(outcome))
             self._racing.note(running.fold_losses(self._study), is_baseline=running.family.is_fixed)
-        is_better = status == "completed" and self._gained(self.complete)
+        is_better = status == "completed" and self._has_calls(_CHOICE_CALLS) and self._gained(self.complete)
         self._since_gain = 0 if is_better or self._entries else self._since_gain + 1
         best = self.complete
         self._observe(TrialEnded(outcome.trial, best[0].trial.score if best else None))
@@ -285,13 +290,17 @@ class Search:
     def _tested(self, outcome: Outcome) -> Outcome:
         """With its score on the test rows, for those who read leaderboards; not where a metric takes its time."""
         rows, table = self._study.folds.test, self._study.table
-        if outcome.test is None or not len(rows) or self._test_s > _MOST_TEST_S:
+        if outcome.test is None or not len(rows) or self._test_s > _MOST_TEST_S or not self._has_calls(1.0):
             return outcome
         began = time.monotonic()
         weights = None if table.weights is None else table.weights[rows]
         score = self._study.metric.score(table.y[rows], self._study.unit.unscale(outcome.test), weights)
         self._test_s = time.monotonic() - began
         return outcome._replace(trial=replace(outcome.trial, test_score=score))
+
+    def _has_calls(self, count: float) -> bool:
+        """Whether there is time for so many calls of the metric."""
+        return self._deadline.left_s > count * self._call_s
 
     def _loss(self, outcome: Outcome) -> float:
         score = outcome.trial.score

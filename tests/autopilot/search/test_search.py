@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -89,21 +88,22 @@ def searched(
     workers: int = 2,
     strategy: Strategy = USUAL,
     events: list[Event] | None = None,
-    gains: Sequence[bool] = (),
+    gains: list[bool] | None = None,
     study: Study = STUDY,
+    call_s: float = 0.0,
 ) -> Search:
-    """A search of the mixed table that has ended."""
+    """A search of the mixed table that has ended. gains: what it is told of the ensemble, taken out one by one."""
     folder = Path(tempfile.mkdtemp(dir=folder))
     (folder / "study").mkdir()
     study.save(folder / "study")
     problem = study.problem(128)
     entries = [Entry(one.name, point) for one in candidates for point in one.points(problem)]
     observe = (events if events is not None else []).append
-    left = list(gains)
+    left = [] if gains is None else gains
     with open_workers(ThreadPoolExecutor(workers), workers, None) as opened:
         shared, kept = opened.share(folder / "study"), Kept(folder)
         until = Deadline.after(budget_s)
-        search = Search(study, shared, kept, candidates, entries, opened, until, strategy, observe)
+        search = Search(study, shared, kept, candidates, entries, opened, until, strategy, observe, call_s=call_s)
         search.run(lambda outcomes: 0.5, lambda outcomes: left.pop(0) if left else True)
     return search
 
@@ -119,6 +119,20 @@ def test_it_ends_by_its_deadline_with_a_candidate_that_takes_all_time_it_gets(tm
     search = searched(tmp_path, Baseline(), Tuned(seconds=60), budget_s=3.0)
     assert time.monotonic() - began < 3.0
     assert set(named(search)) == {"baseline", "tuned"}
+
+
+@pytest.mark.parametrize(("call_s", "asked"), [(0.0, 1), (1.0, 0)])
+def test_a_metric_that_takes_all_time_is_not_asked_for_more_than_the_trials_score(
+    tmp_path: Path, call_s: float, asked: int
+) -> None:
+    """To choose an ensemble takes four calls, and a score on the test rows one more: of 3 s these are too many."""
+    gains = [True]
+    search = searched(tmp_path, Baseline(), budget_s=3.0, gains=gains, call_s=call_s)
+    assert len(gains) == 1 - asked
+    (guess,) = search.complete
+    assert guess.trial.score is not None
+    slow = searched(tmp_path, Baseline(), budget_s=3.0, call_s=4.0)
+    assert [outcome.trial.test_score for outcome in slow.complete] == [None]
 
 
 def test_each_family_is_tried_and_the_best_come_first(tmp_path: Path) -> None:
