@@ -12,7 +12,8 @@ What may not live here: anything that trains, answers HTTP or judges drift. Star
 
 Decisions:
     Polars is imported inside functions, because a serving process that answers JSON never needs it.
-    No pickle: records are JSON by msgspec, blobs are ONNX, Parquet, JSON and HTML.
+    No pickle: records are JSON by msgspec, blobs are ONNX, Parquet, JSON and HTML. The one exception is what a run
+        keeps for itself until it has ended (`work.py`).
     A store is a folder. `Store.open` is the only place that knows, so that a database and an object store can follow.
     onnxruntime reports its use to its maker unless it is told not to before it is imported: we tell it here.
 """
@@ -23,6 +24,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from storage.errors import (
     AutopilotError,
+    BusyError,
     DataError,
     FailureError,
     InputError,
@@ -40,6 +42,7 @@ from storage.store import Store
 
 __all__ = [
     "AutopilotError",
+    "BusyError",
     "Column",
     "DataError",
     "FailureError",

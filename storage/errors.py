@@ -5,7 +5,8 @@ AutopilotError
 │   ├── DataError         a table: a file, a column, a row of it
 │   ├── RowError          a row to predict; knows the row's number and the column's name
 │   ├── SettingError      an option, an environment variable, a line of the settings file
-│   └── UnknownNameError  a model, version, endpoint or run that the store does not hold
+│   ├── UnknownNameError  a model, version, endpoint or run that the store does not hold
+│   └── BusyError         a run that another process works on
 └── FailureError          the work could not be done; exit code 1, HTTP 5xx
     ├── StoreError        the store cannot be opened, read or written
     │   └── StoreVersionError  the store was written by a newer version of this program
@@ -49,6 +50,10 @@ class SettingError(InputError):
 
 class UnknownNameError(InputError):
     """The store holds nothing by this name."""
+
+
+class BusyError(InputError):
+    """Another process works on it."""
 
 
 class FailureError(AutopilotError):

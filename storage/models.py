@@ -60,6 +60,13 @@ class Models:
             raise UnknownNameError(f"The store has no model {spec!r}. `autopilot models` lists those that it has.")
         return record_of(ModelVersion, row)
 
+    def of_run(self, run_id: str) -> ModelVersion | None:
+        """The version that a run has registered; None if there is none yet."""
+        query = select(models).where(models.c.run_id == run_id).order_by(models.c.version.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else record_of(ModelVersion, row)
+
     def list(self) -> list[ModelVersion]:
         """All versions, by name, newest first."""
         query = select(models).order_by(models.c.name, models.c.version.desc())

@@ -22,8 +22,8 @@ class Run(Struct, frozen=True):
     """One call of `fit`.
 
     data: where the rows came from, as the user wrote it; data_digest: sha256 of the rows as read.
-    status: a run that a kill interrupted stays `running`; its `ended_at` is None.
-    reason: why it failed, for the user.
+    status: a run that a kill interrupted stays `running` until it is resumed; its `ended_at` is None.
+    reason: why it failed, or ended before its time, for the user.
     """
 
     id: str
@@ -64,6 +64,20 @@ class Trial(Struct, frozen=True):
     rounds: int = 0
     reason: str | None = None
     test_score: float | None = None
+
+
+class RunEvent(Struct, frozen=True):
+    """What happened in a run, in the order in which it did: the run's tape.
+
+    number: from 1, without gaps. kind: of the event; body: the rest of it as JSON, whose form the program that trains
+    knows. Readers pass over kinds that they do not know.
+    """
+
+    run_id: str
+    number: int
+    at: datetime
+    kind: str
+    body: str
 
 
 class Member(Struct, frozen=True):

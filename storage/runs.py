@@ -1,17 +1,17 @@
-"""Experiments, their runs, and each run's trials."""
+"""Experiments, their runs, and each run's trials and events."""
 
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from storage.database import Database, insert_record, record_of, values_of
 from storage.errors import UnknownNameError
-from storage.records import Experiment, Run, Trial
-from storage.tables import experiments, runs, trials
+from storage.records import Experiment, Run, RunEvent, Trial
+from storage.tables import events, experiments, runs, trials
 
 
 class Runs:
-    """Runs and trials. A trial that was added is on disk when `add_trial` returns."""
+    """Runs, trials and events. What was added is on disk when the call returns."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -25,17 +25,38 @@ class Runs:
             insert_record(connection, runs, run)
 
     def add_trial(self, trial: Trial) -> None:
-        """Record a finished trial."""
+        """Record a finished trial, in the place of one with its number that was interrupted before it was noted."""
         with self._database.write() as connection:
+            connection.execute(delete(trials).where(trials.c.run_id == trial.run_id, trials.c.number == trial.number))
             connection.execute(insert(trials).values(values_of(trial)))
 
-    def complete(self, run_id: str, ended_at: datetime, model: str, version: int) -> None:
-        """Record that a run published a model version."""
-        self._end(run_id, status="completed", ended_at=ended_at, model=model, version=version)
+    def add_event(self, run_id: str, at: datetime, kind: str, body: str = "{}") -> RunEvent:
+        """Record what happened in a run under its next number; several processes and threads may."""
+        with self._database.write() as connection:
+            last = connection.execute(select(func.max(events.c.number)).where(events.c.run_id == run_id)).scalar()
+            event = RunEvent(run_id, (last or 0) + 1, at, kind, body)
+            connection.execute(insert(events).values(values_of(event)))
+        return event
+
+    def events(self, run_id: str, *, after: int = 0, kind: str | None = None) -> "list[RunEvent]":
+        """A run's events beyond a number, in their order; of one kind, or all."""
+        query = select(events).where(events.c.run_id == run_id, events.c.number > after).order_by(events.c.number)
+        if kind is not None:
+            query = query.where(events.c.kind == kind)
+        with self._database.read() as connection:
+            return [record_of(RunEvent, row) for row in connection.execute(query).mappings().all()]
+
+    def complete(self, run_id: str, ended_at: datetime, model: str, version: int, reason: str | None = None) -> None:
+        """Record that a run published a model version; reason: why before its time."""
+        self._set(run_id, status="completed", ended_at=ended_at, model=model, version=version, reason=reason)
 
     def fail(self, run_id: str, ended_at: datetime, reason: str) -> None:
         """Record that a run ended without a model."""
-        self._end(run_id, status="failed", ended_at=ended_at, reason=reason)
+        self._set(run_id, status="failed", ended_at=ended_at, reason=reason)
+
+    def resume(self, run_id: str) -> None:
+        """Record that a run that was interrupted goes on."""
+        self._set(run_id, status="running", ended_at=None, reason=None)
 
     def get(self, run_id: str) -> Run:
         """A run by its id. Raises UnknownNameError."""
@@ -63,6 +84,6 @@ class Runs:
         with self._database.read() as connection:
             return [record_of(Trial, row) for row in connection.execute(query).mappings().all()]
 
-    def _end(self, run_id: str, **values: object) -> None:
+    def _set(self, run_id: str, **values: object) -> None:
         with self._database.write() as connection:
             connection.execute(update(runs).where(runs.c.id == run_id).values(values))

@@ -14,6 +14,7 @@ from storage.reports import Reports, Schedules
 from storage.runs import Runs
 from storage.tables import HEAD
 from storage.traffic import Traffic
+from storage.work import Work
 
 #: Below this, doctor calls the disk full: a model with its reference sample takes a few MB.
 _LOW_DISK_BYTES = 200_000_000
@@ -32,8 +33,9 @@ class Store:
     """A folder with all records, blobs and traffic. Several processes may use it at once.
 
         autopilot-store/
-        ├── autopilot.db    records: runs, trials, model versions, endpoints, reports, schedules
+        ├── autopilot.db    records: runs, trials, events, model versions, endpoints, reports, schedules
         ├── blobs/          files by the sha256 of their bytes
+        ├── work/           what runs that have not ended need to go on after a kill
         └── traffic/        journals that servers write, Parquet made of them
 
     Open it by `Store.open`; the attributes are its collections.
@@ -49,6 +51,7 @@ class Store:
         self.reports = Reports(self._database, self.blobs)
         self.schedules = Schedules(self._database)
         self.traffic = Traffic(root / "traffic")
+        self.work = Work(root / "work")
 
     @classmethod
     def open(cls, url: "str | Path | Store") -> "Store":

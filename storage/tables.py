@@ -26,7 +26,7 @@ from storage import records
 from storage.signature import Signature
 
 #: The newest migration; a store with another one was written by another version.
-HEAD = "0002"
+HEAD = "0003"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -113,6 +113,17 @@ trials = Table(
     ForeignKeyConstraint(["run_id"], ["runs.id"]),
 )
 
+events = Table(
+    "events",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("body", Text, nullable=False),
+    ForeignKeyConstraint(["run_id"], ["runs.id"]),
+)
+
 models = Table(
     "models",
     metadata,
@@ -183,6 +194,7 @@ executions = Table(
 __all__ = [
     "HEAD",
     "endpoints",
+    "events",
     "executions",
     "experiments",
     "metadata",

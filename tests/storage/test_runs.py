@@ -87,3 +87,32 @@ def test_times_are_kept_as_whole_microseconds_since_1970(store: Store) -> None:
         found = connection.execute("SELECT created_at FROM runs").fetchall()
     connection.close()
     assert found == [(1_714_570_200_123_456,)]  # date -d 2024-05-01T13:30:00Z +%s
+
+
+def test_events_are_numbered_from_one_and_read_in_order(store: Store) -> None:
+    """Each run counts for itself; readers ask for what came after a number, or for one kind."""
+    store.runs.start(run("r1"))
+    store.runs.start(run("r2", created_at=NOW + HOUR))
+    for number, kind in enumerate(("Note", "Phase", "Note")):
+        store.runs.add_event("r1", NOW, kind, f'{{"number": {number}}}')
+    store.runs.add_event("r2", NOW, "Note")
+    assert [(event.number, event.kind) for event in store.runs.events("r1")] == [(1, "Note"), (2, "Phase"), (3, "Note")]
+    assert [event.number for event in store.runs.events("r1", after=2)] == [3]
+    assert [event.body for event in store.runs.events("r1", kind="Phase")] == ['{"number": 1}']
+    assert [event.number for event in store.runs.events("r2")] == [1]
+
+
+def test_an_interrupted_run_goes_on_under_its_own_id(store: Store) -> None:
+    """Its end and the reason for it are taken back."""
+    store.runs.start(run())
+    store.runs.fail("r1", NOW + HOUR, "interrupted")
+    store.runs.resume("r1")
+    assert store.runs.get("r1") == run()
+
+
+def test_a_trial_that_is_noted_again_takes_the_place_of_the_first(store: Store) -> None:
+    """A process may be killed between a trial's record and the note that it has ended."""
+    store.runs.start(run())
+    store.runs.add_trial(replace(trial(), score=0.1))
+    store.runs.add_trial(trial())
+    assert store.runs.trials("r1") == [trial()]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage import Store, StoreError
+from storage.tables import HEAD
 from tests.records import run
 from tests.refusals import raises
 
@@ -67,7 +68,7 @@ def test_a_sound_store_has_no_complaints(store: Store) -> None:
     """Path, schema and free space are told."""
     health = store.health()
     assert health.path == str(store.root)
-    assert health.schema == "0002"
+    assert health.schema == HEAD
     assert health.free_bytes > 0
     assert not [complaint for complaint in health.complaints if "disk" not in complaint]
 

@@ -13,6 +13,7 @@ TABLES: dict[str, type[Struct]] = {
     "experiments": records.Experiment,
     "runs": records.Run,
     "trials": records.Trial,
+    "events": records.RunEvent,
     "models": records.ModelVersion,
     "endpoints": records.Endpoint,
     "reports": records.Report,
