@@ -5,7 +5,8 @@ AutopilotError
 │   └── BudgetError       the budget cannot be read, or is too short for any model
 └── FailureError
     ├── FetchError        a URL did not answer
-    └── ParityError       no model's ONNX graph gives what was trained, so none is published
+    ├── ParityError       no model's ONNX graph gives what was trained, so none is published
+    └── TapeError         a run cannot be resumed or replayed from what was recorded of it
 """
 
 from storage.errors import FailureError, InputError
@@ -21,3 +22,7 @@ class FetchError(FailureError):
 
 class ParityError(FailureError):
     """No graph passed the parity gate."""
+
+
+class TapeError(FailureError):
+    """What was recorded of a run does not lead on."""

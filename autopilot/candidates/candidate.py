@@ -37,7 +37,8 @@ class Job(NamedTuple):
 
     X: float32 (rows, features). y: float64 (rows,): class numbers, or values with mean 0 and deviation 1.
     X_valid, y_valid: rows to decide on how long to train, None for a refit. rounds: how long a refit trains.
-    deadline: when to stop with what there is.
+    deadline: when to stop with what there is. It is the only clock that a training may look at: what it answers is
+    recorded, so that the same training can be done again.
     weights: float64 (rows,) above 0, of mean 1: for how many rows each counts. weights_valid: of the validation rows.
     None: all count alike.
     """

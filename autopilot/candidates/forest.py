@@ -1,6 +1,5 @@
 """What random forests and extremely randomised trees share: growing within a deadline, scores out of bag, the graph."""
 
-import time
 from typing import Any
 
 import numpy as np
@@ -37,9 +36,9 @@ def grow(classifier: Any, regressor: Any, job: Job) -> "Forest":
     """
     X, y, weights = job.sampled(_MOST_ROWS)
     forest = _planted(regressor if job.problem.task == "regression" else classifier, job)
-    trees, count, began = job.rounds or _TREES, 0, time.monotonic()
+    trees, count, at_first_s = job.rounds or _TREES, 0, job.deadline.left_s
     while count < trees and not (count and job.deadline.passed):
-        per_tree_s = (time.monotonic() - began) / count if count else _CHUNK_S
+        per_tree_s = max(at_first_s - job.deadline.left_s, 1e-6) / count if count else _CHUNK_S
         count = min(trees, count + max(1, int(_CHUNK_S / per_tree_s)))
         forest.set_params(n_estimators=count)
         with np.errstate(invalid="ignore"):  # its check for infinities adds up the largest and the smallest float32

@@ -10,14 +10,14 @@ from typing import NamedTuple
 import cloudpickle
 import polars as pl
 
-from autopilot.deadline import Deadline
+from autopilot.deadline import Answers
 from autopilot.graph import parity
 from autopilot.graph.calibration import NO_HEAD, Head
 from autopilot.model import TrainedMember, TrainedModel
 from autopilot.search.latency import model_us
 from autopilot.search.matrices import ALL, Part
 from autopilot.search.study import opened
-from autopilot.search.trial import Spec, job_of
+from autopilot.search.trial import Spec, job_of, taped
 from autopilot.vectors import Vectors, make_vectors
 from autopilot.workers import Shared
 from storage.records import Parity
@@ -33,11 +33,15 @@ class Ingredient(NamedTuple):
 
 
 class Refitted(NamedTuple):
-    """A model of all rows, pickled, how long it trained, and whether the time was up before that was enough."""
+    """A model of all rows, pickled, how long it trained, and whether the time was up before that was enough.
+
+    answers: what the training was told of the time.
+    """
 
     fitted: bytes
     rounds: int
     is_cut: bool
+    answers: Answers = ()
 
 
 class Assembled(NamedTuple):
@@ -54,13 +58,15 @@ class Assembled(NamedTuple):
     seconds: float
 
 
-def refit(shared: Shared, spec: Spec, rounds: int, limit_s: float) -> Refitted:
-    """Train on all rows."""
+def refit(shared: Shared, spec: Spec, rounds: int, limit_s: float, answers: Answers | None = None) -> Refitted:
+    """Train on all rows. answers: of an earlier training, which is done again, in place of the limit."""
     at = opened(shared)
     samples = at.matrices.of(ALL, spec.candidate.recipe)
-    deadline = Deadline.after(limit_s)
+    deadline = taped(limit_s, answers)
     fitted = spec.candidate.fit(job_of(at.study, spec, samples, deadline, rounds))
-    return Refitted(cloudpickle.dumps(fitted), fitted.rounds, is_cut=deadline.passed and fitted.rounds < rounds)
+    told = deadline.answers
+    is_cut = fitted.rounds < rounds and answers is None and deadline.passed
+    return Refitted(cloudpickle.dumps(fitted), fitted.rounds, is_cut, told)
 
 
 def assemble(shared: Shared, ingredients: tuple[Ingredient, ...], head: Head = NO_HEAD) -> Assembled:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autopilot.candidates.candidate import Candidate, Fitted, Job, Matrix, OutOfBag
-from autopilot.deadline import Deadline
+from autopilot.deadline import Answers, Deadline, TapedDeadline
 from autopilot.search.latency import member_us, plan_us
 from autopilot.search.matrices import SEARCH, Part, Samples
 from autopilot.search.space import Params
@@ -41,7 +41,7 @@ class PartResult(NamedTuple):
     part all of `Folds.validated`. test: of the test rows. scores: by fold. seconds: of training and predicting;
     prepare_s: of making the features, or of waiting for who made them. What was not wanted is 0 or empty: latency_us,
     of one row through the member's nodes; plan_us, through those of its features; measure_s, seconds that writing and
-    timing both took; fitted, the model, pickled.
+    timing both took; fitted, the model, pickled. answers: what the training was told of the time.
     """
 
     part: Part
@@ -55,6 +55,7 @@ class PartResult(NamedTuple):
     plan_us: float
     measure_s: float
     fitted: bytes
+    answers: Answers = ()
 
 
 class Wanted(NamedTuple):
@@ -95,14 +96,20 @@ class Outcome(NamedTuple):
         return self.parts == (SEARCH,)
 
 
-def train_part(shared: Shared, spec: Spec, part: Part, limit_s: float, wanted: Wanted) -> PartResult:
-    """Train on a part and predict what it validates and the test rows; runs in a worker."""
+def train_part(
+    shared: Shared, spec: Spec, part: Part, limit_s: float, wanted: Wanted, answers: Answers | None = None
+) -> PartResult:
+    """Train on a part and predict what it validates and the test rows; runs in a worker.
+
+    answers: of an earlier training, which is done again, in place of the limit.
+    """
     at = opened(shared)
     recipe = spec.candidate.recipe
     asked = time.monotonic()
     samples = at.matrices.of(part, recipe)
     began = time.monotonic()
-    job = job_of(at.study, spec, samples, Deadline.after(limit_s))
+    deadline = taped(limit_s, answers)
+    job = job_of(at.study, spec, samples, deadline)
     if part == SEARCH:
         fitted, out_of_bag = cast("OutOfBag", spec.candidate).fit_out_of_bag(job)
         rows = at.study.folds.validated
@@ -128,7 +135,13 @@ def train_part(shared: Shared, spec: Spec, part: Part, limit_s: float, wanted: W
         features_us,
         time.monotonic() - measured,
         cloudpickle.dumps(fitted) if wanted.fitted else b"",
+        deadline.answers,
     )
+
+
+def taped(limit_s: float, answers: Answers | None) -> TapedDeadline:
+    """A deadline that writes down what it answers; or that gives the answers of an earlier training."""
+    return TapedDeadline.after(limit_s) if answers is None else TapedDeadline.given(answers)
 
 
 def job_of(study: Study, spec: Spec, samples: Samples, deadline: Deadline, rounds: int = 0) -> Job:
