@@ -9,6 +9,7 @@ and `monitor` as processes of their own and never imports them.
     candidates/   families of models    search/       which is tried next, and the ensemble
     workers/      processes that do tasks: killable, limited, local or on Dask
     training.py   the steps of a run    safe.py, registered.py   a valid model from the start
+    tape.py       what happened in it   resume.py, replay.py, jobs.py   going on, doing it again, steering from outside
     graph/        the ONNX file and its parity gate
     publish.py    from the best trials to a registered version
     process.py    one processing step on a table
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from autopilot.load import load
     from autopilot.metrics import Metric
     from autopilot.process import FittedStep, process
+    from autopilot.replay import replay
     from autopilot.result import Result
+    from autopilot.resume import resume
     from autopilot.search.space import CategoricalParameter, ContinuousParameter, IntegerParameter
     from autopilot.verify import verify
 
@@ -47,6 +50,8 @@ _HOMES = {
     "fit": "autopilot.fit",
     "load": "autopilot.load",
     "process": "autopilot.process",
+    "replay": "autopilot.replay",
+    "resume": "autopilot.resume",
     "verify": "autopilot.verify",
 }
 
@@ -61,6 +66,8 @@ __all__ = [
     "fit",
     "load",
     "process",
+    "replay",
+    "resume",
     "verify",
 ]
 

@@ -24,6 +24,8 @@ app = App(
 )
 monitor = App(name="monitor", help="Drift reports on an endpoint's traffic: now, on a schedule, or of two files.")
 app.command(monitor)
+jobs = App(name="jobs", help="Runs that have not ended: list, watch, stop or remove them.")
+app.command(jobs)
 
 #: From when a budget counts, by `time.monotonic`: the start of the process. None is the call.
 began: float | None = None
@@ -35,10 +37,11 @@ Delimiter = Annotated[str, Parameter(help="Between the cells of a csv file.")]
 
 @app.command
 def fit(
-    data: str,
+    data: str | None = None,
     /,
     *,
-    target: str,
+    target: str | None = None,
+    resume: Annotated[str | None, Parameter(help="Go on with an interrupted run, in place of a new one.")] = None,
     name: str | None = None,
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto",
     metric: str = "auto",
@@ -71,6 +74,8 @@ def fit(
         A path or URL of csv, tsv, parquet, ndjson or arrow, also with .gz.
     target
         The column to predict.
+    resume
+        Go on with this run, which was interrupted, as it was begun. `autopilot jobs` lists such runs.
     name
         Of the model; by default the file's name.
     metric
@@ -97,6 +102,16 @@ def fit(
     from autopilot import terminal
     from autopilot.fit import fit as run
 
+    if resume is not None:
+        from autopilot.resume import resume as go_on
+
+        if data is not None or target is not None:
+            raise InputError(f"Run {resume!r} knows its table and target. Give --resume alone.")
+        resumed = go_on(resume, store=store, _started=began)
+        terminal.print_json(resumed.summary()) if json else terminal.print_result(resumed)
+        return
+    if data is None or target is None:
+        raise InputError("Give a table and its --target, or --resume with a run. See: autopilot fit --help")
     kinds: Any = dict(_pair(text) for text in column or ())
     result = run(
         data,
@@ -453,6 +468,113 @@ def runs(run: str | None = None, /, *, store: StorePath = None, json: Json = Fal
         terminal.print_json({"run": record, "trials": trials})
     else:
         terminal.print_trials(trials, record.metric)
+
+
+@app.command
+def replay(
+    run: str,
+    /,
+    *,
+    data: str | None = None,
+    everything: Annotated[bool, Parameter(name="--all", negative="", help="Train all that was tried again.")] = False,
+    store: StorePath = None,
+    json: Json = False,
+) -> int:
+    """Train a run's model again from its tape, and say whether it is the same to the bit: exit code 0, else 1.
+
+    Parameters
+    ----------
+    run
+        Its id: `autopilot runs` lists them.
+    data
+        Where the table is now, if not where it was.
+    everything
+        Train each part of each trial again, not only those that the model was made of.
+    """
+    from autopilot import terminal
+    from autopilot.replay import replay as again
+
+    found = again(run, data, store=store, everything=everything)
+    terminal.print_json(found) if json else terminal.print_replayed(found)
+    return 0 if found.same else 1
+
+
+@jobs.default
+def jobs_list(*, store: StorePath = None, json: Json = False) -> None:
+    """List the runs that work now, or were interrupted."""
+    from autopilot import terminal
+    from autopilot.jobs import list_jobs
+
+    found = list_jobs(_open(store))
+    terminal.print_json(found) if json else terminal.print_jobs(found)
+
+
+@jobs.command(name="watch")
+def jobs_watch(run: str, /, *, store: StorePath = None) -> None:
+    """Show what a run does, from its beginning to its end, as the process shows it that works on it.
+
+    Parameters
+    ----------
+    run
+        Its id.
+    """
+    from autopilot import terminal
+    from autopilot.jobs import watch
+    from autopilot.progress import Clock, showing
+
+    clock = Clock()
+    with showing(clock) as observe:
+        ended = watch(_open(store), run, observe, clock.tell)
+    terminal.print_runs([ended])
+
+
+@jobs.command(name="stop")
+def jobs_stop(run: str, /, *, store: StorePath = None, json: Json = False) -> None:
+    """End a run within a second, with the best model so far.
+
+    Parameters
+    ----------
+    run
+        Its id.
+    """
+    from autopilot import terminal
+    from autopilot.jobs import stop
+
+    ended = stop(_open(store), run)
+    terminal.print_json(ended) if json else terminal.print_runs([ended])
+
+
+@jobs.command(name="remove")
+def jobs_remove(run: str, /, *, store: StorePath = None) -> None:
+    """Give up an interrupted run, and free its disk space.
+
+    Parameters
+    ----------
+    run
+        Its id.
+    """
+    from autopilot import terminal
+    from autopilot.jobs import remove
+
+    remove(_open(store), run)
+    terminal.say(f"Run {run} cannot go on any more.")
+
+
+@app.command
+def worker(
+    *, once: Annotated[bool, Parameter(negative="", help="End when none is left.")] = False, store: StorePath = None
+) -> None:
+    """Go on with runs whose process was killed, until Ctrl-C: one at a time, each in a process of its own.
+
+    Parameters
+    ----------
+    once
+        End when there are no such runs, instead of waiting for more.
+    """
+    from autopilot import terminal
+    from autopilot.jobs import carry_on
+
+    carry_on(_open(store), terminal.say, once=once)
 
 
 @app.command

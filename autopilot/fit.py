@@ -11,10 +11,12 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
+import polars as pl
 from msgspec.structs import replace
 
+from autopilot.assignment import Assignment
 from autopilot.deadline import parse_budget
-from autopilot.events import Observer
+from autopilot.events import Asked, Event, Note, Observer
 from autopilot.metrics import Metric, metric_named
 from autopilot.options import Options, Quality
 from autopilot.quantities import parse_latency, parse_memory
@@ -22,8 +24,8 @@ from autopilot.search.strategy import Strategy
 from autopilot.table.infer import Table, infer
 from autopilot.table.read import describe, digest, read
 from autopilot.table.roles import Roles
-from autopilot.workers import open_workers
-from storage.errors import InputError
+from autopilot.workers import Workers, open_workers
+from storage.errors import AutopilotError, InputError, StoreError
 from storage.models import check_name
 from storage.records import Run
 from storage.settings import Settings
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from autopilot.result import Result
 
 #: What workers import before the first task: all that trains and writes files.
-_PRELOAD = ("autopilot.search.assembly", "autopilot.search.probe", "autopilot.candidates")
+PRELOAD = ("autopilot.search.assembly", "autopilot.search.probe", "autopilot.candidates")
 
 
 def fit(
@@ -108,16 +110,17 @@ def fit(
         raise InputError(f"The seed is {seed}. Use a whole number from 0 to 2**63 - 1.")
     strategy = replace(Strategy() if _strategy is None else _strategy, max_trials=max_trials)
     latency_us, memory_bytes = parse_latency(max_latency), parse_memory(max_memory)
+    count = worker_count()
     with (
-        _observer(progress) as observe,
-        open_workers(executor, _worker_count(), memory_bytes, preload=_PRELOAD) as workers,
+        observing(progress) as observe,
+        open_workers(executor, count, memory_bytes, preload=PRELOAD) as workers,
     ):
-        written = [name for name, kind in (columns or {}).items() if kind in ("category", "text")]
-        frame = read(data, delimiter=delimiter, text=written)
+        frame = read_whole(data, columns or {}, delimiter)
         is_balanced = weight == "balanced" and weight not in frame.columns
+        named = None if is_balanced else weight
+        asked = Asked(task, dict(columns or {}), tuple(ignore), delimiter, time, group, named, is_balanced)
         options = Options(quality, latency_us, strategy, is_balanced)
-        roles = Roles(time=time, group=group, weight=None if is_balanced else weight)
-        table = infer(frame, target, task=task, columns=columns, ignore=ignore, roles=roles)
+        table = table_of(frame, target, asked)
         if is_balanced and table.signature.task == "regression":
             raise InputError("weight='balanced' makes classes weigh alike; the target is a number. Name a column.")
         chosen = metric_named(metric, table.signature.task, table.signature.classes)
@@ -128,13 +131,53 @@ def fit(
         model_name = check_name(name or _default_name(data, target), "a model")
         opened = Store.open(Settings.load().store if store is None else store)
         run = _begin(opened, table, chosen, describe(data), digest(frame), model_name, budget_s, seed)
-        from autopilot.training import Training  # hyperopt, onnx: the rest of it
+        address = executor if isinstance(executor, str) else None
+        assignment = Assignment(table, chosen, options, families, asked, address, count, memory_bytes)
+        return carry_out(opened, run, assignment, workers, started, observe)
 
+
+def read_whole(data: Any, columns: Mapping[str, str], delimiter: str) -> pl.DataFrame:
+    """A table with what the user calls categories and text read as text."""
+    written = [name for name, kind in columns.items() if kind in ("category", "text")]
+    return read(data, delimiter=delimiter, text=written)
+
+
+def table_of(frame: pl.DataFrame, target: str, asked: Asked) -> Table:
+    """What is learnt from a frame as it was read."""
+    roles = Roles(time=asked.time, group=asked.group, weight=asked.weight)
+    task: Any = asked.task
+    return infer(frame, target, task=task, columns=asked.columns, ignore=asked.ignore, roles=roles)
+
+
+def carry_out(
+    store: Store,
+    run: Run,
+    assignment: Assignment,
+    workers: Workers,
+    started: float,
+    observe: Observer,
+    past: Sequence[Event] = (),
+) -> "Result":
+    """Work on a run to its end, in a folder that lets another process go on if this one is killed.
+
+    started: when its budget began to count. past: what a process before it recorded. Raises BusyError if another
+    process works on it.
+    """
+    from autopilot.training import Training  # hyperopt, onnx: the rest of it
+
+    with store.work.claimed(run.id) as folder:
         try:
-            return Training(opened, run, table, chosen, options, workers, started, observe).work(families)
+            assignment.save(folder)
+            result = Training(store, run, assignment, folder, workers, started, observe, past).work()
         except BaseException as error:
-            opened.runs.fail(run.id, datetime.now(UTC), _reason(error))
+            store.runs.fail(run.id, datetime.now(UTC), _reason(error))
+            if isinstance(error, AutopilotError) and not isinstance(error, StoreError):
+                store.work.remove(run.id)  # going on would end in the same way
+            else:
+                observe(Note(f"The run was interrupted. To go on with it: autopilot fit --resume {run.id}"))
             raise
+        store.work.remove(run.id)
+    return result
 
 
 def _reason(error: BaseException) -> str:
@@ -162,7 +205,7 @@ def _begin(
     return run
 
 
-def _worker_count() -> int:
+def worker_count() -> int:
     """Trials at once: the setting, or one for each core that this process may use."""
     allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     return Settings.load().threads or allowed or 1
@@ -175,7 +218,8 @@ def _default_name(data: Any, target: str) -> str:
 
 
 @contextmanager
-def _observer(progress: bool | Observer) -> Generator[Observer]:
+def observing(progress: bool | Observer) -> Generator[Observer]:
+    """An observer as `progress` asks for it: a display, a function, or one that does nothing."""
     if callable(progress):
         yield progress
     elif not progress:

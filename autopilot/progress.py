@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.console import Console, Group
@@ -11,38 +11,54 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from autopilot.events import Event, Note, Observer, Phase, Started, TrialEnded, TrialStarted
+from autopilot.events import Event, Note, Observer, Phase, Started, TrialEnded, TrialStarted, Working
 from storage.records import Trial
 
 _REFRESH_A_SECOND = 5
 _SHOWN_TRIALS = 4
 
 
+class Clock:
+    """Seconds since 1970: those of an event that is read later than it happened, else of now."""
+
+    def __init__(self) -> None:
+        self._told: float | None = None
+
+    def tell(self, at: float | None) -> None:
+        """The time from here on; None for now."""
+        self._told = at
+
+    def __call__(self) -> float:
+        return time.time() if self._told is None else self._told
+
+
 @contextmanager
-def showing() -> Generator[Observer]:
+def showing(clock: Callable[[], float] = time.time) -> Generator[Observer]:
     """An observer that shows events until the block ends: live where standard error is a terminal or a notebook."""
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter):
-        yield PlainLines().observe
+        yield PlainLines(clock).observe
         return
-    display = LiveDisplay()
+    display = LiveDisplay(clock)
     with Live(display, console=console, refresh_per_second=_REFRESH_A_SECOND, transient=True) as live:
         display.print = live.console.print
         yield display.observe
 
 
 class PlainLines:
-    """One line for each event, with the seconds since the start."""
+    """One line for each event, with the seconds that the run has taken."""
 
-    def __init__(self) -> None:
-        self._started = time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock, self._started = clock, clock()
         self._metric = ""
 
     def observe(self, event: Event) -> None:
         """Print an event."""
+        if isinstance(event, Working):
+            self._started = self._clock() - event.spent_s
         line = self._line(event)
         if line:
-            print(f"{time.monotonic() - self._started:6.1f}s  {line}", file=sys.stderr, flush=True)
+            print(f"{self._clock() - self._started:6.1f}s  {line}", file=sys.stderr, flush=True)
 
     def _line(self, event: Event) -> str:
         if isinstance(event, Started):
@@ -60,8 +76,8 @@ class PlainLines:
 class LiveDisplay:
     """A header, a bar over the budget, the best score, and what is being tried."""
 
-    def __init__(self) -> None:
-        self._at_start = time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock, self._at_start = clock, clock()
         self._started: Started | None = None
         self._phase = "reading the table"
         self._running: dict[int, str] = {}
@@ -71,7 +87,9 @@ class LiveDisplay:
 
     def observe(self, event: Event) -> None:
         """Take note of an event."""
-        if isinstance(event, Started):
+        if isinstance(event, Working):
+            self._at_start = self._clock() - event.spent_s
+        elif isinstance(event, Started):
             self._started = event
         elif isinstance(event, Phase):
             self._phase = event.name
@@ -79,7 +97,7 @@ class LiveDisplay:
             self.print(f"[dim]· {event.message}[/dim]", highlight=False)
         elif isinstance(event, TrialStarted):
             self._running[event.number] = event.candidate
-        else:
+        elif isinstance(event, TrialEnded):
             self._running.pop(event.trial.number, None)
             self._ended.append(event.trial)
             self._best = event.best
@@ -88,7 +106,7 @@ class LiveDisplay:
         started = self._started
         if started is None:
             return Group(Text(f"{self._phase} ..."))
-        spent = time.monotonic() - self._at_start
+        spent = self._clock() - self._at_start
         left = max(0.0, started.budget_s - spent)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(

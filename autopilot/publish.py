@@ -18,7 +18,7 @@ import polars as pl
 from autopilot.card import digest_of
 from autopilot.deadline import Deadline
 from autopilot.errors import ParityError
-from autopilot.events import Note, Observer
+from autopilot.events import Note, Observer, RefitEnded, Used
 from autopilot.graph import parity
 from autopilot.graph.calibration import NO_HEAD, Head
 from autopilot.model import outputs_of
@@ -84,7 +84,7 @@ class Publisher:
         least_s: float,
     ) -> None:
         self._study, self._shared, self._kept, self._workers = study, shared, kept, workers
-        self._deadline, self._observe = deadline, observe
+        self.deadline, self._observe = deadline, observe
         self.keeps_folds, self._max_latency_us = keeps_folds, max_latency_us
         self._refitted: dict[int, bytes] = {}
         self._least_s, self._budget_s = least_s, budget_s
@@ -100,7 +100,7 @@ class Publisher:
             if passed is not None:
                 return passed
         for outcome in others:
-            if self._deadline.passed:
+            if self.deadline.passed:
                 raise TimeoutError("no time was left to write the model file")
             passed = self.attempt(single(outcome), NO_HEAD)
             if passed is not None:
@@ -153,7 +153,7 @@ class Publisher:
         found = self._ingredients(blend, parts)
         if not found:
             return None
-        future = self._workers.submit(assemble, self._shared, found, head, limit_s=self._deadline.left_s)
+        future = self._workers.submit(assemble, self._shared, found, head, limit_s=self.deadline.left_s)
         try:
             assembled = future.result()
         except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the next best is taken
@@ -184,7 +184,11 @@ class Publisher:
 
     def _refit(self, outcomes: Sequence[Outcome]) -> None:
         """Train on all rows, as many members at once as there are workers, until only the assembly's time is left."""
-        until = self._deadline.earlier(self.assembly_s(outcomes))
+        until = self.deadline.earlier(self.assembly_s(outcomes))
+        for number in [outcome.spec.number for outcome in outcomes]:
+            fitted = self._kept.get(number, ALL)  # of an earlier process
+            if fitted is not None:
+                self._refitted[number] = fitted
         waiting = [outcome for outcome in outcomes if outcome.spec.number not in self._refitted]
         waiting.sort(key=lambda outcome: -outcome.part_s)
         flying: dict[Future[Refitted], Outcome] = {}
@@ -215,8 +219,10 @@ class Publisher:
             told = f"{type(error).__name__}: {error}"
             self._observe(Note(f"{named} was not trained on all rows: {told}"))
             return
-        found = future.result()
-        self._refitted[outcome.spec.number] = found.fitted
+        found, number = future.result(), outcome.spec.number
+        self._refitted[number] = found.fitted
+        self._kept.put(number, ALL, found.fitted)
+        self._observe(RefitEnded(number, self._refit_rounds(outcome), found.answers))
         if found.is_cut:
             told = f"{found.rounds} rounds of {self._refit_rounds(outcome)}"
             self._observe(Note(f"{named} was trained on all rows for {told}: there was no more time."))
@@ -292,6 +298,11 @@ def members_of(ingredients: Sequence[Ingredient]) -> tuple[Member, ...]:
         weight = one.weight + (known.weight if known else 0.0)
         found[spec.number] = Member(spec.number, spec.candidate.name, weight, spec.params, plan_key(one))
     return tuple(found.values())
+
+
+def used_of(passed: Passed) -> tuple[Used, ...]:
+    """What a published model was made of, for the run's tape."""
+    return tuple(Used(one.spec.number, one.part.key, one.weight) for one in passed.ingredients)
 
 
 def make_file(assembled: Assembled, signature: Signature, card: Card) -> bytes:

@@ -4,11 +4,12 @@ import threading
 import time
 from datetime import UTC, datetime
 
+import msgspec
 import polars as pl
 
-from autopilot.events import Note, Observer
-from autopilot.graph.calibration import NO_HEAD
-from autopilot.publish import Publisher, make_card, make_file, members_of, publish, reference_sample
+from autopilot.events import Note, Observer, Published, Used
+from autopilot.graph.calibration import NO_HEAD, Head
+from autopilot.publish import Publisher, make_card, make_file, members_of, publish, reference_sample, used_of
 from autopilot.scores import scores_of
 from autopilot.search.assembly import Assembled
 from autopilot.search.ensemble import single
@@ -28,11 +29,12 @@ _EARLY = "Written while the search went on: trained on a part of the rows."
 class Registered:
     """The run's version in the store, replaced by each better one; safe between threads."""
 
-    def __init__(self, store: Store, run: Run, table: Table, started: float) -> None:
+    def __init__(self, store: Store, run: Run, table: Table, started: float, observe: Observer) -> None:
         self._store, self._run, self._table, self.started = store, run, table, started
+        self._observe = observe
         self._lock = threading.Lock()
-        self.version: ModelVersion | None = None
-        self.file = b""
+        self.version = store.models.of_run(run.id)  # of a process before, which was interrupted
+        self.file = b"" if self.version is None else store.models.read_file(self.version)
 
     def put(
         self,
@@ -41,8 +43,10 @@ class Registered:
         scores: Scores,
         notes: tuple[str, ...],
         reference: pl.DataFrame,
+        used: tuple[Used, ...] = (),
+        head: Head = NO_HEAD,
     ) -> ModelVersion:
-        """Register a model in the place of the one before."""
+        """Register a model in the place of the one before. used: what it was made of; none for the constant guess."""
         seconds = time.monotonic() - self.started
         now = datetime.now(UTC)
         card = make_card(self._table, members, assembled, scores, notes, self._run, now=now, seconds=seconds)
@@ -52,7 +56,10 @@ class Registered:
             signature = self._table.signature
             self.version = publish(self._store, self._run.id, file, card, reference, signature, replacing=replacing)
             self.file = file
-        return self.version
+            published = self.version
+        told = msgspec.to_builtins(head)
+        self._observe(Published(published.name, published.version, card.digest, used, told))
+        return published
 
     @property
     def is_guess(self) -> bool:
@@ -112,4 +119,5 @@ class EarlyModels:
         if passed is not None:
             scores = scores_of(self._study, blend, NO_HEAD, baseline, None)
             reference = reference_sample(self._study, blend, NO_HEAD)
-            self._registered.put(passed.assembled, members_of(passed.ingredients), scores, (_EARLY,), reference)
+            members = members_of(passed.ingredients)
+            self._registered.put(passed.assembled, members, scores, (_EARLY,), reference, used_of(passed))

@@ -19,6 +19,8 @@ from storage.signature import Column
 
 if TYPE_CHECKING:
     from autopilot.card import Description
+    from autopilot.jobs import Job
+    from autopilot.replay import Replayed
     from autopilot.verify import Verification
 
 _SHOWN_TRIALS = 8
@@ -224,6 +226,31 @@ def print_runs(runs: Sequence[Run]) -> None:
             f"{run.created_at:%Y-%m-%d %H:%M}",
         )
     _print_or_say(table, "No runs yet. Start one:  autopilot fit DATA --target COLUMN")
+
+
+def print_jobs(jobs: "Sequence[Job]") -> None:
+    """Runs that have not ended, newest first."""
+    table = _table("Jobs", "run", "state", "target", "spent", "trials", "best", "doing")
+    for job in jobs:
+        spent = f"{job.spent_s:.0f} of {job.run.budget_s:g} s"
+        best = f"{job.run.metric} {shown(job.best)}"
+        table.add_row(job.run.id, job.state, job.run.target, spent, str(job.trials), best, job.phase)
+    _print_or_say(table, "No run is at work, and none was interrupted.")
+    if any(job.state == "interrupted" for job in jobs):
+        say("\nNext:  [bold]autopilot fit --resume RUN[/bold]   or   autopilot jobs remove RUN")
+
+
+def print_replayed(found: "Replayed") -> None:
+    """Whether a run came out the same."""
+    what = (
+        f"{found.model}:{found.version} of run {found.run}, {found.trainings} trainings again in {found.seconds:.1f} s"
+    )
+    if found.same:
+        say(f"[bold]The same to the bit:[/bold] {what}\n  {found.digest}")
+        return
+    say(f"[bold]Not the same:[/bold] {what}\n  published {found.expected}\n  now       {found.digest}")
+    for different in found.differing:
+        say(f"  {different} predicts something else")
 
 
 def print_trials(trials: Sequence[Trial], metric: str) -> None:

@@ -1,33 +1,34 @@
 """A run: a safe model, search, combine, refit, check, publish."""
 
+import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec.structs import replace
 from threadpoolctl import threadpool_limits
 
+from autopilot.assignment import KEPT, STUDY, Assignment
 from autopilot.candidates import Candidate
 from autopilot.candidates.baseline import Baseline
 from autopilot.deadline import Deadline
 from autopilot.errors import ParityError
-from autopilot.events import Event, Note, Observer, Phase, Started, TrialEnded
+from autopilot.events import Divided, Event, Note, Observer, Phase, Started, Stopping, TrialEnded
 from autopilot.graph import parity
 from autopilot.graph.calibration import NO_HEAD, Head
-from autopilot.metrics import Metric
-from autopilot.options import Options
-from autopilot.publish import Publisher, members_of, reference_sample
+from autopilot.publish import Publisher, members_of, reference_sample, used_of
 from autopilot.registered import EarlyModels, Registered
 from autopilot.result import Result
 from autopilot.safe import SafeModel
 from autopilot.scores import scores_of
 from autopilot.search.combining import Combining
 from autopilot.search.ensemble import QUALITIES, Blend, Pricing, blend, frontier
-from autopilot.search.folds import Folds, choose_scheme, divide
+from autopilot.search.folds import Folds, Scheme, choose_scheme, divide
 from autopilot.search.frontier import Point
 from autopilot.search.head import fit_head
 from autopilot.search.kept import Kept
@@ -36,13 +37,13 @@ from autopilot.search.nested import Nested, nested_of
 from autopilot.search.portfolio import portfolio
 from autopilot.search.probe import fold_s, sample_of
 from autopilot.search.search import Search
-from autopilot.search.study import Study, new_folder
+from autopilot.search.study import Study
 from autopilot.search.trial import Outcome
-from autopilot.table.infer import Table
+from autopilot.tape import Tape
 from autopilot.workers import Shared, TimeLimitError, Workers
-from storage.errors import FailureError, InputError
+from storage.errors import FailureError, InputError, StoreError
 from storage.predictor import Predictor
-from storage.records import Run, Trial
+from storage.records import Run
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ _WAIT_SHARE = 0.25
 _NESTED_SHARE = 0.1
 #: Where the ensemble is slower than allowed when measured: these shares of the limit are tried in turn.
 _SMALLER = (0.8, 0.6, 0.4, 0.2)
+#: How often a run looks whether somebody asked it to end; what the best model so far may then take, and each choice on
+#: the way to it.
+_LOOK_S, _STOPPED_S, _STOPPED_CHOICE_S = 0.2, 0.6, 0.05
 #: Trials without a better ensemble before the search ends, by rows: AutoGluon's rule, times three.
 _PATIENCE = ((100, 12), (500, 24), (2_500, 45), (10_000, 120))
 _MOST_PATIENCE = 300
@@ -80,48 +84,79 @@ class Training:
         self,
         store: Store,
         run: Run,
-        table: Table,
-        metric: Metric,
-        options: Options,
+        assignment: Assignment,
+        folder: Path,
         workers: Workers,
         started: float,
         observe: Observer,
+        past: Sequence[Event] = (),
     ) -> None:
-        self._store, self._run, self._table, self._metric = store, run, table, metric
-        self._options, self._workers = options, workers
-        self._started, self._observe = started, observe
+        """folder: the run's own. started: when its budget began to count. past: events of a process before."""
+        self._store, self._run, self._folder = store, run, folder
+        self._table, self._metric, self._options = assignment.table, assignment.metric, assignment.options
+        self._candidates: Sequence[Candidate] = assignment.candidates
+        self._asked = assignment.asked
+        self._workers, self._started, self._past = workers, started, past
         closing_s = min(max(_CLOSING_SHARE * run.budget_s, _LEAST_CLOSING_S), _MOST_CLOSING_S)
         self._deadline = Deadline.at_time(started + run.budget_s - closing_s)
-        self._trials: list[Trial] = []
+        self._trials = [event.trial for event in past if isinstance(event, TrialEnded)]
+        self._tape = Tape(store, run.id, observe)
         self._base_us, self._safe_graph = 0.0, b""
         self._assembly_s = _LEAST_ASSEMBLY_S
         self._choice_s = min(_CHOICE_SHARE * run.budget_s, _MOST_CHOICE_S)
-        self._metrics_s, self._takes_guess = 0.0, True
-        self._registered = Registered(store, run, table, started)
+        self._metrics_s, self._takes_guess = 0.0, any(one.name == "baseline" for one in self._candidates)
+        self._registered = Registered(store, run, self._table, started, self._tape.write)
+        self._is_stopped = False
 
-    def work(self, candidates: Sequence[Candidate]) -> Result:
+    def work(self) -> Result:
         """All steps; gives the registered model. Raises FailureError if there is none."""
-        self._tell_start()
-        self._takes_guess = any(one.name == "baseline" for one in candidates)
-        with new_folder() as folder, self._stopping(), threadpool_limits(limits=1):
+        self._tape.begin(time.monotonic() - self._started)
+        if not self._past:
+            self._tape.write(self._asked)
+            self._tell_start()
+        with self._stopping(), threadpool_limits(limits=1):
             probe = self._workers.submit(fold_s, *self._probed(), limit_s=_PROBE_SHARE * self._run.budget_s + 5.0)
             self._register_safe()
             study = self._divide(probe)
-            shared, kept = self._share(study, Path(folder))
+            study.save(self._folder / STUDY)
+            shared, kept = self._workers.share(self._folder / STUDY), Kept(self._folder / KEPT)
             publisher = self._publisher(study, shared, kept)
-            search, combining = self._search(study, shared, kept, _with_baseline(candidates), publisher)
+            search, combining = self._search(study, shared, kept, _with_baseline(self._candidates), publisher)
             if all(outcome.is_guess for outcome in search.complete):
                 return self._without(search.outcomes)
+            if self._deadline.stopped.is_set():
+                self._hurry(publisher, combining)
             return self._finish(study, publisher, search, combining)
 
     @contextmanager
     def _stopping(self) -> Generator[None]:
-        """On any error, and on Ctrl-C, nothing trains on."""
+        """On any error, on Ctrl-C, and when somebody asks for it, nothing trains on."""
+        ended = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+        watch.start()
         try:
             yield
         except BaseException:
             self._deadline.stopped.set()
             raise
+        finally:
+            ended.set()
+            watch.join()
+
+    def _watch(self, ended: threading.Event) -> None:
+        """Hear whoever asks the run to stop, in whatever process."""
+        while not ended.wait(_LOOK_S):
+            with suppress(StoreError):  # it is busy; the next look will tell
+                if self._store.runs.events(self._run.id, kind=Stopping.__name__):
+                    self._is_stopped = True
+                    self._deadline.stopped.set()
+                    return
+
+    def _hurry(self, publisher: Publisher, combining: Combining) -> None:
+        """Somebody waits for the end: what follows takes as little time as it can."""
+        self._tape.write(Note("Asked to stop: the best model so far is written."))
+        self._choice_s = combining.limit_s = _STOPPED_CHOICE_S
+        self._deadline = publisher.deadline = Deadline.after(_STOPPED_S)
 
     def _probed(self) -> tuple[object, ...]:
         table, seed = self._table, self._run.seed
@@ -129,7 +164,7 @@ class Training:
 
     def _register_safe(self) -> None:
         """The constant guess: from here on there is a valid model."""
-        self._observe(Phase("registering a safe model"))
+        self._tape.write(Phase("registering a safe model"))
         safe = SafeModel(self._table, self._metric, self._run.seed)
         if not parity.passes(safe.assembled.parity):
             raise ParityError("The ONNX file of a constant guess did not give that constant. Update onnxruntime.")
@@ -143,28 +178,33 @@ class Training:
         self._assembly_s = safe.assembled.seconds + _LEAST_ASSEMBLY_S
         self._metrics_s = safe.metrics_s
         self._choice_s += 2.0 * safe.metrics_s
-        self._registered.put(safe.assembled, safe.members, safe.scores, (), safe.reference)
+        if self._registered.version is None:
+            self._registered.put(safe.assembled, safe.members, safe.scores, (), safe.reference)
 
     def _divide(self, probe: "Future[float]") -> Study:
         table, run = self._table, self._run
+        divided = next((event for event in self._past if isinstance(event, Divided)), None)
+        if divided is None:
+            scheme = self._choose_scheme(probe)
+            self._tape.write(Divided(msgspec.to_builtins(scheme)))
+        else:
+            scheme = msgspec.convert(divided.scheme, Scheme)
+            probe.cancel()
+        folds = divide(table.y, scheme, run.seed, table.groups, table.times)
+        self._tape.write(Note(_told_division(folds)))
+        return Study.of(table, folds, self._metric, run.seed, balanced=self._options.balanced)
+
+    def _choose_scheme(self, probe: "Future[float]") -> Scheme:
+        run = self._run
         try:
             measured_s = probe.result(timeout=_WAIT_SHARE * max(0.0, self._deadline.left_s))
         except Exception:  # noqa: BLE001 - whatever is wrong with the table will be told by the trials
             probe.cancel()
             measured_s = run.budget_s
-        scheme = choose_scheme(table, fold_s=measured_s, budget_s=run.budget_s, workers=self._workers.count)
+        scheme = choose_scheme(self._table, fold_s=measured_s, budget_s=run.budget_s, workers=self._workers.count)
         if QUALITIES[self._options.quality].keep_folds:
             scheme = replace(scheme, repeats=1)  # each of them would be a model more in the file
-        folds = divide(table.y, scheme, run.seed, table.groups, table.times)
-        self._observe(Note(_told_division(folds)))
-        return Study.of(table, folds, self._metric, run.seed, balanced=self._options.balanced)
-
-    def _share(self, study: Study, folder: Path) -> tuple[Shared, Kept]:
-        """The study for workers, and where fitted models are kept here."""
-        (folder / "study").mkdir()
-        (folder / "kept").mkdir()
-        study.save(folder / "study")
-        return self._workers.share(folder / "study"), Kept(folder / "kept")
+        return scheme
 
     def _publisher(self, study: Study, shared: Shared, kept: Kept) -> Publisher:
         keeps_folds = QUALITIES[self._options.quality].keep_folds
@@ -174,7 +214,7 @@ class Training:
             kept,
             self._workers,
             self._deadline,
-            self._observe,
+            self._tape.write,
             budget_s=self._run.budget_s,
             keeps_folds=keeps_folds,
             max_latency_us=self._options.max_latency_us,
@@ -184,7 +224,7 @@ class Training:
     def _search(
         self, study: Study, shared: Shared, kept: Kept, candidates: Sequence[Candidate], publisher: Publisher
     ) -> tuple[Search, Combining]:
-        self._observe(Phase("searching"))
+        self._tape.write(Phase("searching"))
         rows = len(study.folds.folds[0].train)
         entries = portfolio(study.problem(rows), self._table.signature, candidates, self._run.budget_s)
         strategy = replace(
@@ -204,9 +244,12 @@ class Training:
             self._record,
             call_s=self._metrics_s,
         )
+        search.restore(self._past)
         publisher.prepare_s = search.prepare_s
         combining = Combining(study.scoring, lambda: self._pricing(search), self._choice_s)
-        early = EarlyModels(study, publisher, self._registered, self._deadline.at, self._observe)
+        if search.complete:
+            combining.choose(search.complete)
+        early = EarlyModels(study, publisher, self._registered, self._deadline.at, self._tape.write)
 
         def gained(outcomes: list[Outcome]) -> bool:
             early.consider(outcomes)
@@ -225,14 +268,15 @@ class Training:
     def _finish(self, study: Study, publisher: Publisher, search: Search, combining: Combining) -> Result:
         """The best ensemble as the run's model."""
         outcomes = search.complete
-        self._observe(Phase("combining the best"))
-        again_us = model_us(self._safe_graph, self._table.signature, self._table.frame)  # now that nothing trains
-        self._base_us = min(self._base_us, again_us)
+        self._tape.write(Phase("combining the best"))
+        if not self._is_stopped:
+            again_us = model_us(self._safe_graph, self._table.signature, self._table.frame)  # now that nothing trains
+            self._base_us = min(self._base_us, again_us)
         pricing = self._pricing(search)
         best = combining.choose(outcomes)
         head, notes = self._fit_head(study, best)
         nested = self._nested(study, outcomes, pricing, head)
-        self._observe(Phase("refitting on all rows and checking the ONNX file"))
+        self._tape.write(Phase("refitting on all rows and checking the ONNX file"))
         others = outcomes if self._takes_guess else [one for one in outcomes if not one.is_guess]
         try:
             passed = publisher.first_exact(chain([(best, head)], self._smaller(best, outcomes, study, pricing)), others)
@@ -240,14 +284,20 @@ class Training:
             if isinstance(error, ParityError) and self._registered.is_guess:
                 self._registered.withdraw()
                 raise
-            self._observe(Note(f"The model that was registered while the search went on is kept: {error}."))
+            self._tape.write(Note(f"The model that was registered while the search went on is kept: {error}."))
             return self._result(())
-        self._observe(Phase("publishing"))
+        self._tape.write(Phase("publishing"))
         points = frontier(outcomes, study.scoring, pricing, passed.blend, Deadline.after(self._choice_s))
         scores = scores_of(study, passed.blend, passed.head, _baseline(outcomes), nested)
         reference = reference_sample(study, passed.blend, passed.head)
         self._registered.put(
-            passed.assembled, members_of(passed.ingredients), scores, (*notes, *passed.notes), reference
+            passed.assembled,
+            members_of(passed.ingredients),
+            scores,
+            (*notes, *passed.notes),
+            reference,
+            used_of(passed),
+            passed.head,
         )
         return self._result(points)
 
@@ -303,13 +353,14 @@ class Training:
         if tried and all(outcome.trial.status == "failed" and not _is_stopped(outcome) for outcome in tried):
             self._registered.withdraw()
             raise FailureError(_no_model(tried))
-        self._observe(Note("Nothing better than the constant guess was found in the time. Give a larger budget."))
+        self._tape.write(Note("Nothing better than the constant guess was found in the time. Give a larger budget."))
         return self._result(())
 
     def _result(self, points: tuple[Point, ...]) -> Result:
         version, file = self._registered.version, self._registered.file
         assert version is not None  # noqa: S101 - the safe model was registered first
-        self._store.runs.complete(self._run.id, datetime.now(UTC), version.name, version.version)
+        reason = "stopped as asked" if self._is_stopped else None
+        self._store.runs.complete(self._run.id, datetime.now(UTC), version.name, version.version, reason)
         seconds = time.monotonic() - self._started
         ended = self._store.runs.get(self._run.id)
         predictor = Predictor(file)
@@ -318,26 +369,25 @@ class Training:
         )
 
     def _record(self, event: Event) -> None:
-        """Pass an event on; an ended trial is written to the store first."""
+        """Write an event of the search down; ended trials are for the result, too."""
         if isinstance(event, TrialEnded):
-            trial = replace(event.trial, run_id=self._run.id)
-            self._store.runs.add_trial(trial)
-            self._trials.append(trial)
-        self._observe(event)
+            event = replace(event, trial=replace(event.trial, run_id=self._run.id))
+            self._trials.append(event.trial)
+        self._tape.write(event)
 
     def _tell_start(self) -> None:
         signature = self._table.signature
         rows = self._table.frame.height
-        self._observe(
+        self._tape.write(
             Started(
                 signature.target, signature.task, self._metric.name, rows, len(signature.columns), self._run.budget_s
             )
         )
         findings = self._table.findings
         for finding in findings[:_SHOWN_FINDINGS]:
-            self._observe(Note(finding.message))
+            self._tape.write(Note(finding.message))
         if len(findings) > _SHOWN_FINDINGS:
-            self._observe(Note(f"{len(findings) - _SHOWN_FINDINGS} more findings are in the result."))
+            self._tape.write(Note(f"{len(findings) - _SHOWN_FINDINGS} more findings are in the result."))
 
 
 def _told_division(folds: Folds) -> str:

@@ -18,7 +18,8 @@ class Combining:
     """Keeps the best blend of the outcomes so far. limit_s: that choosing it may take, with a slow metric on fewer."""
 
     def __init__(self, scoring: Scoring, pricing: Callable[[], Pricing], limit_s: float) -> None:
-        self._scoring, self._pricing, self._limit_s = scoring, pricing, limit_s
+        self._scoring, self._pricing = scoring, pricing
+        self.limit_s = limit_s
         self._took_s = 0.0
         self._chosen_at = -1e9
         self._loss = float("inf")
@@ -38,7 +39,7 @@ class Combining:
     def choose(self, outcomes: list[Outcome]) -> Blend:
         """The best blend of complete outcomes, best first."""
         began = time.monotonic()
-        self.blend = blend(outcomes, self._scoring, self._pricing(), Deadline.after(self._limit_s))
+        self.blend = blend(outcomes, self._scoring, self._pricing(), Deadline.after(self.limit_s))
         self._chosen_at = time.monotonic()
         self._took_s = self._chosen_at - began
         return self.blend

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -63,8 +64,18 @@ class Part(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """A name for files."""
+        """A name for files and for the tape."""
         return f"{self.kind}-{self.number}"
+
+    @classmethod
+    def of_key(cls, key: str) -> "Part":
+        """The part of a name.
+
+        >>> Part.of_key("fold-3")
+        Part(kind='fold', number=3)
+        """
+        kind, _, number = key.partition("-")
+        return msgspec.convert({"kind": kind, "number": int(number)}, cls)
 
 
 ALL, SEARCH = Part("all"), Part("search")

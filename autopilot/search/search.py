@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from autopilot.candidates.candidate import Candidate, OutOfBag
 from autopilot.deadline import Deadline
-from autopilot.events import Note, Observer, TrialEnded, TrialStarted
+from autopilot.errors import TapeError
+from autopilot.events import Event, Note, Observer, PartTrained, TrialEnded, TrialStarted
 from autopilot.search.family import Family
-from autopilot.search.kept import Kept
+from autopilot.search.kept import Kept, digest_of
 from autopilot.search.matrices import SEARCH, Part
 from autopilot.search.portfolio import Entry
 from autopilot.search.racing import Racing
@@ -37,6 +38,8 @@ _GRACE_SHARE, _GRACE_S = 0.25, 1.0
 _LAST_S = 0.2
 #: Trials get a score on the test rows while that takes no longer.
 _MOST_TEST_S = 0.1
+#: How long at most until somebody who asked for the end is heard.
+_LOOK_S = 0.2
 #: Calls of the metric that choosing an ensemble takes; where there is no time for them, a trial's end is not told on.
 _CHOICE_CALLS = 4.0
 
@@ -102,11 +105,11 @@ class Search:
                     flying[self._submit(*work)] = work
                 if not flying or self._deadline.stopped.is_set():
                     break
-                done, _ = wait(flying, timeout=max(until.left_s, 0.0), return_when=FIRST_COMPLETED)
+                done, _ = wait(flying, timeout=min(until.left_s, _LOOK_S), return_when=FIRST_COMPLETED)
                 if not done and until.passed and self.outcomes:
                     break
-                if not done:  # not even the constant guess: as long as there is time at all
-                    wait(flying, timeout=self._deadline.left_s, return_when=FIRST_COMPLETED)
+                if not done and until.passed:  # not even the constant guess: as long as there is time at all
+                    wait(flying, timeout=min(self._deadline.left_s, _LOOK_S), return_when=FIRST_COMPLETED)
                     if self._deadline.passed:
                         break
                 for future in [future for future in flying if future.done()]:
@@ -119,6 +122,46 @@ class Search:
                 future.cancel()
         for running in list(self._running.values()):
             self._end(running, "raced", "out of time")
+
+    def restore(self, events: Sequence[Event]) -> None:
+        """Take up what an earlier process recorded: trials, the parts that are on disk, and how they ended.
+
+        What it had in hand when it ended is to be done again.
+        """
+        for event in events:
+            if isinstance(event, TrialStarted):
+                self._restore_start(event)
+            elif isinstance(event, PartTrained) and event.number in self._running:
+                self._restore_part(self._running[event.number], Part.of_key(event.part))
+            elif isinstance(event, TrialEnded):
+                self._since_gain = event.since_gain
+                self._restore_end(event.trial)
+        for running in [running for running in self._running.values() if running.results]:
+            self._judge(running, running.results[-1])
+
+    def _restore_start(self, event: TrialStarted) -> None:
+        family = self._families.get(event.candidate)
+        if family is None:
+            raise TapeError(
+                f"Trial {event.number} tried {event.candidate!r}, which is not there now. Install what it needs, or "
+                "begin anew."
+            )
+        done = (event.candidate, event.params)
+        self._entries = [entry for entry in self._entries if (entry.candidate, entry.params) != done]
+        family.tpe.skip()
+        self._start(family, event.params, event.number)
+
+    def _restore_part(self, running: "_Running", part: Part) -> None:
+        result = self._kept.result(running.spec.number, part)
+        if result is not None and part in running.todo:
+            running.todo.remove(part)
+            self._note(running, result)
+
+    def _restore_end(self, trial: Trial) -> None:
+        """Unless a result is missing, as after a full disk: then that part is trained again."""
+        running = self._running.get(trial.number)
+        if running is not None and (running.is_whole or trial.status != "completed"):
+            self._close(running, trial.status, trial.reason, trial)
 
     @property
     def folds(self) -> int:
@@ -154,14 +197,19 @@ class Search:
         family, point = self._choose(until.left_s)
         if family is None:
             return None
+        running = self._start(family, point, self._count)
+        running.until = until.share(_MOST_SHARE)
+        self._observe(TrialStarted(running.spec.number, family.candidate.name, running.spec.params))
+        return running
+
+    def _start(self, family: Family, point: "dict[str, object] | None", number: int) -> "_Running":
         told, params = family.ask(point)
-        spec = Spec(self._count, family.candidate, params, self._study.seed + self._count)
-        self._count += 1
+        spec = Spec(number, family.candidate, params, self._study.seed + number)
+        self._count = number + 1
         self._fixed += family.is_fixed
-        self._observe(TrialStarted(spec.number, family.candidate.name, params))
-        running = _Running(spec, family, told, self._parts(family), until.share(_MOST_SHARE))
+        running = _Running(spec, family, told, self._parts(family), self._deadline.share(_MOST_SHARE))
         running.is_granted = not self._strategy.racing or family.is_fixed
-        self._running[spec.number] = running
+        self._running[number] = running
         return running
 
     def _choose(self, left_s: float) -> "tuple[Family | None, dict[str, object] | None]":
@@ -235,17 +283,31 @@ class Search:
         except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the search goes on without it
             self._end(running, "failed", f"{type(error).__name__}: {error}"[:500])
             return
+        number = running.spec.number
+        if result.fitted:
+            self._kept.put(number, part, result.fitted)
+        self._kept.put_result(number, result)
+        self._observe(
+            PartTrained(
+                number, part.key, result.scores, result.rounds, result.seconds, digest_of(result.valid), result.answers
+            )
+        )
+        self._note(running, result)
+        self._judge(running, result)
+
+    def _note(self, running: "_Running", result: PartResult) -> None:
         recipe = running.spec.candidate.recipe
         self.prepare_s[recipe] = max(result.prepare_s, self.prepare_s.get(recipe, 0.0))
         if result.plan_us:
             self.plan_us[recipe] = result.plan_us
-        if result.fitted:
-            self._kept.put(running.spec.number, part, result.fitted)
         running.results.append(result._replace(fitted=b""))
-        losses = [self._study.metric.loss(score) for score in result.scores]
         running.is_granted = True
+
+    def _judge(self, running: "_Running", result: PartResult) -> None:
+        """Whether a trial goes on after a part, is given up, or is whole."""
+        losses = [self._study.metric.loss(score) for score in result.scores]
         if not running.is_whole:
-            stage = (part.kind, part.number)
+            stage = (result.part.kind, result.part.number)
             is_lost = self._strategy.racing and self._racing.is_lost(
                 stage, float(np.mean(losses)), is_first=running.family.started <= 1
             )
@@ -262,8 +324,20 @@ class Search:
                 del flying[future]
 
     def _end(self, running: "_Running", status: str, reason: str | None) -> None:
+        outcome = self._close(running, status, reason)
+        is_better = status == "completed" and self._has_calls(_CHOICE_CALLS) and self._gained(self.complete)
+        self._since_gain = 0 if is_better or self._entries else self._since_gain + 1
+        best = self.complete
+        self._observe(TrialEnded(outcome.trial, best[0].trial.score if best else None, self._since_gain))
+        patience = self._strategy.patience
+        if patience is not None and self._since_gain == patience and not self._entries:
+            self._observe(Note(f"The last {patience} trials did not improve the ensemble: the search ends early."))
+
+    def _close(self, running: "_Running", status: str, reason: str | None, trial: Trial | None = None) -> Outcome:
+        """Note how a trial ended. trial: its record, if it has one already."""
         del self._running[running.spec.number]
-        outcome = self._tested(running.outcome(self._study, status, reason))
+        outcome = running.outcome(self._study, status, reason)
+        outcome = self._tested(outcome) if trial is None else outcome._replace(trial=trial)
         self.outcomes.append(outcome)
         loss = float(np.mean(outcome.fold_losses)) if outcome.fold_losses else None
         told = loss if status != "failed" else None
@@ -272,13 +346,7 @@ class Search:
         if status == "completed":
             running.family.improved(self._loss(outcome))
             self._racing.note(running.fold_losses(self._study), is_baseline=running.family.is_fixed)
-        is_better = status == "completed" and self._has_calls(_CHOICE_CALLS) and self._gained(self.complete)
-        self._since_gain = 0 if is_better or self._entries else self._since_gain + 1
-        best = self.complete
-        self._observe(TrialEnded(outcome.trial, best[0].trial.score if best else None))
-        patience = self._strategy.patience
-        if patience is not None and self._since_gain == patience and not self._entries:
-            self._observe(Note(f"The last {patience} trials did not improve the ensemble: the search ends early."))
+        return outcome
 
     def _is_far_behind(self, running: "_Running") -> bool:
         """Whether a trial that ended was so in all parts: where there is one holdout, nothing ended it before."""

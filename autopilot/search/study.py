@@ -1,7 +1,6 @@
 """A study: everything that the trials of one run share, in a folder that worker processes open once."""
 
 import pickle
-import tempfile
 from pathlib import Path
 
 import cloudpickle
@@ -59,8 +58,8 @@ class Study(Struct, frozen=True):
         return Matrices(self.table, self.folds, self.unit, self.seed, folder, balanced=self.balanced)
 
     def save(self, folder: Path) -> None:
-        """Write it to a folder that is there."""
-        self.table.frame.write_ipc(folder / _FRAME, compression="uncompressed")
+        """Write it to a folder that is there, and may hold the table's frame already."""
+        write_frame(self.table.frame, folder)
         bare = replace(self, table=replace(self.table, frame=self.table.frame.clear(), findings=()))
         (folder / _REST).write_bytes(cloudpickle.dumps(bare))
 
@@ -68,8 +67,20 @@ class Study(Struct, frozen=True):
     def open(cls, folder: Path) -> "Study":
         """What `save` wrote."""
         bare: Study = pickle.loads((folder / _REST).read_bytes())  # noqa: S301 - this run's own process wrote it
-        frame = pl.read_ipc(folder / _FRAME)
-        return replace(bare, table=replace(bare.table, frame=frame))
+        return replace(bare, table=replace(bare.table, frame=read_frame(folder)))
+
+
+def write_frame(frame: pl.DataFrame, folder: Path) -> None:
+    """A table's frame, unless the folder has it; it is whole there, or not at all."""
+    if not (folder / _FRAME).exists():
+        unfinished = folder / f"{_FRAME}.part"
+        frame.write_ipc(unfinished, compression="uncompressed")
+        unfinished.rename(folder / _FRAME)
+
+
+def read_frame(folder: Path) -> pl.DataFrame:
+    """What `write_frame` wrote."""
+    return pl.read_ipc(folder / _FRAME)
 
 
 class Opened(Struct, frozen=True):
@@ -90,8 +101,3 @@ def opened(shared: Shared) -> Opened:
         study = Study.open(folder)
         _opened[folder] = Opened(study, study.matrices(folder))
     return _opened[folder]
-
-
-def new_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Where a run keeps its study while it works."""
-    return tempfile.TemporaryDirectory(prefix="autopilot-", ignore_cleanup_errors=True)

@@ -49,6 +49,10 @@ class Tpe:
         values = {name: value[0] for name, value in docs[0]["misc"]["vals"].items()}
         return ids[0], {name: _decode(parameter, values[name]) for name, parameter in self._space.items()}
 
+    def skip(self) -> None:
+        """Pass over a draw that an earlier process made, so that its suggestion is not made again."""
+        self._rng.integers(2**31 - 1)
+
     def tell(self, number: int, loss: float | None) -> None:
         """What became of a suggestion; None or a loss that is not finite means that it failed."""
         failed = loss is None or not math.isfinite(loss)

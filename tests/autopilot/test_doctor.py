@@ -7,6 +7,7 @@ import pytest
 
 from autopilot.doctor import examine
 from storage import SettingError, Store
+from storage.tables import HEAD
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,7 @@ def test_a_healthy_store_has_no_complaints(tmp_path: Path) -> None:
     Store.open(tmp_path / "store").close()
     found = examine(str(tmp_path / "store"))
     assert found["store"]["path"] == str(tmp_path / "store")
-    assert found["store"]["schema"] == "0002"
+    assert found["store"]["schema"] == HEAD
     assert found["healthy"] == (not found["store"]["complaints"])
     assert found["settings"]["store"] == {"value": str(tmp_path / "store"), "origin": "--store"}
 
