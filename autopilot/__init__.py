@@ -12,6 +12,7 @@ and `monitor` as processes of their own and never imports them.
     tape.py       what happened in it   resume.py, replay.py, jobs.py   going on, doing it again, steering from outside
     graph/        the ONNX file and its parity gate
     publish.py    from the best trials to a registered version
+    sklearn.py    the same as scikit-learn's estimators
     process.py    one processing step on a table
     card.py       what a model file tells of itself       verify.py     does it still give its answers?
     cli.py        the command line
@@ -73,6 +74,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sklearn":
+        return import_module("autopilot.sklearn")
     if name not in _HOMES:
         raise AttributeError(f"module 'autopilot' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
@@ -93,4 +96,4 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_HOMES, "sklearn"])
