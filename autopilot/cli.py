@@ -182,6 +182,65 @@ def predict(
 
 
 @app.command
+def explain(
+    model: str,
+    file: str,
+    /,
+    *,
+    out: Annotated[
+        str | None, Parameter(name=["--out", "-o"], help="File to write: parquet, csv, ndjson or arrow.")
+    ] = None,
+    background: str | None = None,
+    class_: Annotated[str | None, Parameter(name="--class")] = None,
+    rows: int | None = None,
+    seed: int = 0,
+    delimiter: Delimiter = ",",
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
+    """Explain predictions: how much each column added to each, as a table.
+
+    Parameters
+    ----------
+    model
+        A registered name, name:3, or the path of an .onnx file.
+    file
+        csv, tsv, parquet, ndjson or arrow with the model's columns.
+    background
+        A file of usual rows to hold predictions against; by default the registered version's sample of training rows,
+        and for an .onnx file the file's own rows.
+    class_
+        Explain only the probability of this class.
+    rows
+        Only so many, from the file's beginning; each takes some tens of milliseconds.
+    seed
+        Draws the rows of the background, and the orders where values are sampled.
+    """
+    from autopilot import terminal
+    from autopilot.explain.explain_file import explain_file, read_usual
+    from autopilot.load import load
+    from autopilot.table.read import read
+
+    opened = load(model, store=store)
+    usual = None
+    if background is not None:
+        usual = read(background, delimiter=delimiter, text=opened.signature.block("text"))
+    elif not (model.endswith(".onnx") or Path(model).is_file()):
+        registered = _open(store)
+        usual = read_usual(registered, registered.models.get(model))
+    found = explain_file(opened, file, out, background=usual, class_=class_, rows=rows, seed=seed, delimiter=delimiter)
+    if json:
+        written = {} if out is None else {"out": str(Path(out).resolve())}
+        terminal.print_json(
+            {"rows": len(found.values), "method": found.method, **written, "values": found.frame().to_dicts()}
+        )
+    elif out is None:
+        terminal.print_explanation(found)
+    else:
+        terminal.say(f"{len(found.values):,} rows explained into {out}: {found.method}")
+
+
+@app.command
 def process(
     file: str,
     step: str | None = None,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from msgspec import Struct
@@ -13,6 +13,9 @@ from autopilot.table.findings import Finding
 from storage.predictor import OnError, Predictor
 from storage.records import ModelVersion, Run, Scores, Trial
 from storage.store import Store
+
+if TYPE_CHECKING:
+    from autopilot.explain import Explanation
 
 _STATUS_ORDER = {"completed": 0, "raced": 1, "failed": 2}
 
@@ -82,6 +85,20 @@ class Result(Struct, frozen=True):
         from autopilot.table.read import read
 
         return self.model.predict(read(frame, text=self.model.signature.block("text")), on_error=on_error)
+
+    def explain(self, frame: Any, *, class_: str | int | None = None) -> "Explanation":
+        """Why the model says what it says of these rows: how much each column added, as a table and as a chart.
+
+        Rows are held against the sample of training rows that is stored with the version. class_: explain only this
+        one. A row takes some tens of milliseconds. Raises DataError for a bad cell, InputError for an unknown class.
+        """
+        from autopilot.explain import explain
+        from autopilot.explain.explain_file import read_usual
+        from autopilot.table.read import read
+
+        rows = read(frame, text=self.model.signature.block("text"))
+        usual = read_usual(self.store, self.best)
+        return explain(self.model, rows, background=usual, class_=class_, seed=self.run.seed)
 
     def deploy(self, endpoint: str, *, capture: bool = True) -> Endpoint:
         """Serve this version under a name; `autopilot serve` on the same store answers for it. Raises InputError."""

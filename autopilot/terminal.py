@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import polars as pl
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,11 +20,13 @@ from storage.signature import Column
 
 if TYPE_CHECKING:
     from autopilot.card import Description
+    from autopilot.explain import Explanation
     from autopilot.jobs import Job
     from autopilot.replay import Replayed
     from autopilot.verify import Verification
 
 _SHOWN_TRIALS = 8
+_SHOWN_ROWS = 3
 _SHOWN_COLUMNS = 40
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -267,6 +270,18 @@ def print_trials(trials: Sequence[Trial], metric: str) -> None:
             trial.reason or "",
         )
     out.print(table)
+
+
+def print_explanation(found: "Explanation") -> None:
+    """The values of the first rows, the largest first, and how they were found."""
+    shown_rows = found.frame().filter(pl.col("row") < _SHOWN_ROWS)
+    table = _table(f"What each column added to {escape(found.target)}", *shown_rows.columns)
+    for line in shown_rows.iter_rows():
+        table.add_row(*(shown(x) if isinstance(x, float) else "" if x is None else escape(str(x)) for x in line))
+    out.print(table)
+    say(f"  {found.method}")
+    if len(found.values) > _SHOWN_ROWS:
+        say(f"  {len(found.values) - _SHOWN_ROWS} more rows: name a file by --out to get them")
 
 
 def print_endpoints(endpoints: Sequence[Endpoint]) -> None:
