@@ -156,8 +156,8 @@ def _lines(predictor: Predictor, blocks: Blocks, column: str, grid: NDArray[Any]
 def _grid(column: Column, values: pl.Series, points: int) -> NDArray[Any]:
     """The values that the column is set to, as the graph takes them."""
     if column.kind == "category":
-        counted = values.fill_null("").value_counts().sort("count", column.name, descending=[True, False])
-        return np.array(counted.head(points).get_column(column.name).to_list(), dtype=object)
+        counted = values.fill_null("").alias("level").value_counts().sort("count", "level", descending=[True, False])
+        return np.array(counted.head(points).get_column("level").to_list(), dtype=object)
     present = values.drop_nulls().to_physical().to_numpy()
     if not len(present):
         raise InputError(f"Column {column.name!r} has no value in these rows. Give rows that have one.")

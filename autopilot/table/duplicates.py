@@ -48,7 +48,7 @@ def _relabelled(frame: pl.DataFrame, columns: Sequence[Column], kept: Collection
     found: dict[str, str] = {}
     for column in columns:
         values = frame.get_column(column.name)
-        counts = values.value_counts().get_column("count").sort()
+        counts = values.alias("level").value_counts().get_column("count").sort()
         earlier = firsts.setdefault(tuple(counts.to_list()), [])
         same = next((name for name in earlier if _go_together(frame, column.name, name, len(counts))), None)
         if same is None or column.name in kept:

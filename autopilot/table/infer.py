@@ -83,6 +83,7 @@ def infer(
     ('binary', ('a', 'b'), 'number')
     """
     _refuse_unknown(frame.columns, target, "target")
+    _refuse_patterns(frame.columns)
     wishes = dict(columns or {})
     roles.refuse_clashes(target, wishes)
     expanded = expand(frame, plain={target, *ignore, *roles.columns.values()})
@@ -111,6 +112,13 @@ def _refuse_unknown(known: Sequence[str], name: str, what: str) -> None:
     if name not in known:
         shown = ", ".join(repr(column) for column in known[:12]) + (", ..." if len(known) > 12 else "")
         raise DataError(f"The data has no {what} {name!r}. Its columns are {shown}.")
+
+
+def _refuse_patterns(names: Sequence[str]) -> None:
+    """Raise for a name that Polars takes for several columns: `*`, and what is between ^ and $."""
+    for name in names:
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise DataError(f"Column {name!r} has a name that stands for other columns in Polars. Rename it.")
 
 
 def _refuse_reserved(name: str) -> None:
@@ -186,8 +194,8 @@ def _described(column: Column, values: pl.Series) -> Column:
     """The column with its range or levels."""
     nullable = values.null_count() > 0
     if column.kind == "category":
-        counts = values.drop_nulls().value_counts(sort=True).head(_MAX_LEVELS)
-        return replace(column, nullable=nullable, levels=tuple(counts.get_column(column.name).to_list()))
+        counts = values.drop_nulls().alias("level").value_counts(sort=True).head(_MAX_LEVELS)
+        return replace(column, nullable=nullable, levels=tuple(counts.get_column("level").to_list()))
     if column.kind == "text":
         return replace(column, nullable=nullable)
     physical = values.to_physical()

@@ -407,3 +407,19 @@ def test_any_frame_is_a_table_or_refused(frame: pl.DataFrame, data: st.DataObjec
         *(d.name for d in expand(frame, {target}).dropped),
     } - {target}
     assert np.isfinite(table.y).all()
+
+
+@pytest.mark.parametrize("name", ["*", "^x.*$"])
+def test_a_name_that_stands_for_other_columns_is_refused(name: str) -> None:
+    """Polars would read it as all of them, or as a pattern."""
+    frame = pl.DataFrame({"x": [1.5, 2.0, 2.5] * 10, name: [1, 2, 3] * 10, "y": ["a", "b", "a"] * 10})
+    with raises(DataError, f"Column {name!r} has a name that stands for other columns in Polars. Rename it."):
+        infer(frame, "y")
+
+
+def test_a_category_may_be_called_as_polars_calls_its_counts() -> None:
+    """`count` is a frequent name; one category goes with the other, so that it is dropped."""
+    words = {"count": ["few", "many", "none"] * 10, "level": ["b", "c", "a"] * 10}
+    table = infer(pl.DataFrame({**words, "x": [1.5, 2.0, 2.5, 0.5] * 7 + [1.0, 1.5], "y": Y}), "y")
+    assert table.signature.names == ("count", "x")
+    assert sorted(table.signature.columns[0].levels) == ["few", "many", "none"]
