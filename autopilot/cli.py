@@ -558,6 +558,36 @@ def replay(
     return 0 if found.same else 1
 
 
+@app.command
+def notebooks(
+    run: str,
+    /,
+    *,
+    out: Annotated[str, Parameter(name=["--out", "-o"], help="Folder to write to; made if there is none.")] = ".",
+    data: str | None = None,
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
+    """Write a run's two notebooks: its table explored, and its best candidate rebuilt step by step.
+
+    Parameters
+    ----------
+    run
+        Its id: `autopilot runs` lists them.
+    data
+        Where the table is now, if not where it was.
+    """
+    from autopilot import terminal
+    from autopilot.notebooks import write_notebooks
+
+    opened = _open(store)
+    exploration, candidate = write_notebooks(opened, opened.runs.get(run), out, data=data)
+    if json:
+        terminal.print_json({"exploration": str(exploration.resolve()), "candidate": str(candidate.resolve())})
+    else:
+        terminal.say(f"{exploration}\n{candidate}")
+
+
 @jobs.default
 def jobs_list(*, store: StorePath = None, json: Json = False) -> None:
     """List the runs that work now, or were interrupted."""

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -99,6 +100,16 @@ class Result(Struct, frozen=True):
         rows = read(frame, text=self.model.signature.block("text"))
         usual = read_usual(self.store, self.best)
         return explain(self.model, rows, background=usual, class_=class_, seed=self.run.seed)
+
+    def notebooks(self, folder: str | Path, *, data: Any = None) -> tuple[Path, Path]:
+        """Write two notebooks that run as they are: the table explored, and the best candidate rebuilt step by step.
+
+        data: the table, where the run was given it in memory, or its file has moved. Raises InputError if it is not
+        found.
+        """
+        from autopilot.notebooks import write_notebooks
+
+        return write_notebooks(self.store, self.run, folder, data=data, findings=self.findings)
 
     def deploy(self, endpoint: str, *, capture: bool = True) -> Endpoint:
         """Serve this version under a name; `autopilot serve` on the same store answers for it. Raises InputError."""
