@@ -12,6 +12,7 @@ and `monitor` as processes of their own and never imports them.
     tape.py       what happened in it   resume.py, replay.py, jobs.py   going on, doing it again, steering from outside
     graph/        the ONNX file and its parity gate
     explain/      why a model says what it says    notebooks/   a run as two notebooks that run as they are
+    report/       the report on a run: evidence, charts, the page
     publish.py    from the best trials to a registered version
     sklearn.py    the same as scikit-learn's estimators
     process.py    one processing step on a table

@@ -530,6 +530,33 @@ def runs(run: str | None = None, /, *, store: StorePath = None, json: Json = Fal
 
 
 @app.command
+def report(
+    run: str,
+    /,
+    *,
+    out: Annotated[str, Parameter(name=["--out", "-o"], help="File to write: one HTML page, complete in itself.")],
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
+    """Write the report on a run: findings, scores with intervals, charts, leaderboard, model card.
+
+    Parameters
+    ----------
+    run
+        Its id: `autopilot runs` lists them.
+    """
+    from autopilot import terminal
+    from autopilot.report.archive import evidence_of
+    from autopilot.report.page import Page, render
+
+    written = Page(render(evidence_of(_open(store), run))).save(out)
+    if json:
+        terminal.print_json({"run": run, "out": str(written.resolve()), "bytes": written.stat().st_size})
+    else:
+        terminal.say(f"The report on run {run} is in {out}")
+
+
+@app.command
 def replay(
     run: str,
     /,

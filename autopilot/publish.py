@@ -175,6 +175,19 @@ class Publisher:
         )
         return None
 
+    def unseen(self, passed: Passed, limit_s: float) -> Assembled | None:
+        """The same average of the models of first parts, which have not seen the test rows; None if one is not kept.
+
+        Raises TimeLimitError beyond the limit.
+        """
+        found: list[Ingredient] = []
+        for outcome, weight in zip(passed.blend.outcomes, passed.blend.weights, strict=True):
+            fitted = self._kept.get(outcome.spec.number, outcome.parts[0])
+            if fitted is None:
+                return None
+            found.append(Ingredient(outcome.spec, outcome.parts[0], weight, fitted))
+        return self._workers.submit(assemble, self._shared, tuple(found), passed.head, limit_s=limit_s).result()
+
     def _told_rows(self, wanted_s: float) -> str:
         trained, rows = len(self._study.folds.folds[0].train), len(self._study.table.y)
         return (

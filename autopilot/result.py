@@ -17,6 +17,7 @@ from storage.store import Store
 
 if TYPE_CHECKING:
     from autopilot.explain import Explanation
+    from autopilot.report.page import Page
 
 _STATUS_ORDER = {"completed": 0, "raced": 1, "failed": 2}
 
@@ -100,6 +101,20 @@ class Result(Struct, frozen=True):
         rows = read(frame, text=self.model.signature.block("text"))
         usual = read_usual(self.store, self.best)
         return explain(self.model, rows, background=usual, class_=class_, seed=self.run.seed)
+
+    def report(self, path: str | Path | None = None) -> "Page":
+        """The report on the run: one HTML page, which a notebook shows, and which is written to a file if one is named.
+
+        It is drawn anew from what the run collected at its end, which takes some seconds. Raises FailureError if it
+        collected nothing: a note of the run says why.
+        """
+        from autopilot.report.archive import evidence_of
+        from autopilot.report.page import Page, render
+
+        page = Page(render(evidence_of(self.store, self.run.id)))
+        if path is not None:
+            page.save(path)
+        return page
 
     def notebooks(self, folder: str | Path, *, data: Any = None) -> tuple[Path, Path]:
         """Write two notebooks that run as they are: the table explored, and the best candidate rebuilt step by step.

@@ -21,8 +21,10 @@ from autopilot.errors import ParityError
 from autopilot.events import Divided, Event, Note, Observer, Phase, Started, Stopping, TrialEnded
 from autopilot.graph import parity
 from autopilot.graph.calibration import NO_HEAD, Head
-from autopilot.publish import Publisher, members_of, reference_sample, used_of
+from autopilot.publish import Passed, Publisher, make_file, members_of, reference_sample, used_of
 from autopilot.registered import EarlyModels, Registered
+from autopilot.report.archive import keep
+from autopilot.report.evidence import collect, held_out
 from autopilot.result import Result
 from autopilot.safe import SafeModel
 from autopilot.scores import scores_of
@@ -49,6 +51,8 @@ from storage.store import Store
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from autopilot.explain.of_run import Explained
+
 _SHOWN_FINDINGS = 12
 #: Kept for storing the file at the end, as a share of the budget and in seconds.
 _CLOSING_SHARE, _LEAST_CLOSING_S, _MOST_CLOSING_S = 0.02, 0.2, 1.0
@@ -69,6 +73,8 @@ _WAIT_SHARE = 0.25
 _NESTED_SHARE = 0.1
 #: Where the ensemble is slower than allowed when measured: these shares of the limit are tried in turn.
 _SMALLER = (0.8, 0.6, 0.4, 0.2)
+#: Rows that importances are measured on, and their share of the budget at most; with less time left there are none.
+_IMPORTANCE_ROWS, _IMPORTANCE_SHARE, _LEAST_IMPORTANCE_S = 2_000, 0.05, 0.5
 #: How often a run looks whether somebody asked it to end; what the best model so far may then take, and each choice on
 #: the way to it.
 _LOOK_S, _STOPPED_S, _STOPPED_CHOICE_S = 0.2, 0.6, 0.05
@@ -123,7 +129,7 @@ class Training:
             publisher = self._publisher(study, shared, kept)
             search, combining = self._search(study, shared, kept, _with_baseline(self._candidates), publisher)
             if all(outcome.is_guess for outcome in search.complete):
-                return self._without(search.outcomes)
+                return self._without(study, search.outcomes)
             if self._deadline.stopped.is_set():
                 self._hurry(publisher, combining)
             return self._finish(study, publisher, search, combining)
@@ -285,6 +291,7 @@ class Training:
                 self._registered.withdraw()
                 raise
             self._tape.write(Note(f"The model that was registered while the search went on is kept: {error}."))
+            self._collect(study)
             return self._result(())
         self._tape.write(Phase("publishing"))
         points = frontier(outcomes, study.scoring, pricing, passed.blend, Deadline.after(self._choice_s))
@@ -299,6 +306,7 @@ class Training:
             used_of(passed),
             passed.head,
         )
+        self._collect(study, passed, _baseline(outcomes), points, self._explained(study, publisher, passed))
         return self._result(points)
 
     def _pricing(self, search: Search) -> Pricing:
@@ -344,7 +352,7 @@ class Training:
             smaller = blend(outcomes, study.scoring, replace(pricing, max_latency_us=most_us), self._deadline)
             yield smaller, self._fit_head(study, smaller)[0]
 
-    def _without(self, outcomes: list[Outcome]) -> Result:
+    def _without(self, study: Study, outcomes: list[Outcome]) -> Result:
         """Nothing but the constant guess: an error if everything failed, else a model that says so.
 
         What was stopped because its time was up has not failed: more of it may help.
@@ -354,13 +362,66 @@ class Training:
             self._registered.withdraw()
             raise FailureError(_no_model(tried))
         self._tape.write(Note("Nothing better than the constant guess was found in the time. Give a larger budget."))
+        self._collect(study)
         return self._result(())
+
+    def _collect(
+        self,
+        study: Study,
+        passed: Passed | None = None,
+        baseline: Outcome | None = None,
+        points: tuple[Point, ...] = (),
+        explained: "Explained | None" = None,
+    ) -> None:
+        """Keep what the report tells. If that fails a note says so; the model stands.
+
+        passed, baseline: None where the model that stays was not made at the end.
+        """
+        try:
+            version, held, head = self._registered.version, None, NO_HEAD
+            assert version is not None  # noqa: S101 - the safe model was registered first
+            if passed is not None and baseline is not None:
+                head, held = passed.head, held_out(study, passed.blend, passed.head, baseline)
+            run, tape = replace(self._run, reason=self._reason), self._store.runs.events(self._run.id)
+            told = {} if explained is None else explained._asdict()
+            evidence = collect(study, version, run, tape, head=head, held=held, points=points, **told)
+            keep(self._store, evidence, datetime.now(UTC))
+        except Exception as error:  # noqa: BLE001 - a report that fails never fails its job
+            self._tape.write(Note(f"There will be no report on this run: {type(error).__name__}: {error}"))
+
+    def _explained(self, study: Study, publisher: Publisher, passed: Passed) -> "Explained | None":
+        """What the model looks at, on the test rows, by models that have not seen them, if there is time.
+
+        None without test rows, and where it would take longer than is left.
+        """
+        from autopilot.explain.of_run import explained_on  # what explains is not needed before
+
+        rows, table = study.folds.test[:_IMPORTANCE_ROWS], self._table
+        version, left_s = self._registered.version, self._deadline.left_s - passed.assembled.seconds - _LEAST_ASSEMBLY_S
+        calls_s = 2.0 * len(table.signature.columns) * self._metrics_s
+        if version is None or not len(rows) or self._is_stopped or left_s < max(calls_s, _LEAST_IMPORTANCE_S):
+            return None
+        try:
+            unseen = publisher.unseen(passed, self._deadline.left_s)
+            if unseen is None:
+                return None
+            predictor = Predictor(make_file(unseen, table.signature, version.card))
+            weights = None if table.weights is None else table.weights[rows]
+            limit_s = min(left_s, _IMPORTANCE_SHARE * self._run.budget_s)
+            return explained_on(predictor, table.frame[rows], table.y[rows], self._metric, weights, limit_s)
+        except Exception as error:  # noqa: BLE001 - the report does without
+            self._tape.write(Note(f"The report will not tell which columns matter: {type(error).__name__}: {error}"))
+            return None
+
+    @property
+    def _reason(self) -> str | None:
+        """Why the run ended before its time; None if it did not."""
+        return "stopped as asked" if self._is_stopped else None
 
     def _result(self, points: tuple[Point, ...]) -> Result:
         version, file = self._registered.version, self._registered.file
         assert version is not None  # noqa: S101 - the safe model was registered first
-        reason = "stopped as asked" if self._is_stopped else None
-        self._store.runs.complete(self._run.id, datetime.now(UTC), version.name, version.version, reason)
+        self._store.runs.complete(self._run.id, datetime.now(UTC), version.name, version.version, self._reason)
         seconds = time.monotonic() - self._started
         ended = self._store.runs.get(self._run.id)
         predictor = Predictor(file)

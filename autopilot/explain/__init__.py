@@ -9,7 +9,8 @@ many features are made of it, and what is told is of the probability or the valu
   columns a tensor depends on;
 - `importance.py`: how much worse a model gets without a column;
 - `dependence.py`: what it says along a column;
-- `fairness.py`: how it treats groups.
+- `fairness.py`: how it treats groups;
+- `of_run.py`: what of it a run's report tells.
 
 What may not live here: training, and anything that looks at a model otherwise than by its file. Altair is imported by
 functions that draw, and by nothing else. Decisions:

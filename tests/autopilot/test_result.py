@@ -86,7 +86,15 @@ def test_the_summary_has_the_keys_that_scripts_rely_on(result: Result) -> None:
     ]
     assert [row["trial"] for row in summary["leaderboard"]] == [1, 4, 0, 2, 3]
     assert summary["findings"] == [
-        {"severity": "info", "code": "task", "message": "it has 2 classes", "column": "paid"}
+        {
+            "severity": "info",
+            "code": "task",
+            "message": "it has 2 classes",
+            "column": "paid",
+            "evidence": "",
+            "action": "",
+            "overrule": "",
+        }
     ]
 
 

@@ -1,0 +1,70 @@
+"""A chart as SVG text, drawn in this process by vl-convert: no browser, no script, no network."""
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import altair as alt
+
+#: The references of a drawing to parts of itself, which would meet those of other drawings on a page.
+_NAMED = re.compile(r'(\bid="|url\(#)(?=[A-Za-z_])')
+#: Coordinates with more digits than pixels need; texts are left alone.
+_COORDINATES = re.compile(r' (?:d|transform|x|y|x1|x2|y1|y2|width|height)="[^"]*"')
+_LONG = re.compile(r"(\d+\.\d)\d+")
+_OPENING = re.compile(r"<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>")
+
+
+class Drawn(Struct, frozen=True):
+    """A chart on a page. title, subtitle: taken out of the drawing, so that they wrap as text does."""
+
+    title: str
+    subtitle: str
+    svg: Markup
+
+
+def draw(chart: "alt.TopLevelMixin", name: str) -> Drawn:
+    """Draw a chart. name: of letters and digits, unlike that of any other drawing on the page.
+
+    Texts come out escaped. Width and height are left out: the drawing is as wide as its place.
+    """
+    spec: dict[str, Any] = chart.to_dict()
+    title, subtitle = _titles(spec.pop("title", ""))
+    spec["background"] = "transparent"  # the page has its own
+    drawn: str = _converter().vegalite_to_svg(spec, allowed_base_urls=[])
+    return Drawn(title, subtitle, Markup(_embedded(drawn, name)))  # noqa: S704 - vl-convert escapes all texts
+
+
+def _titles(title: Any) -> tuple[str, str]:
+    """Title and subtitle of a specification, where a title may be a text or an object of both."""
+    told = title if isinstance(title, dict) else {"text": title}
+    return _line(told.get("text", "")), _line(told.get("subtitle", ""))
+
+
+def _line(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else " ".join(text)
+
+
+def _embedded(drawn: str, name: str) -> str:
+    """Its opening tag replaced, its names made its own, its coordinates to a tenth of a pixel.
+
+    >>> _embedded('<svg class="marks" width="9" viewBox="0 0 9 9"><path id="a" d="M0.123,4"/></svg>', "c1")
+    '<svg class="drawing" viewBox="0 0 9 9" aria-hidden="true"><path id="c1a" d="M0.1,4"/></svg>'
+    """
+    box = _OPENING.match(drawn)
+    if box is None:
+        raise ValueError(f"vl-convert gave {drawn[:60]!r}. Update vl-convert-python.")
+    body = _NAMED.sub(rf"\g<1>{name}", drawn[box.end() :])
+    short = _COORDINATES.sub(lambda found: _LONG.sub(r"\1", found[0]), body)
+    return f'<svg class="drawing" viewBox="{box[1]}" aria-hidden="true">{short}'
+
+
+@cache
+def _converter() -> Any:
+    """Loaded when the first chart is drawn: 150 MB of memory, and half a second or more."""
+    import vl_convert
+
+    return vl_convert
