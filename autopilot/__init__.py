@@ -11,6 +11,7 @@ and `monitor` as processes of their own and never imports them.
     training.py   the steps of a run    safe.py, registered.py   a valid model from the start
     tape.py       what happened in it   resume.py, replay.py, jobs.py   going on, doing it again, steering from outside
     graph/        the ONNX file and its parity gate
+    guardrails/   what is wrong with a table, told before anything is trained on it
     explain/      why a model says what it says    notebooks/   a run as two notebooks that run as they are
     report/       the report on a run: evidence, charts, the page
     publish.py    from the best trials to a registered version
