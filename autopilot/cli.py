@@ -111,7 +111,7 @@ def fit(
         terminal.print_json(resumed.summary()) if json else terminal.print_result(resumed)
         return
     if data is None or target is None:
-        raise InputError("Give a table and its --target, or --resume with a run. See: autopilot fit --help")
+        raise InputError("Name DATA, a table, and its --target; or a run to --resume. See: autopilot fit --help")
     kinds: Any = dict(_pair(text) for text in column or ())
     result = run(
         data,

@@ -1,6 +1,7 @@
 """The tape of a run: its events in the store, written as they happen and read by whoever goes on from them."""
 
 import os
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ class Tape:
 
     def __init__(self, store: Store, run_id: str, observe: Observer) -> None:
         self._store, self._run_id, self._observe = store, run_id, observe
+        self._lock = threading.RLock()  # who listens here gets events in the order in which they are kept
 
     def begin(self, spent_s: float) -> None:
         """This process works on the run from here on."""
@@ -23,11 +25,12 @@ class Tape:
 
     def write(self, event: Event) -> None:
         """On disk when this returns; an ended trial is a record of its own, too."""
-        if isinstance(event, TrialEnded):
-            self._store.runs.add_trial(event.trial)
-        body = msgspec.json.encode(event).decode()
-        record = self._store.runs.add_event(self._run_id, datetime.now(UTC), type(event).__name__, body)
-        self._observe(event_of(record) or event)  # as any other reader gets it
+        with self._lock:
+            if isinstance(event, TrialEnded):
+                self._store.runs.add_trial(event.trial)
+            body = msgspec.json.encode(event).decode()
+            record = self._store.runs.add_event(self._run_id, datetime.now(UTC), type(event).__name__, body)
+            self._observe(event_of(record) or event)  # as any other reader gets it
 
 
 def read_tape(store: Store, run_id: str) -> list[Event]:
