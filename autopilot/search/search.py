@@ -185,7 +185,7 @@ class Search:
             if begun is not None:
                 return begun, begun.todo.pop(0)
         for running in waiting:
-            if running.todo and running.results:
+            if running.todo and (running.results or running.is_untouched):
                 return running, running.todo.pop(0)
         return None
 
@@ -386,6 +386,11 @@ class _Running:
         self.results: list[PartResult] = []
         self.began = time.monotonic()
         self.prepare_s = until.left_s  # matrices are made by whoever needs them first
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no part of it is done or in hand: a process before had it in hand when it was killed."""
+        return len(self.todo) == len(self.parts)
 
     @property
     def is_whole(self) -> bool:

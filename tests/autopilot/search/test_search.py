@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,12 @@ def searched(
     gains: list[bool] | None = None,
     study: Study = STUDY,
     call_s: float = 0.0,
+    past: Sequence[Event] = (),
 ) -> Search:
-    """A search of the mixed table that has ended. gains: what it is told of the ensemble, taken out one by one."""
+    """A search of the mixed table that has ended.
+
+    gains: what it is told of the ensemble, taken out one by one. past: events of a process before.
+    """
     folder = Path(tempfile.mkdtemp(dir=folder))
     (folder / "study").mkdir()
     study.save(folder / "study")
@@ -104,6 +109,7 @@ def searched(
         shared, kept = opened.share(folder / "study"), Kept(folder)
         until = Deadline.after(budget_s)
         search = Search(study, shared, kept, candidates, entries, opened, until, strategy, observe, call_s=call_s)
+        search.restore(past)
         search.run(lambda outcomes: 0.5, lambda outcomes: left.pop(0) if left else True)
     return search
 
@@ -308,3 +314,13 @@ def test_a_trial_that_fails_in_a_later_fold_keeps_the_scores_before(tmp_path: Pa
     assert len(failed.trial.fold_scores) == 2
     assert failed.trial.reason is not None
     assert len(failed.trial.reason) == 500
+
+
+def test_trials_of_which_a_kill_left_nothing_are_done_again_and_others_come_after_them(tmp_path: Path) -> None:
+    """As many as there are workers were in their first part: they are not tried twice, and do not end the search."""
+    past = [TrialStarted(number, "tuned", {"penalty": float(number + 1)}) for number in range(2)]
+    search = searched(tmp_path, Tuned(), budget_s=20.0, strategy=Strategy(max_trials=4, racing=True), past=past)
+    tried = {outcome.spec.number: outcome for outcome in search.outcomes}
+    assert sorted(tried) == [0, 1, 2, 3]
+    assert {tried[number].trial.status for number in range(2)} == {"completed"}
+    assert [tried[number].spec.params["penalty"] for number in range(2)] == [1.0, 2.0]
