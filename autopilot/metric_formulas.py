@@ -41,7 +41,7 @@ def average_precision(y: Values, shares: Values, weights: Values | None = None) 
     """
     found: list[float] = []
     for is_class, share in _against_rest(y, shares):
-        hits, misses = _ranked(is_class, share, weights)
+        hits, misses = ranked(is_class, share, weights)
         if hits[-1] > 0:
             found.append(float(np.diff(hits, prepend=0) @ _ratio(hits, hits + misses)) / float(hits[-1]))
     return float(np.mean(found)) if found else 0.0
@@ -226,7 +226,7 @@ def _against_rest(y: Values, shares: Values) -> list[tuple[NDArray[np.bool_], Va
 
 def _area(is_class: NDArray[np.bool_], share: Values, weights: Values | None) -> float | None:
     """Under the ROC curve, ties by the trapezoid; None where all rows are of the class, or none."""
-    hits, misses = _ranked(is_class, share, weights)
+    hits, misses = ranked(is_class, share, weights)
     whole = float(hits[-1]) * float(misses[-1])
     if whole == 0:
         return None
@@ -234,7 +234,7 @@ def _area(is_class: NDArray[np.bool_], share: Values, weights: Values | None) ->
     return float(np.diff(misses, prepend=0) @ between) / whole
 
 
-def _ranked(is_class: NDArray[np.bool_], share: Values, weights: Values | None) -> tuple[Values, Values]:
+def ranked(is_class: NDArray[np.bool_], share: Values, weights: Values | None) -> tuple[Values, Values]:
     """Weight of the rows of the class, and of the others, with at least each share that occurs, greatest first."""
     order = np.argsort(share)[::-1]
     ordered, is_hit = share[order], is_class[order]

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from autopilot.explain import Explanation
     from autopilot.report.page import Page
 
-_STATUS_ORDER = {"completed": 0, "raced": 1, "failed": 2}
-
 
 class Result(Struct, frozen=True):
     """A finished run: the model, how good it is, and what else was tried.
@@ -167,14 +165,10 @@ class Result(Struct, frozen=True):
         return {member.trial: member.weight for member in self.best.card.members}
 
     def _ranked(self) -> list[Trial]:
-        sign = -1.0 if self.metrics.greater_is_better else 1.0
-        return sorted(
-            self.trials,
-            key=lambda trial: (
-                _STATUS_ORDER[trial.status],
-                float("inf") if trial.score is None else sign * trial.score,
-            ),
-        )
+        from autopilot.report.evidence import place_of
+
+        is_greater = self.metrics.greater_is_better
+        return sorted(self.trials, key=lambda trial: place_of(trial, greater_is_better=is_greater))
 
     def __repr__(self) -> str:
         scores = self.metrics

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autopilot.explain.fairness import wilson
+from autopilot.metric_formulas import ranked
 from autopilot.metrics import METRICS, Metric, metric_named
 from autopilot.report.evidence import Evidence, HeldOut
 from autopilot.search.frontier import Point
@@ -193,7 +194,7 @@ class Curve(NamedTuple):
 
 def roc(is_class: Flags, share: Values, weights: Values | None = None) -> Curve:
     """The share of the class that is found, by the share of the others that is taken for it; area: roc_auc."""
-    hits, misses = _ranked(is_class, share, weights)
+    hits, misses = ranked(is_class, share, weights)
     found, false = hits / max(hits[-1], 1e-300), misses / max(misses[-1], 1e-300)
     x, y = np.append(0.0, false), np.append(0.0, found)
     return _thinned(Curve(x, y, float(np.trapezoid(y, x))))
@@ -201,7 +202,7 @@ def roc(is_class: Flags, share: Values, weights: Values | None = None) -> Curve:
 
 def precision_recall(is_class: Flags, share: Values, weights: Values | None = None) -> Curve:
     """Precision by recall; area: average_precision, the mean precision over the rows of the class."""
-    hits, misses = _ranked(is_class, share, weights)
+    hits, misses = ranked(is_class, share, weights)
     recall, precision = hits / max(hits[-1], 1e-300), hits / (hits + misses)
     area = float(np.diff(recall, prepend=0.0) @ precision)
     return _thinned(Curve(recall, precision, area))
@@ -212,20 +213,11 @@ def gain(is_class: Flags, share: Values, weights: Values | None = None) -> Curve
 
     y / x is the lift. area: the lift of the first tenth.
     """
-    hits, misses = _ranked(is_class, share, weights)
+    hits, misses = ranked(is_class, share, weights)
     taken = (hits + misses) / (hits[-1] + misses[-1])
     found = hits / max(hits[-1], 1e-300)
     x, y = np.append(0.0, taken), np.append(0.0, found)
     return _thinned(Curve(x, y, float(np.interp(0.1, x, y)) / 0.1))
-
-
-def _ranked(is_class: Flags, share: Values, weights: Values | None) -> tuple[Values, Values]:
-    """Weight of the class's rows, and of the others, with at least each probability that occurs, greatest first."""
-    weights = np.ones(len(share)) if weights is None else weights
-    order = np.argsort(-share, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(share[order])), len(share) - 1)
-    ranked = weights[order]
-    return np.cumsum(ranked * is_class[order])[ends], np.cumsum(ranked * ~is_class[order])[ends]
 
 
 def _thinned(curve: Curve) -> Curve:
