@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autopilot.endpoint import Endpoint
     from autopilot.fit import fit
+    from autopilot.guardrails import guard
     from autopilot.load import load
     from autopilot.metrics import Metric
     from autopilot.process import FittedStep, process
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from autopilot.result import Result
     from autopilot.resume import resume
     from autopilot.search.space import CategoricalParameter, ContinuousParameter, IntegerParameter
+    from autopilot.table.infer import infer
+    from autopilot.table.read import read
+    from autopilot.table.roles import Roles
     from autopilot.verify import verify
 
 __version__ = "0.1.0"
@@ -51,9 +55,13 @@ _HOMES = {
     "IntegerParameter": "autopilot.search.space",
     "Metric": "autopilot.metrics",
     "Result": "autopilot.result",
+    "Roles": "autopilot.table.roles",
     "fit": "autopilot.fit",
+    "guard": "autopilot.guardrails",
+    "infer": "autopilot.table.infer",
     "load": "autopilot.load",
     "process": "autopilot.process",
+    "read": "autopilot.table.read",
     "replay": "autopilot.replay",
     "resume": "autopilot.resume",
     "verify": "autopilot.verify",
@@ -67,9 +75,13 @@ __all__ = [
     "IntegerParameter",
     "Metric",
     "Result",
+    "Roles",
     "fit",
+    "guard",
+    "infer",
     "load",
     "process",
+    "read",
     "replay",
     "resume",
     "verify",

@@ -8,7 +8,7 @@ import cloudpickle
 from msgspec import Struct
 from msgspec.structs import replace
 
-from autopilot.events import Asked
+from autopilot.events import Asked, Checked
 from autopilot.metrics import Metric
 from autopilot.options import Options
 from autopilot.search.study import read_frame, write_frame
@@ -22,8 +22,8 @@ STUDY, KEPT = "study", "kept"
 class Assignment(Struct, frozen=True):
     """A table to learn, how it is scored, what the user wants, which families, and where they are trained.
 
-    asked: how the table was read. executor: an address; None for processes here. count: trials at once; memory_bytes:
-    that each may take.
+    asked: how the table was read. checked: what was decided about it. executor: an address; None for processes here.
+    count: trials at once; memory_bytes: that each may take.
     """
 
     table: Table
@@ -31,6 +31,7 @@ class Assignment(Struct, frozen=True):
     options: Options
     candidates: tuple[Any, ...]
     asked: Asked
+    checked: Checked
     executor: str | None
     count: int
     memory_bytes: int | None

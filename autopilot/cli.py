@@ -61,6 +61,10 @@ def fit(
     time: str | None = None,
     group: str | None = None,
     weight: str | None = None,
+    guard: bool = True,
+    fairness: Annotated[
+        list[str] | None, Parameter(negative="", help="Compare this column's groups in the report.")
+    ] = None,
     executor: str | None = None,
     delimiter: Delimiter = ",",
     store: StorePath = None,
@@ -96,6 +100,8 @@ def fit(
         A column of which no value may be both trained and validated on.
     weight
         A column of row weights, or `balanced` for classes that weigh alike.
+    guard
+        Look for leaks, identifiers, equal rows, groups and time order first; --no-guard takes the table as it is.
     executor
         Where trials run: dask://host:8786; by default processes here.
     """
@@ -132,6 +138,8 @@ def fit(
         time=time,
         group=group,
         weight=weight,
+        guard=guard,
+        fairness=fairness or (),
         executor=executor,
         delimiter=delimiter,
         _started=began,

@@ -43,6 +43,18 @@ class Asked(Struct, frozen=True):
     group: str | None
     weight: str | None
     balanced: bool
+    fairness: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> list[str]:
+        """Columns that the user gave a kind or a role."""
+        return [*self.columns, *(name for name in (self.time, self.group) if name is not None)]
+
+
+class Checked(Struct, frozen=True):
+    """What the guardrails decided about the table: the fields of `guardrails.Guarded`; empty where none looked."""
+
+    guarded: dict[str, Any] = {}
 
 
 class Phase(Struct, frozen=True):
@@ -135,6 +147,7 @@ class Note(Struct, frozen=True):
 Event = (
     Working
     | Asked
+    | Checked
     | Started
     | Phase
     | Divided

@@ -12,11 +12,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
+from msgspec import convert, to_builtins
 from msgspec.structs import replace
 
-from autopilot.assignment import Assignment
 from autopilot.deadline import parse_budget
-from autopilot.events import Asked, Event, Note, Observer
+from autopilot.events import Asked, Checked, Event, Note, Observer
 from autopilot.metrics import Metric, metric_named
 from autopilot.options import Options, Quality
 from autopilot.quantities import parse_latency, parse_memory
@@ -35,9 +35,12 @@ from storage.store import Store
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from autopilot.assignment import Assignment
     from autopilot.candidates import Candidate
     from autopilot.result import Result
 
+#: Of the budget, and in seconds at least: what checks of the table may take.
+_GUARD_SHARE, _LEAST_GUARD_S = 0.05, 0.5
 #: What workers import before the first task: all that trains and writes files.
 PRELOAD = ("autopilot.search.assembly", "autopilot.search.probe", "autopilot.candidates")
 
@@ -64,6 +67,8 @@ def fit(
     time: str | None = None,
     group: str | None = None,
     weight: str | None = None,
+    guard: bool = True,
+    fairness: Sequence[str] = (),
     executor: "str | Executor | None" = None,
     delimiter: str = ",",
     _started: float | None = None,
@@ -84,6 +89,9 @@ def fit(
         and recorded as failed; by default an equal part of nine tenths of what is free.
     time: a column that orders the rows: later rows validate, the latest test. group: a column of which no value
         may be on both sides. weight: a column of row weights, or `balanced` for classes that weigh alike.
+    guard: look for leaks, identifiers, equal rows, groups and time order first, leave out what would make scores too
+        good, and tell; False takes the table as it is. A column with a kind in `columns` is told, and stays.
+    fairness: columns, also ignored ones, by whose groups the report compares rates and errors.
     executor: where trials run: None for processes here, "dask://host:8786", or any concurrent.futures.Executor.
     seed: the same seed gives the same folds and the same suggestions; a time limit still ends runs differently.
     store: folder of the store; by default the setting `store`.
@@ -118,21 +126,25 @@ def fit(
         frame = read_whole(data, columns or {}, delimiter)
         is_balanced = weight == "balanced" and weight not in frame.columns
         named = None if is_balanced else weight
-        asked = Asked(task, dict(columns or {}), tuple(ignore), delimiter, time, group, named, is_balanced)
+        asked = Asked(
+            task, dict(columns or {}), tuple(ignore), delimiter, time, group, named, is_balanced, tuple(fairness)
+        )
         options = Options(quality, latency_us, strategy, is_balanced)
         table = table_of(frame, target, asked)
         if is_balanced and table.signature.task == "regression":
             raise InputError("weight='balanced' makes classes weigh alike; the target is a number. Name a column.")
         chosen = metric_named(metric, table.signature.task, table.signature.classes)
         chosen.refuse(table.y)
-        from autopilot.candidates import choose  # scikit-learn, LightGBM: a second that the budget counts
+        from autopilot.assignment import Assignment  # scikit-learn, LightGBM: a second that the budget counts
+        from autopilot.candidates import choose
 
         families = choose(candidates, spaces)
+        table, checked = _guarded(table, asked, budget_s, seed) if guard else (table, Checked())
         model_name = check_name(name or _default_name(data, target), "a model")
         opened = Store.open(Settings.load().store if store is None else store)
         run = _begin(opened, table, chosen, describe(data), digest(frame), model_name, budget_s, seed)
         address = executor if isinstance(executor, str) else None
-        assignment = Assignment(table, chosen, options, families, asked, address, count, memory_bytes)
+        assignment = Assignment(table, chosen, options, families, asked, checked, address, count, memory_bytes)
         return carry_out(opened, run, assignment, workers, started, observe)
 
 
@@ -142,17 +154,32 @@ def read_whole(data: Any, columns: Mapping[str, str], delimiter: str) -> pl.Data
     return read(data, delimiter=delimiter, text=written)
 
 
-def table_of(frame: pl.DataFrame, target: str, asked: Asked) -> Table:
-    """What is learnt from a frame as it was read."""
+def table_of(frame: pl.DataFrame, target: str, asked: Asked, checked: Checked | None = None) -> Table:
+    """What is learnt from a frame as it was read. checked: what was decided about it, which is done again."""
     roles = Roles(time=asked.time, group=asked.group, weight=asked.weight)
     task: Any = asked.task
-    return infer(frame, target, task=task, columns=asked.columns, ignore=asked.ignore, roles=roles)
+    table = infer(
+        frame, target, task=task, columns=asked.columns, ignore=asked.ignore, roles=roles, facets=asked.fairness
+    )
+    if checked is None or not checked.guarded:
+        return table
+    from autopilot.guardrails import Guarded
+
+    return convert(checked.guarded, Guarded).applied(table)
+
+
+def _guarded(table: Table, asked: Asked, budget_s: float, seed: int) -> tuple[Table, Checked]:
+    """The table as its checks leave it, and what they decided."""
+    from autopilot.guardrails import guard
+
+    guarded = guard(table, kept=asked.kept, seed=seed, limit_s=max(_LEAST_GUARD_S, _GUARD_SHARE * budget_s))
+    return guarded.applied(table), Checked(to_builtins(guarded))
 
 
 def carry_out(
     store: Store,
     run: Run,
-    assignment: Assignment,
+    assignment: "Assignment",
     workers: Workers,
     started: float,
     observe: Observer,

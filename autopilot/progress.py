@@ -94,7 +94,7 @@ class LiveDisplay:
         elif isinstance(event, Phase):
             self._phase = event.name
         elif isinstance(event, Note):
-            self.print(f"[dim]· {event.message}[/dim]", highlight=False)
+            self.print(Text(f"· {event.message}", style="dim"), highlight=False)
         elif isinstance(event, TrialStarted):
             self._running[event.number] = event.candidate
         elif isinstance(event, TrialEnded):

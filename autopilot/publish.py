@@ -66,7 +66,8 @@ class Passed(NamedTuple):
 class Publisher:
     """Turns blends into files until one is exact.
 
-    `deadline` is for all of it. prepare_s: seconds that making each recipe's features took for a part.
+    `deadline` is for all of it. compared_rows: fewer than usual where there is little time. prepare_s: seconds that
+    making each recipe's features took for a part.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Publisher:
         self.keeps_folds, self._max_latency_us = keeps_folds, max_latency_us
         self._refitted: dict[int, bytes] = {}
         self._least_s, self._budget_s = least_s, budget_s
+        self.compared_rows: int | None = None
         self.prepare_s: Mapping[Recipe, float] = {}
 
     def first_exact(self, blends: Iterable[tuple[Blend, Head]], others: Sequence[Outcome]) -> Passed:
@@ -153,7 +155,8 @@ class Publisher:
         found = self._ingredients(blend, parts)
         if not found:
             return None
-        future = self._workers.submit(assemble, self._shared, found, head, limit_s=self.deadline.left_s)
+        limit_s = self.deadline.left_s
+        future = self._workers.submit(assemble, self._shared, found, head, self.compared_rows, limit_s=limit_s)
         try:
             assembled = future.result()
         except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the next best is taken

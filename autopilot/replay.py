@@ -13,6 +13,7 @@ from msgspec import Struct
 from autopilot.errors import TapeError
 from autopilot.events import (
     Asked,
+    Checked,
     Divided,
     Event,
     Note,
@@ -95,7 +96,7 @@ def replay(
     frame = read_whole(run.data if data is None else data, recorded.asked.columns, recorded.asked.delimiter)
     if digest(frame) != run.data_digest:
         raise InputError(f"The data are not those of run {run_id!r}: {run.data}. Give the same rows and columns.")
-    table = table_of(frame, run.target, recorded.asked)
+    table = table_of(frame, run.target, recorded.asked, recorded.checked)
     own = metric or metric_named(_known(run.metric), table.signature.task, table.signature.classes)
     with (
         observing(progress) as observe,
@@ -128,6 +129,7 @@ class _Recorded(NamedTuple):
     """What a tape says, by what it says it of."""
 
     asked: Asked
+    checked: Checked | None
     divided: Divided | None
     starts: dict[int, TrialStarted]
     parts: dict[tuple[int, str], PartTrained]
@@ -142,6 +144,7 @@ class _Recorded(NamedTuple):
             raise TapeError(f"Run {run.id!r} has no tape: an earlier version of autopilot made it. Fit again.")
         return cls(
             asked[0],
+            next((event for event in events if isinstance(event, Checked)), None),
             next((event for event in events if isinstance(event, Divided)), None),
             {event.number: event for event in events if isinstance(event, TrialStarted)},
             {(event.number, event.part): event for event in events if isinstance(event, PartTrained)},

@@ -16,6 +16,8 @@ from storage.records import ModelVersion, Run, Scores, Trial
 from storage.store import Store
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from autopilot.explain import Explanation
     from autopilot.report.page import Page
 
@@ -113,6 +115,17 @@ class Result(Struct, frozen=True):
         if path is not None:
             page.save(path)
         return page
+
+    @property
+    def charts(self) -> dict[str, "alt.Chart"]:
+        """The report's charts by name, such as `ROC` and `Learning curve`, as Altair charts: change them, save them.
+
+        Raises FailureError as `report` does.
+        """
+        from autopilot.report.archive import evidence_of
+        from autopilot.report.page import charts_of
+
+        return charts_of(evidence_of(self.store, self.run.id))
 
     def notebooks(self, folder: str | Path, *, data: Any = None) -> tuple[Path, Path]:
         """Write two notebooks that run as they are: the table explored, and the best candidate rebuilt step by step.

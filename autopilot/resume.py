@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from autopilot.assignment import Assignment
 from autopilot.events import Note, Observer
 from autopilot.fit import PRELOAD, carry_out, observing, worker_count
 from autopilot.tape import read_tape, spent_s
@@ -41,6 +40,8 @@ def resume(
     for one that another process works on.
     """
     started = time.monotonic() if _started is None else _started
+    from autopilot.assignment import Assignment  # scikit-learn, LightGBM: a second that the budget counts
+
     opened = Store.open(Settings.load().store if store is None else store)
     run = opened.runs.get(run_id)
     if run.status == "completed":

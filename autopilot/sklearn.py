@@ -182,6 +182,7 @@ class _Autopilot(BaseEstimator):
                 time=self.time,
                 group=group,
                 weight=weight,
+                guard=False,
                 executor=self.executor,
             )
         self.predictor_ = self.result_.model

@@ -75,9 +75,9 @@ _NESTED_SHARE = 0.1
 _SMALLER = (0.8, 0.6, 0.4, 0.2)
 #: Rows that importances are measured on, and their share of the budget at most; with less time left there are none.
 _IMPORTANCE_ROWS, _IMPORTANCE_SHARE, _LEAST_IMPORTANCE_S = 2_000, 0.05, 0.5
-#: How often a run looks whether somebody asked it to end; what the best model so far may then take, and each choice on
-#: the way to it.
-_LOOK_S, _STOPPED_S, _STOPPED_CHOICE_S = 0.2, 0.6, 0.05
+#: How often a run looks whether somebody asked it to end; what the best model so far may then take, each choice on the
+#: way to it, and the real rows that its file is compared on.
+_LOOK_S, _STOPPED_S, _STOPPED_CHOICE_S, _STOPPED_ROWS = 0.2, 0.6, 0.05, 100
 #: Trials without a better ensemble before the search ends, by rows: AutoGluon's rule, times three.
 _PATIENCE = ((100, 12), (500, 24), (2_500, 45), (10_000, 120))
 _MOST_PATIENCE = 300
@@ -101,7 +101,7 @@ class Training:
         self._store, self._run, self._folder = store, run, folder
         self._table, self._metric, self._options = assignment.table, assignment.metric, assignment.options
         self._candidates: Sequence[Candidate] = assignment.candidates
-        self._asked = assignment.asked
+        self._asked, self._checked = assignment.asked, assignment.checked
         self._workers, self._started, self._past = workers, started, past
         closing_s = min(max(_CLOSING_SHARE * run.budget_s, _LEAST_CLOSING_S), _MOST_CLOSING_S)
         self._deadline = Deadline.at_time(started + run.budget_s - closing_s)
@@ -117,8 +117,9 @@ class Training:
     def work(self) -> Result:
         """All steps; gives the registered model. Raises FailureError if there is none."""
         self._tape.begin(time.monotonic() - self._started)
-        if not self._past:
+        if not any(isinstance(event, Started) for event in self._past):
             self._tape.write(self._asked)
+            self._tape.write(self._checked)
             self._tell_start()
         with self._stopping(), threadpool_limits(limits=1):
             probe = self._workers.submit(fold_s, *self._probed(), limit_s=_PROBE_SHARE * self._run.budget_s + 5.0)
@@ -162,6 +163,7 @@ class Training:
         """Somebody waits for the end: what follows takes as little time as it can."""
         self._tape.write(Note("Asked to stop: the best model so far is written."))
         self._choice_s = combining.limit_s = _STOPPED_CHOICE_S
+        publisher.compared_rows = _STOPPED_ROWS
         self._deadline = publisher.deadline = Deadline.after(_STOPPED_S)
 
     def _probed(self) -> tuple[object, ...]:
@@ -378,13 +380,18 @@ class Training:
         passed, baseline: None where the model that stays was not made at the end.
         """
         try:
-            version, held, head = self._registered.version, None, NO_HEAD
+            from autopilot.explain.of_run import fairness_of  # what explains is not needed before
+
+            version, held, head, fairness = self._registered.version, None, NO_HEAD, ()
             assert version is not None  # noqa: S101 - the safe model was registered first
             if passed is not None and baseline is not None:
                 head, held = passed.head, held_out(study, passed.blend, passed.head, baseline)
+                fairness = fairness_of(study, passed.blend, passed.head)
             run, tape = replace(self._run, reason=self._reason), self._store.runs.events(self._run.id)
             told = {} if explained is None else explained._asdict()
-            evidence = collect(study, version, run, tape, head=head, held=held, points=points, **told)
+            evidence = collect(
+                study, version, run, tape, head=head, held=held, points=points, fairness=fairness, **told
+            )
             keep(self._store, evidence, datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - a report that fails never fails its job
             self._tape.write(Note(f"There will be no report on this run: {type(error).__name__}: {error}"))
@@ -446,7 +453,7 @@ class Training:
         )
         findings = self._table.findings
         for finding in findings[:_SHOWN_FINDINGS]:
-            self._tape.write(Note(finding.message))
+            self._tape.write(Note(finding.told))
         if len(findings) > _SHOWN_FINDINGS:
             self._tape.write(Note(f"{len(findings) - _SHOWN_FINDINGS} more findings are in the result."))
 

@@ -33,7 +33,9 @@ Mask = NDArray[np.bool_]
 
 #: Rows of the smallest group, and of the smallest rate, that gaps are told of: of 30, a half is known to 17 %.
 _LEAST_ROWS = 30
-MISSING = "missing"
+MISSING, OTHERS = "missing", "others"
+#: Of a column that is made into groups: more values are put together, numbers into quarters.
+_MOST_GROUPS, _QUARTERS = 12, 4
 
 
 class Estimate(Struct, frozen=True):
@@ -160,6 +162,30 @@ def fairness(
         level=level,
         notes=_notes(listed),
     )
+
+
+def groups_of(values: pl.Series) -> pl.Series:
+    """The groups of a column: its values, quarters of the rows if it is a number or a time with more than a dozen.
+
+    Of more than a dozen words the eleven most frequent stay, and `others`. Missing values stay missing.
+
+    >>> groups_of(pl.Series("age", list(range(20, 60)))).unique().sort().to_list()
+    ['20 to 29', '30 to 39', '40 to 49', '50 to 59']
+    >>> groups_of(pl.Series("sex", ["f", "m", None])).to_list()
+    ['f', 'm', None]
+    """
+    if values.n_unique() <= _MOST_GROUPS:
+        return values.cast(pl.String)
+    if values.dtype.is_numeric() or values.dtype.is_temporal():
+        quarter = ((values.rank("max") - 1) * _QUARTERS / values.count()).cast(pl.Int64).alias("quarter")
+        frame = pl.DataFrame([values.alias("value"), quarter])
+        ends = pl.format("{} to {}", pl.col("value").min().over("quarter"), pl.col("value").max().over("quarter"))
+        return frame.select(pl.when(pl.col("value").is_not_null()).then(ends)).to_series().alias(values.name)
+    words = values.cast(pl.String).alias("word")
+    counted = words.drop_nulls().value_counts(sort=True).sort("count", "word", descending=[True, False])
+    common = counted.get_column("word").head(_MOST_GROUPS - 1)
+    named = pl.when(pl.col("word").is_in(common.implode()) | pl.col("word").is_null()).then(pl.col("word"))
+    return words.to_frame().select(named.otherwise(pl.lit(OTHERS))).to_series().alias(values.name)
 
 
 def fairness_chart(found: Fairness) -> "alt.Chart":

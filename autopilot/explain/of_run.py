@@ -7,8 +7,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from autopilot.explain.dependence import Dependence, partial_dependence
+from autopilot.explain.fairness import Fairness, fairness, groups_of
 from autopilot.explain.importance import Importances, permutation_importance
+from autopilot.graph.calibration import Head
 from autopilot.metrics import Metric
+from autopilot.model import outputs_of
+from autopilot.search.ensemble import Blend
+from autopilot.search.study import Study
 from storage.predictor import Predictor
 
 #: Columns whose dependence is shown: the most important ones that surely matter.
@@ -36,3 +41,20 @@ def explained_on(
     ranked = sorted(importances.columns, key=lambda one: one.rank)
     shown = [one.column for one in ranked if one.lower > 0 and kinds[one.column] != "text"][:_MOST_SHOWN]
     return Explained(importances, partial_dependence(predictor, frame, shown) if shown else ())
+
+
+def fairness_of(study: Study, blend: Blend, head: Head) -> tuple[Fairness, ...]:
+    """How the model treats the groups of each facet of the table, on the rows that `scores_of` scores."""
+    table = study.table
+    if table.facets is None:
+        return ()
+    rows, predicted = study.folds.test, blend.test
+    if study.folds.is_nested:
+        rows, first = np.unique(study.folds.validated, return_index=True)
+        predicted = blend.valid[first]
+    weights = None if table.weights is None else table.weights[rows]
+    outputs = outputs_of(table.signature, study.unit, predicted, head)
+    return tuple(
+        fairness(table.y[rows], outputs, groups_of(facet)[rows], table.signature, weights=weights)
+        for facet in table.facets.iter_columns()
+    )

@@ -81,7 +81,8 @@ def guard(table: Table, *, kept: Collection[str] = (), seed: int = 0, limit_s: f
 
     kept: columns that the user gave a kind or a role: they are looked at, but stay, and divide no rows. Rows that the
     user divided by groups or times stay divided so. limit_s: after so long, no further check begins, and a finding
-    tells which. The same table and seed give the same, if the time suffices. Weights of rows are not looked at.
+    tells which; one that fails is told, too, and changes nothing. The same table and seed give the same, if the time
+    suffices. Weights of rows are not looked at.
 
     >>> import polars as pl
     >>> from autopilot.table.infer import infer
@@ -97,15 +98,21 @@ def guard(table: Table, *, kept: Collection[str] = (), seed: int = 0, limit_s: f
     sample = Sample(table, kept, seed)
     caught: list[Caught] = []
     skipped: list[str] = []
-    gone: set[str] = set()
     for name, check in CHECKS.items():
         if deadline.passed:
             skipped.append(name)
-            continue
-        for one in check(sample, frozenset(gone)):
-            caught.append(one)
-            gone |= {*one.left_out}
+        else:
+            caught += _tried(name, check, sample, frozenset(gone for one in caught for gone in one.left_out))
     return _summed(caught, _told_skipped(skipped, limit_s) if skipped else None)
+
+
+def _tried(name: str, check: Check, sample: Sample, gone: frozenset[str]) -> list[Caught]:
+    """What a check catches; that it failed, if it does: a table is not refused because of it."""
+    try:
+        return [*check(sample, gone)]
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a check, the table can be learnt from
+        message = f"The check of {name} failed: {type(error).__name__}: {error}"
+        return [Caught(Finding("warning", "check_failed", message[:500], None, "", "It changed nothing."))]
 
 
 def _summed(caught: list[Caught], skipped: Finding | None) -> Guarded:
@@ -113,7 +120,8 @@ def _summed(caught: list[Caught], skipped: Finding | None) -> Guarded:
     group = next((one.group for one in caught if one.group is not None), None)
     time = next((one.time for one in caught if one.time is not None), None) if group is None else None
     told = [_settled(one, group or time) for one in caught]
-    found = [one for one in (*told, skipped) if one is not None]
+    gone = {name for one in caught for name in one.left_out}
+    found = [one for one in (*told, skipped) if one is not None and not _is_idle(one, gone)]
     return Guarded(
         tuple(sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity))),
         tuple(Dropped(name, _REASONS[one.finding.code]) for one in caught for name in one.left_out),
@@ -121,6 +129,11 @@ def _summed(caught: list[Caught], skipped: Finding | None) -> Guarded:
         time,
         together=group is None and time is None and any(one.together for one in caught),
     )
+
+
+def _is_idle(finding: Finding, gone: set[str]) -> bool:
+    """Whether it is only good to know, of a column that is left out anyway."""
+    return finding.severity == "info" and finding.column in gone
 
 
 def _settled(one: Caught, by: str | None) -> Finding | None:

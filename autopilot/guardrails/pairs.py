@@ -138,12 +138,11 @@ def _combined(sample: Sample, left: str, right: str, learning: Codes) -> Pair:
     a, b = sample.numbers[left], sample.numbers[right]
     with np.errstate(all="ignore"):
         ways = [(f"{left} x {right}", a * b, True), (f"{left} / {right}", a / b, False)]
-        for target in _targets(sample, learning):
-            first, second = _plane(a[learning], b[learning], target)
-            if first and second:
-                sign = "+" if first * second > 0 else "-"
-                told = f"{left} {sign} {abs(second / first):.3g} {right}"
-                ways.append((told, first * a + second * b, sign == "+"))
+        first, second = _plane(a[learning], b[learning], _targets(sample, learning))
+        if first and second:
+            sign = "+" if first * second > 0 else "-"
+            told = f"{left} {sign} {abs(second / first):.3g} {right}"
+            ways.append((told, first * a + second * b, sign == "+"))
     scored = sample.half == 1
     found: list[Pair] = []
     for how, numbers, both in ways:
@@ -154,22 +153,25 @@ def _combined(sample: Sample, left: str, right: str, learning: Codes) -> Pair:
     return max(found, key=lambda pair: pair.power)
 
 
-def _targets(sample: Sample, rows: Codes) -> list[Values]:
-    """What planes are fitted to: the quantity, or each class."""
+def _targets(sample: Sample, rows: Codes) -> Values:
+    """What planes are fitted to, (rows, targets): the quantity, or each class."""
     if not sample.table.signature.classes:
-        return [sample.y[sample.rows[rows]]]
-    return list(sample.outputs[rows].T)
+        return sample.y[sample.rows[rows], None]
+    return sample.outputs[rows]
 
 
-def _plane(a: Values, b: Values, y: Values) -> tuple[float, float]:
-    """Slopes of the least squares plane, (0, 0) if there is none."""
+def _plane(a: Values, b: Values, targets: Values) -> tuple[float, float]:
+    """Slopes of the least squares plane of the target of which it explains most, (0, 0) if there is none."""
     known = ~(np.isnan(a) | np.isnan(b))
     if known.sum() < 3:
         return 0.0, 0.0
-    a, b, y = (values[known] - values[known].mean() for values in (a, b, y))
+    a, b, y = (values[known] - values[known].mean(axis=0) for values in (a, b, targets))
     scale_a, scale_b = np.abs(a).max() or 1.0, np.abs(b).max() or 1.0
-    slopes = np.linalg.lstsq(np.stack([a / scale_a, b / scale_b], axis=1), y, rcond=None)[0]
-    return float(slopes[0] / scale_a), float(slopes[1] / scale_b)
+    X = np.stack([a / scale_a, b / scale_b], axis=1)
+    slopes = np.linalg.lstsq(X, y, rcond=None)[0]
+    left = ((y - X @ slopes) ** 2).sum(axis=0) / np.maximum((y**2).sum(axis=0), 1e-300)
+    first, second = slopes[:, left.argmin()]
+    return float(first / scale_a), float(second / scale_b)
 
 
 # ----------------------------------------------------------------------------------------------------- categories

@@ -17,6 +17,8 @@ from storage.signature import Kind
 
 #: Of 20,000 rows, a power of 0.5 has a standard error of 0.005.
 MOST_ROWS = 20_000
+#: Of wide tables fewer, as levels take half a second for so many cells.
+_MOST_CELLS, _LEAST_ROWS = 6_000_000, 2_000
 #: Numbers become so many levels, of so many rows each at least. A copy of a quantity in 64 levels of equal rows keeps
 #: 1 - 1/64^2 of the variance of its ranks.
 _MOST_BINS, _BIN_ROWS, _LEAST_BINS = 64, 8, 4
@@ -33,7 +35,7 @@ _MOST_OF_ONE = 0.1
 
 
 class Sample:
-    """Up to 20,000 rows of a table, drawn at random and in the table's order.
+    """Up to 20,000 rows of a table, fewer of a wide one, drawn at random and in the table's order.
 
     table: the whole. names: all columns. kept: those that the user gave a kind: they are not left out, and divide no
     rows. rows: int64 (rows,), their numbers in the table. frame: of these rows. outputs: float64 (rows, outputs), the
@@ -44,9 +46,10 @@ class Sample:
         self.table, self.kept, self.names = table, frozenset(kept), table.signature.names
         self.rng = np.random.default_rng(seed)
         count = len(table.y)
-        drawn = self.rng.choice(count, MOST_ROWS, replace=False) if count > MOST_ROWS else np.arange(count)
+        most = min(MOST_ROWS, max(_LEAST_ROWS, _MOST_CELLS // max(1, len(self.names))))
+        drawn = self.rng.choice(count, most, replace=False) if count > most else np.arange(count)
         self.rows = np.sort(drawn)
-        self.frame = table.frame if count <= MOST_ROWS else table.frame[self.rows]
+        self.frame = table.frame if count <= most else table.frame[self.rows]
         self.outputs = outputs_of(table, self.rows)
         self.half = self.rng.permutation(np.arange(len(self.rows)) % 2)
         few = min(len(self.rows), MOST_QUICK_ROWS)

@@ -50,7 +50,7 @@ def twins(sample: Sample, gone: frozenset[str]) -> Iterator[Caught]:
     )
     if is_together:
         action = "Equal rows are kept together, so that none validates what its twin taught."
-        overrule = "If rows to come repeat these, take the table as it was."
+        overrule = "If rows to come repeat these: guard=False."
     else:
         action = "Rows are divided at random." if not sample.is_divided else "Rows are divided as asked."
         overrule = "If they are copies, drop them from the table."

@@ -99,6 +99,7 @@ def _settings(subject: Subject, name: str) -> dict[str, Any]:
         **subject.inferring,
         **subject.roles,
         **balanced,
+        **({} if subject.checked.guarded else {"guard": False}),
         "name": f"{subject.version.name[:_MOST_NAME]}-rebuilt",
         "store": f"{name}-store",
         "progress": False,
@@ -116,7 +117,7 @@ def _metric(subject: Subject) -> str:
 def _is_judged(subject: Subject) -> bool:
     """Whether a fifth of the rows, or of the groups, can be held back."""
     folds = max((len(trial.fold_scores) for trial in subject.trials), default=0)
-    has_groups = subject.asked.group is None or folds > 2
+    has_groups = subject.division != "group" or folds > 2
     return has_groups and (subject.source.rows or subject.run.rows) >= _LEAST_JUDGED_ROWS
 
 

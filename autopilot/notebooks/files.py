@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autopilot.events import Asked
+from autopilot.events import Asked, Checked
 from autopilot.fit import read_whole, table_of
 from autopilot.notebooks.candidate import candidate_of
 from autopilot.notebooks.exploration import exploration_of
@@ -33,21 +33,22 @@ def write_notebooks(
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    version, asked = store.models.get(f"{run.model}:{run.version}"), asked_of(store, run)
+    version = store.models.get(f"{run.model}:{run.version}")
+    asked, checked = asked_of(store, run)
     stem = f"{version.name}-{version.version}"
     source = source_of(run, data, folder, stem)
-    told = tuple(_found_again(run, asked, data) if findings is None else findings)
-    subject = Subject(run, version, tuple(store.runs.trials(run.id)), asked, told, str(store.root), source)
+    told = tuple(_found_again(run, asked, checked, data) if findings is None else findings)
+    subject = Subject(run, version, tuple(store.runs.trials(run.id)), asked, checked, told, str(store.root), source)
     return (
         _write(folder / f"{stem}-exploration.ipynb", exploration_of(subject)),
         _write(folder / f"{stem}-candidate.ipynb", candidate_of(subject)),
     )
 
 
-def _found_again(run: Run, asked: Asked, data: Any) -> tuple[Finding, ...]:
+def _found_again(run: Run, asked: Asked, checked: Checked, data: Any) -> tuple[Finding, ...]:
     """What is to be said of a run's table."""
     frame = read_whole(run.data if data is None else data, asked.columns, asked.delimiter)
-    return table_of(frame, run.target, asked).findings
+    return table_of(frame, run.target, asked, checked).findings
 
 
 def _write(path: Path, notebook: bytes) -> Path:

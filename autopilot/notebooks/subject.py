@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from msgspec import Struct
 
-from autopilot.events import Asked
+from autopilot.events import Asked, Checked
 from autopilot.table.findings import Finding
 from autopilot.table.read import describe, digest, read
 from autopilot.table.write import write_table
@@ -35,13 +35,15 @@ class Source(Struct, frozen=True):
 class Subject(Struct, frozen=True):
     """A finished run as notebooks tell of it.
 
-    asked: how its table was read. trials: in the order in which they were numbered. store: the folder.
+    asked: how its table was read. checked: what was decided about it. trials: in the order in which they were
+    numbered. store: the folder.
     """
 
     run: Run
     version: ModelVersion
     trials: tuple[Trial, ...]
     asked: Asked
+    checked: Checked
     findings: tuple[Finding, ...]
     store: str
     source: Source
@@ -75,11 +77,27 @@ class Subject(Struct, frozen=True):
         named = {"time": self.asked.time, "group": self.asked.group, "weight": self.asked.weight}
         return {role: column for role, column in named.items() if column is not None}
 
+    @property
+    def division(self) -> str:
+        """What divides the rows, as asked or as the checks of the table decided: `time`, `group`, or "" for neither."""
+        found = self.checked.guarded
+        if self.asked.time is not None or found.get("time"):
+            return "time"
+        return "group" if self.asked.group is not None or found.get("group") or found.get("together") else ""
 
-def asked_of(store: Store, run: Run) -> Asked:
-    """How a run's table was read, by its tape; as by default, if an earlier version made the run."""
-    usual = Asked(run.task, {}, (), ",", None, None, None, balanced=False)
-    return next((event for event in read_tape(store, run.id) if isinstance(event, Asked)), usual)
+
+def asked_of(store: Store, run: Run) -> tuple[Asked, Checked]:
+    """How a run's table was read, and what was decided about it, by its tape; as by default, if an old one has none."""
+    asked, checked = Asked(run.task, {}, (), ",", None, None, None, balanced=False), Checked()
+    for event in read_tape(store, run.id):
+        match event:
+            case Asked():
+                asked = event
+            case Checked():
+                checked = event
+            case _:
+                pass
+    return asked, checked
 
 
 def source_of(run: Run, data: Any, folder: Path, stem: str) -> Source:

@@ -77,7 +77,6 @@ def render(evidence: Evidence) -> str:
 
     bare = _bare_estimates(evidence)
     estimates = tried("The intervals of the metrics", lambda: statistics.estimates(evidence), bare)
-    has_rows = evidence.held is not None and len(evidence.held.y) > 0
     ranked = _ranked(evidence)
     return _template().render(
         evidence=evidence,
@@ -93,7 +92,7 @@ def render(evidence: Evidence) -> str:
         cautions=tried("What to watch for", lambda: verdict.cautions(evidence, estimates), []),
         findings=_findings(evidence),
         certainty=tried("The sets and intervals", lambda: verdict.certainty(evidence), ""),
-        quality=_drawn("quality", tried("The charts of quality", lambda: _quality(evidence), []) if has_rows else []),
+        quality=_drawn("quality", tried("The charts of quality", lambda: _quality(evidence), [])),
         classes=tried("The classes", lambda: _classes(evidence), []),
         mistakes=tried("The mistakes", lambda: _mistakes(evidence), []),
         columns=_drawn("columns", _columns(evidence)),
@@ -150,9 +149,17 @@ def _drawn(section: str, wanted: Charts) -> list[Drawn | Missing]:
     return found
 
 
+def charts_of(evidence: Evidence) -> dict[str, Any]:
+    """The page's charts by name, as Altair charts."""
+    groups = [chart for one in evidence.fairness for chart in _fairness(one)]
+    wanted = [*_quality(evidence), *_columns(evidence), *groups, *_search(evidence)]
+    return {title: make() for title, make in wanted}
+
+
 def _quality(evidence: Evidence) -> Charts:
     held = evidence.held
-    assert held is not None  # noqa: S101 - looked at before
+    if held is None or not len(held.y):
+        return []
     if evidence.run.task == "regression":
         return _of_values(evidence, held)
     return _of_two(evidence, held) if evidence.run.task == "binary" else _of_many(evidence, held)

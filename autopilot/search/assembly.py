@@ -69,8 +69,10 @@ def refit(shared: Shared, spec: Spec, rounds: int, limit_s: float, answers: Answ
     return Refitted(cloudpickle.dumps(fitted), fitted.rounds, is_cut, told)
 
 
-def assemble(shared: Shared, ingredients: tuple[Ingredient, ...], head: Head = NO_HEAD) -> Assembled:
-    """The members' average as one graph, compared with what was trained."""
+def assemble(
+    shared: Shared, ingredients: tuple[Ingredient, ...], head: Head = NO_HEAD, rows: int | None = None
+) -> Assembled:
+    """The members' average as one graph, compared with what was trained. rows: of the table, to compare it on."""
     began = time.monotonic()
     at = opened(shared)
     table, seed = at.study.table, at.study.seed
@@ -80,7 +82,8 @@ def assemble(shared: Shared, ingredients: tuple[Ingredient, ...], head: Head = N
         for one in ingredients
     )
     model = TrainedModel(table.signature, plans, members, at.study.unit, head)
-    return written(model, table.frame, seed, began)
+    frame = table.frame if rows is None else table.frame.sample(min(rows, table.frame.height), seed=seed)
+    return written(model, frame, seed, began)
 
 
 def written(model: TrainedModel, frame: pl.DataFrame, seed: int, began: float) -> Assembled:

@@ -60,7 +60,7 @@ class Study(Struct, frozen=True):
     def save(self, folder: Path) -> None:
         """Write it to a folder that is there, and may hold the table's frame already."""
         write_frame(self.table.frame, folder)
-        bare = replace(self, table=replace(self.table, frame=self.table.frame.clear(), findings=()))
+        bare = replace(self, table=replace(self.table, frame=self.table.frame.clear(), findings=(), facets=None))
         (folder / _REST).write_bytes(cloudpickle.dumps(bare))
 
     @classmethod

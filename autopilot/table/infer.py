@@ -45,6 +45,7 @@ class Table(Struct, frozen=True):
     weights: float64 (rows,) above 0 with mean 1, how much each row counts; None where all count alike.
     groups: int64 (rows,), a number from 0 for each group of rows that belong together; None without groups.
     times: int64 (rows,), the order in time from 0, the same for rows of the same time; None without an order.
+    facets: columns by whose values rows are compared, as they were read, whether or not they are learnt from.
     """
 
     signature: Signature
@@ -54,6 +55,7 @@ class Table(Struct, frozen=True):
     weights: NDArray[np.float64] | None = None
     groups: NDArray[np.int64] | None = None
     times: NDArray[np.int64] | None = None
+    facets: pl.DataFrame | None = None
 
 
 #: Of a table of which no column says anything about its rows.
@@ -68,6 +70,7 @@ def infer(
     columns: Mapping[str, str] | None = None,
     ignore: Sequence[str] = (),
     roles: Roles = NO_ROLES,
+    facets: Sequence[str] = (),
 ) -> Table:
     """Decide what each column is and take out what cannot help.
 
@@ -75,8 +78,8 @@ def infer(
     null, row numbers, identifiers, repetitions of others or of a type that cannot be fed are dropped with a reason.
     `columns` overrules what would be inferred, with a kind or a time's format (`time:%d/%m/%Y`), and keeps a column
     that would be dropped, unless it holds one value alone; `ignore` drops more. docs/columns.md tells all rules.
-    `roles` names the columns that order, group or weigh the rows: docs/validation.md. Raises DataError or InputError,
-    naming column, value and remedy.
+    `roles` names the columns that order, group or weigh the rows: docs/validation.md. `facets` are kept beside, as they
+    are. Raises DataError or InputError, naming column, value and remedy.
 
     >>> table = infer(pl.DataFrame({"x": [1.5, 2.0, None] * 10, "y": ["a", "b", "a"] * 10}), "y")
     >>> table.signature.task, table.signature.classes, table.signature.columns[0].kind
@@ -87,7 +90,7 @@ def infer(
     wishes = dict(columns or {})
     roles.refuse_clashes(target, wishes)
     expanded = expand(frame, plain={target, *ignore, *roles.columns.values()})
-    for name in (*wishes, *ignore, *roles.columns.values()):
+    for name in (*wishes, *ignore, *roles.columns.values(), *facets):
         _refuse_unknown([*frame.columns, *expanded.paths], name, "column")
     known = rows_with_target(frame.get_column(target))
     role = read_roles(expanded.frame, known, roles, wishes)
@@ -105,7 +108,16 @@ def infer(
         *(Finding("info", "dropped", f"{drop.name!r} {drop.reason}.", drop.name) for drop in signature.dropped),
     ]
     shown = tuple(finding for finding in findings if finding is not None)
-    return Table(signature, clean, y, shown, role.weights, role.groups, role.times)
+    return Table(signature, clean, y, shown, role.weights, role.groups, role.times, _facets(raw, facets, expanded))
+
+
+def _facets(raw: pl.DataFrame, names: Sequence[str], expanded: Expanded) -> pl.DataFrame | None:
+    """These columns, if there are any, as they are. Raises DataError for one that is taken apart."""
+    for name in names:
+        if name not in raw.columns:
+            shown = ", ".join(map(repr, expanded.parts.get(name, [])[:4])) or "none"
+            raise DataError(f"Column {name!r} has no groups to compare: it is taken apart. Name a part of it: {shown}.")
+    return raw.select(*dict.fromkeys(names)) if names else None
 
 
 def _refuse_unknown(known: Sequence[str], name: str, what: str) -> None:

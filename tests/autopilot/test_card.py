@@ -117,7 +117,8 @@ def test_an_example_is_written_as_people_write_it(tmp_path: Path) -> None:
             "rent": [300.0 + 10 * n for n in range(60)],
         }
     )
-    result = autopilot.fit(frame, "rent", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
+    settings: dict[str, Any] = {"budget": 4, "store": tmp_path, "progress": False, "guard": False}
+    result = autopilot.fit(frame, "rent", candidates=(Baseline(), Linear()), **settings)
     assert describe(result.model.model_bytes).example == {
         "rooms": 0,
         "size": 0.0,

@@ -21,7 +21,7 @@ from autopilot.candidates.baseline import Baseline
 from autopilot.candidates.candidate import Fitted, Job, Problem
 from autopilot.candidates.linear import Linear
 from autopilot.errors import BudgetError
-from autopilot.events import Asked, Event, Phase, Started, TrialEnded, Working
+from autopilot.events import Asked, Checked, Event, Phase, Started, TrialEnded, Working
 from autopilot.result import Result
 from autopilot.search.space import Params
 from storage.errors import FailureError, InputError, UnknownNameError
@@ -143,7 +143,7 @@ def test_one_row_gives_what_the_frame_gives(result: Result) -> None:
 
 def test_events_tell_the_story_in_order(result: Result, events: list[Event]) -> None:
     """What is to be done, each trial, each phase."""
-    assert [type(event) for event in events[:3]] == [Working, Asked, Started]
+    assert [type(event) for event in events[:4]] == [Working, Asked, Checked, Started]
     phases = [event.name for event in events if isinstance(event, Phase)]
     assert phases[:2] == ["registering a safe model", "searching"]
     assert phases[-1] == "publishing"

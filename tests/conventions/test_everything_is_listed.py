@@ -82,6 +82,15 @@ def test_importing_autopilot_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", ["fit", "resume"])
+def test_what_trains_is_loaded_within_the_budget(name: str) -> None:
+    """The first use of a function loads its file, before its clock begins: that takes no second."""
+    heavy = ["sklearn", "lightgbm", "hyperopt", "onnx", "onnxruntime", "scipy", "pandas"]
+    code = f"import sys, autopilot; autopilot.{name}; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("path", list(sources()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_public_thing_says_what_it_is(path: Path) -> None:
     """Modules, public classes and public functions have docstrings."""

@@ -9,11 +9,15 @@ from autopilot.graph.graph import Graph
 from autopilot.plan.op import Inputs, Op, Rows
 from storage.signature import Kind
 
+#: Rows of a table without a value, to learn from what that means; of small tables one in fifty is enough.
+_LEAST_ROWS, _SMALL = 5, 50
+
 
 class MissingFlags(Op, frozen=True):
-    """1 where a number is missing, else 0; for the columns that lacked values in training.
+    """1 where a number is missing, else 0; for the columns that lacked values in 5 rows of training or more.
 
-    Trees see missing values themselves; linear models need the flag beside the filled value.
+    Trees see missing values themselves; linear models need the flag beside the filled value. From one row they would
+    learn that whatever lacks values is like it.
     """
 
     kind: ClassVar[Kind] = "number"
@@ -21,9 +25,10 @@ class MissingFlags(Op, frozen=True):
 
     @classmethod
     def fit(cls, rows: Rows) -> Self | None:
-        """Keep the columns that have nulls."""
+        """Keep the columns that have nulls in enough rows."""
         columns = rows.signature.of_kind("number")
-        kept = tuple(name for name in columns if rows.frame.get_column(name).null_count())
+        least = min(_LEAST_ROWS, -(-rows.frame.height // _SMALL))
+        kept = tuple(name for name in columns if rows.frame.get_column(name).null_count() >= max(1, least))
         return cls(kept) if kept else None
 
     def names(self) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Fairness by group, with intervals that other programs give."""
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_ind
 from scipy.stats.contingency import relative_risk
 
-from autopilot.explain.fairness import Fairness, fairness, fairness_chart, newcombe, wilson
+from autopilot.explain.fairness import OTHERS, Fairness, fairness, fairness_chart, groups_of, newcombe, wilson
 from storage import Column, Predictor, Signature
 from storage.errors import InputError
 from storage.predictor import Outputs
@@ -173,3 +175,34 @@ def test_the_table_and_the_chart_tell_all_groups() -> None:
     assert found.frame().height == 10
     svg = vl_convert.vegalite_to_svg(fairness_chart(found).to_dict())
     assert "true_positive_rate" in svg
+
+
+@given(st.lists(st.none() | st.integers(-(10**6), 10**6), min_size=1, max_size=200))
+def test_groups_of_numbers_hold_their_values(values: list[int | None]) -> None:
+    """At most a dozen values stay, else quarters that do not overlap; what is missing stays so."""
+    named = groups_of(pl.Series("n", values, dtype=pl.Int64)).to_list()
+    assert [name is None for name in named] == [value is None for value in values]
+    if len(set(values)) <= 12:
+        assert named == [None if value is None else str(value) for value in values]
+        return
+    known = sorted((value, name) for value, name in zip(values, named, strict=True) if value is not None)
+    assert len({name for _, name in known}) <= 4
+    for value, name in known:
+        low, _, high = name.partition(" to ")
+        assert int(low) <= value <= int(high)
+    changes = sum(one[1] != other[1] for one, other in pairwise(known))
+    assert changes == len({name for _, name in known}) - 1
+
+
+@given(st.lists(st.none() | st.sampled_from([f"w{at}" for at in range(40)]), min_size=1, max_size=200))
+def test_groups_of_words_are_the_frequent_ones(words: list[str | None]) -> None:
+    """All of a dozen, else the eleven most frequent and the others."""
+    named = groups_of(pl.Series("w", words, dtype=pl.String)).to_list()
+    changed = [(word, name) for word, name in zip(words, named, strict=True) if word != name]
+    assert all(name == OTHERS for _, name in changed)
+    if len(set(words)) <= 12:
+        assert not changed
+    else:
+        assert len({name for name in named if name is not None}) <= 12
+        least = min(words.count(name) for name in set(named) - {None, OTHERS})
+        assert all(words.count(word) <= least for word, _ in changed)

@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 
 import autopilot
 from autopilot import Result
-from autopilot.events import Asked
+from autopilot.events import Asked, Checked
 from autopilot.notebooks import subject as subjects
 from autopilot.notebooks import write_notebooks
 from autopilot.notebooks.candidate import candidate_of
@@ -225,7 +225,8 @@ def test_names_are_data_whatever_is_in_them(ran: dict[str, Ran]) -> None:
 def subject(result: Result, **changes: Any) -> Subject:
     """What the notebooks of a run tell of."""
     asked = Asked(result.run.task, {}, (), ",", None, None, None, balanced=False)
-    made = Subject(result.run, result.best, result.trials, asked, (), str(result.store.root), Source("table.parquet"))
+    store, source = str(result.store.root), Source("table.parquet")
+    made = Subject(result.run, result.best, result.trials, asked, Checked(), (), store, source)
     return replace(made, **changes)
 
 

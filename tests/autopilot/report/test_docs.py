@@ -25,7 +25,7 @@ def test_the_guide_runs_and_gives_what_it_says(tmp_path: Path, monkeypatch: pyte
                 checked += 1
             else:
                 exec(code, names)  # noqa: S102
-    assert checked == 2
+    assert checked == 3
     assert "What the search found, and when" in Path("report.html").read_text(encoding="utf-8")
 
 
