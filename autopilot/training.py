@@ -1,5 +1,7 @@
 """A run: a safe model, search, combine, refit, check, publish."""
 
+import atexit
+import gc
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from autopilot.explain.of_run import Explained
+
+#: When Python ends it looks through all objects for cycles, time and again: with what trains loaded, half a second.
+atexit.register(gc.freeze)
 
 _SHOWN_FINDINGS = 12
 #: Kept for storing the file at the end, as a share of the budget and in seconds.

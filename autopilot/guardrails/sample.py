@@ -17,8 +17,8 @@ from storage.signature import Kind
 
 #: Of 20,000 rows, a power of 0.5 has a standard error of 0.005.
 MOST_ROWS = 20_000
-#: Of wide tables fewer, as levels take half a second for so many cells.
-_MOST_CELLS, _LEAST_ROWS = 6_000_000, 2_000
+#: Of wide tables fewer: making levels of so many cells takes half a second, and half of the time may be spent on it.
+_CELLS_A_SECOND, _LEAST_ROWS = 3_000_000, 500
 #: Numbers become so many levels, of so many rows each at least. A copy of a quantity in 64 levels of equal rows keeps
 #: 1 - 1/64^2 of the variance of its ranks.
 _MOST_BINS, _BIN_ROWS, _LEAST_BINS = 64, 8, 4
@@ -37,16 +37,18 @@ _MOST_OF_ONE = 0.1
 class Sample:
     """Up to 20,000 rows of a table, fewer of a wide one, drawn at random and in the table's order.
 
-    table: the whole. names: all columns. kept: those that the user gave a kind: they are not left out, and divide no
-    rows. rows: int64 (rows,), their numbers in the table. frame: of these rows. outputs: float64 (rows, outputs), the
-    target as `power.py` has it, each of mean 0. half: int64 (rows,), 0 or 1 at random. rng: for what checks draw.
+    table: the whole. names: all columns. kept: those that the user gave a kind: they are not left out, and divide
+    no rows. limit_s: that all checks may take. rows: int64 (rows,), their numbers in the table. frame: of these
+    rows. outputs: float64 (rows, outputs), the target as `power.py` has it, each of mean 0. half: int64 (rows,), 0
+    or 1 at random. rng: for what checks draw.
     """
 
-    def __init__(self, table: Table, kept: Collection[str], seed: int) -> None:
+    def __init__(self, table: Table, kept: Collection[str], seed: int, limit_s: float) -> None:
         self.table, self.kept, self.names = table, frozenset(kept), table.signature.names
         self.rng = np.random.default_rng(seed)
         count = len(table.y)
-        most = min(MOST_ROWS, max(_LEAST_ROWS, _MOST_CELLS // max(1, len(self.names))))
+        cells = int(_CELLS_A_SECOND * limit_s)
+        most = min(MOST_ROWS, max(_LEAST_ROWS, cells // max(1, len(self.names))))
         drawn = self.rng.choice(count, most, replace=False) if count > most else np.arange(count)
         self.rows = np.sort(drawn)
         self.frame = table.frame if count <= most else table.frame[self.rows]

@@ -1,5 +1,6 @@
 """All checks together: what they leave alone, what follows from them, and that they can be done again."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import msgspec
@@ -10,7 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from polars.testing.parametric import dataframes
 
 from autopilot.guardrails import Guarded, guard
+from autopilot.guardrails.caught import Caught
 from autopilot.guardrails.guard import CHECKS
+from autopilot.guardrails.sample import Sample
 from autopilot.table.roles import Roles
 from storage.errors import DataError
 from storage.signature import Dropped
@@ -122,10 +125,26 @@ def test_errors_come_first() -> None:
 
 
 def test_what_there_was_no_time_for_is_told() -> None:
-    """All of it, if there was none."""
-    caught = guard(read(clean("binary")), limit_s=0.0)
-    assert [one.code for one in caught.findings] == ["skipped"]
-    assert all(name in caught.findings[0].message for name in CHECKS)
+    """What came after the first checks; all of it, where there are more columns than there is time for."""
+    table = read(clean("binary"))
+    [found] = [one for one in guard(table, limit_s=0.002).findings if one.code == "skipped"]
+    assert list(CHECKS)[-1] in found.message
+    [skipped] = guard(table, limit_s=0.0).findings
+    assert (skipped.code, skipped.message) == ("skipped", "Not looked for within 0.0 s: anything.")
+
+
+def test_a_check_that_fails_is_told_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others go on."""
+
+    def failing(sample: Sample, gone: frozenset[str]) -> Iterator[Caught]:
+        raise ZeroDivisionError("by accident")
+        yield
+
+    monkeypatch.setitem(CHECKS, "identifiers", failing)
+    frame = clean("binary")
+    caught = guarded(frame.with_columns(copy=number(frame)))
+    assert [one.code for one in caught.findings] == ["leak", "check_failed"]
+    assert caught.findings[1].message == "The check of identifiers failed: ZeroDivisionError: by accident"
 
 
 def test_rows_that_the_user_divided_stay_so() -> None:
