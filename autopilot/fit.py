@@ -21,7 +21,7 @@ from autopilot.metrics import Metric, metric_named
 from autopilot.options import Options, Quality
 from autopilot.quantities import parse_latency, parse_memory
 from autopilot.search.strategy import Strategy
-from autopilot.table.infer import Table, infer
+from autopilot.table.infer import Table, infer, names_of
 from autopilot.table.read import describe, digest, read
 from autopilot.table.roles import Roles
 from autopilot.workers import Workers, open_workers
@@ -57,7 +57,7 @@ def fit(
     store: str | Path | Store | None = None,
     progress: bool | Observer = True,
     columns: Mapping[str, str] | None = None,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     candidates: "Sequence[str | Candidate] | None" = None,
     spaces: Mapping[str, Mapping[str, Any]] | None = None,
     quality: Quality = "balanced",
@@ -68,7 +68,7 @@ def fit(
     group: str | None = None,
     weight: str | None = None,
     guard: bool = True,
-    fairness: Sequence[str] = (),
+    fairness: str | Sequence[str] = (),
     executor: "str | Executor | None" = None,
     delimiter: str = ",",
     _started: float | None = None,
@@ -126,9 +126,8 @@ def fit(
         frame = read_whole(data, columns or {}, delimiter)
         is_balanced = weight == "balanced" and weight not in frame.columns
         named = None if is_balanced else weight
-        asked = Asked(
-            task, dict(columns or {}), tuple(ignore), delimiter, time, group, named, is_balanced, tuple(fairness)
-        )
+        left_out, compared = names_of(ignore), names_of(fairness)
+        asked = Asked(task, dict(columns or {}), left_out, delimiter, time, group, named, is_balanced, compared)
         options = Options(quality, latency_us, strategy, is_balanced)
         table = table_of(frame, target, asked)
         if is_balanced and table.signature.task == "regression":
@@ -139,9 +138,9 @@ def fit(
         from autopilot.candidates import choose
 
         families = choose(candidates, spaces)
-        table, checked = _guarded(table, asked, budget_s, seed) if guard else (table, Checked())
         model_name = check_name(name or _default_name(data, target), "a model")
         opened = Store.open(Settings.load().store if store is None else store)
+        table, checked = _guarded(table, asked, budget_s, seed) if guard else (table, Checked())
         run = _begin(opened, table, chosen, describe(data), digest(frame), model_name, budget_s, seed)
         address = executor if isinstance(executor, str) else None
         assignment = Assignment(table, chosen, options, families, asked, checked, address, count, memory_bytes)

@@ -246,7 +246,7 @@ _VARY = "Name columns that vary."
 _NEEDS = {
     "pca": "It needs 4 columns that vary; for fewer, say how many components.",
     "powers": "It needs columns with a skewness beyond 1.",
-    "missing_flags": "It needs columns that lack values.",
+    "missing_flags": "It needs columns that lack values in 5 rows, or in one of fifty.",
     "frequencies": "It needs columns with at least 5 levels of 2 rows each.",
     "time_differences": "It needs at least 2 columns of times.",
     "one_hot": "It needs levels of at least 2 rows.",

@@ -160,7 +160,7 @@ class Publisher:
         try:
             assembled = future.result()
         except Exception as error:  # noqa: BLE001 - a candidate may raise anything; the next best is taken
-            self._observe(Note(f"{_named(blend)} has no ONNX file: {type(error).__name__}: {error}."))
+            self._observe(Note(f"{_named(blend)} has no ONNX file: {type(error).__name__}: {str(error).rstrip('.')}."))
             return None
         is_slow = self._max_latency_us is not None and assembled.latency_us > self._max_latency_us
         if parity.passes(assembled.parity) and not is_slow:

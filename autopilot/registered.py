@@ -19,8 +19,9 @@ from autopilot.table.infer import Table
 from storage.records import Member, ModelVersion, Run, Scores
 from storage.store import Store
 
-#: A better model is registered while the search goes on: the first at once, others no more often than this, in seconds.
-_LEAST_BETWEEN_S = 60.0
+#: A better model is registered while the search goes on: the first at once, others after so many seconds at least, and
+#: as many again as the run had lasted: whoever stops it loses no more than what the second half of its time gave.
+_LEAST_BETWEEN_S = 10.0
 #: Only while this many times what writing a file takes is left.
 _LEAST_LEFT = 6.0
 _EARLY = "Written while the search went on: trained on a part of the rows."

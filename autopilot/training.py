@@ -1,7 +1,5 @@
 """A run: a safe model, search, combine, refit, check, publish."""
 
-import atexit
-import gc
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -53,10 +51,8 @@ from storage.store import Store
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from autopilot.explain import Fairness
     from autopilot.explain.of_run import Explained
-
-#: When Python ends it looks through all objects for cycles, time and again: with what trains loaded, half a second.
-atexit.register(gc.freeze)
 
 _SHOWN_FINDINGS = 12
 #: Kept for storing the file at the end, as a share of the budget and in seconds.
@@ -188,7 +184,7 @@ class Training:
                 f"even for a constant guess; max_latency is {most_us:g} us. Allow more, or leave columns out."
             )
         self._base_us, self._safe_graph = safe.assembled.latency_us, safe.assembled.graph
-        self._assembly_s = safe.assembled.seconds + _LEAST_ASSEMBLY_S
+        self._assembly_s = safe.assembled.seconds + _LEAST_ASSEMBLY_S + 2.0 * safe.metrics_s  # the guess is scored too
         self._metrics_s = safe.metrics_s
         self._choice_s += 2.0 * safe.metrics_s
         if self._registered.version is None:
@@ -275,7 +271,8 @@ class Training:
     def _reserve_s(self, publisher: Publisher, combining: Combining, outcomes: list[Outcome]) -> float:
         """Seconds to keep for choosing, refitting on all rows, and writing the file."""
         members = combining.blend.outcomes if combining.blend else outcomes[:_REFITTED]
-        wanted = publisher.refit_s(members) + publisher.assembly_s(members) + _CHOICES * self._choice_s
+        choices_s = _CHOICES * (self._choice_s + self._metrics_s)  # the last call of each begins within its time
+        wanted = publisher.refit_s(members) + publisher.assembly_s(members) + choices_s
         return min(wanted, _MOST_RESERVE_SHARE * self._run.budget_s)
 
     def _finish(self, study: Study, publisher: Publisher, search: Search, combining: Combining) -> Result:
@@ -385,13 +382,11 @@ class Training:
         passed, baseline: None where the model that stays was not made at the end.
         """
         try:
-            from autopilot.explain.of_run import fairness_of  # what explains is not needed before
-
             version, held, head, fairness = self._registered.version, None, NO_HEAD, ()
             assert version is not None  # noqa: S101 - the safe model was registered first
             if passed is not None and baseline is not None:
                 head, held = passed.head, held_out(study, passed.blend, passed.head, baseline)
-                fairness = fairness_of(study, passed.blend, passed.head)
+                fairness = self._fairness(study, passed)
             run, tape = replace(self._run, reason=self._reason), self._store.runs.events(self._run.id)
             told = {} if explained is None else explained._asdict()
             evidence = collect(
@@ -400,6 +395,16 @@ class Training:
             keep(self._store, evidence, datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - a report that fails never fails its job
             self._tape.write(Note(f"There will be no report on this run: {type(error).__name__}: {error}"))
+
+    def _fairness(self, study: Study, passed: Passed) -> "tuple[Fairness, ...]":
+        """How the model treats groups, for the report."""
+        from autopilot.explain.of_run import fairness_of  # what explains is not needed before
+
+        try:
+            return fairness_of(study, passed.blend, passed.head)
+        except Exception as error:  # noqa: BLE001 - the report does without
+            self._tape.write(Note(f"The report will not compare groups: {type(error).__name__}: {error}"))
+            return ()
 
     def _explained(self, study: Study, publisher: Publisher, passed: Passed) -> "Explained | None":
         """What the model looks at, on the test rows, by models that have not seen them, if there is time.

@@ -351,6 +351,7 @@ def times_of(manifest: Path | None) -> dict[str, str]:
 def print_false(sets: list[Set], times: dict[str, str], rows: int, seeds: int) -> None:
     """What is raised in clean tables."""
     codes = sorted({code for fault in FAULTS.values() for code in fault.codes} - {"dropped", "nearly_constant"})
+    codes.append("check_failed")
     raised: list[str] = []
     tables = 0
     for one in sets:

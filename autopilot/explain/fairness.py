@@ -174,6 +174,8 @@ def groups_of(values: pl.Series) -> pl.Series:
     >>> groups_of(pl.Series("sex", ["f", "m", None])).to_list()
     ['f', 'm', None]
     """
+    if values.dtype == pl.Duration:  # has no text
+        values = values.dt.total_seconds().alias(f"{values.name} in seconds")
     if values.n_unique() <= _MOST_GROUPS:
         return values.cast(pl.String)
     if values.dtype.is_numeric() or values.dtype.is_temporal():

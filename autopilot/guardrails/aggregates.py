@@ -54,6 +54,7 @@ def means(sample: Sample, gone: frozenset[str]) -> Iterator[Caught]:
             f"the rows that share one of its values have just that mean, to a squared correlation of {_EXACT} or more; "
             f"{each:.1f} rows share a value; {sample.told(sample.predicted(name))} of this column alone"
         )
+        gone |= {name} if is_left_out else set()
         yield _caught(sample, "leak_mean", name, message, evidence, is_left_out)
 
 

@@ -20,7 +20,7 @@ from autopilot.guardrails import aggregates, cells, entities, identifiers, leaks
 from autopilot.guardrails.caught import Caught
 from autopilot.guardrails.sample import Sample
 from autopilot.table.findings import Finding, Severity
-from autopilot.table.infer import Table
+from autopilot.table.infer import Table, names_of
 from autopilot.table.roles import read_groups, read_times
 from storage.signature import Dropped
 
@@ -63,28 +63,28 @@ class Guarded(Struct, frozen=True):
     together: bool = False
 
     def applied(self, table: Table) -> Table:
-        """The table that was guarded, as it is to be learnt from."""
-        groups, times = table.groups, table.times
-        if self.group is not None:
+        """The table that was guarded, as it is to be learnt from; of another one, so far as it has the same columns."""
+        names, groups, times = table.signature.names, table.groups, table.times
+        gone = [drop for drop in self.left_out if drop.name in names]
+        if self.group in names:
             groups, _ = read_groups(table.frame.get_column(self.group))
         elif self.together:
-            groups = twins.equal_rows(table.frame.drop(drop.name for drop in self.left_out))
-        if self.time is not None:
+            groups = twins.equal_rows(table.frame.drop(drop.name for drop in gone))
+        if self.time in names:
             values = table.frame.get_column(self.time)
             times, _ = read_times(values, values.is_not_null().arg_true(), {})
-        gone = [*self.left_out]
-        if self.group is not None:
+        if self.group in names:
             gone.append(Dropped(self.group, "says which rows belong together"))
         return replace(_without(table, gone), findings=(*self.findings, *table.findings), groups=groups, times=times)
 
 
-def guard(table: Table, *, kept: Collection[str] = (), seed: int = 0, limit_s: float = 2.0) -> Guarded:
+def guard(table: Table, *, kept: str | Collection[str] = (), seed: int = 0, limit_s: float = 2.0) -> Guarded:
     """Look at a table before anything is trained on it.
 
     kept: columns that the user gave a kind or a role: they are looked at, but stay, and divide no rows. Rows that the
     user divided by groups or times stay divided so. limit_s: after so long, no further check begins, and a finding
-    tells which; one that fails is told, too, and changes nothing. The same table and seed give the same, if the time
-    suffices. Weights of rows are not looked at.
+    tells which; one that fails is told, too, and changes nothing. The same table, seed and limit give the same, if the
+    time suffices. Weights of rows are not looked at.
 
     >>> import polars as pl
     >>> from autopilot.table.infer import infer
@@ -99,7 +99,7 @@ def guard(table: Table, *, kept: Collection[str] = (), seed: int = 0, limit_s: f
     if limit_s < _COLUMN_S * len(table.signature.columns):
         return _summed([], _told_skipped(["anything"], limit_s))
     deadline = Deadline.after(limit_s)
-    sample = Sample(table, kept, seed, limit_s)
+    sample = Sample(table, names_of(kept), seed, limit_s)
     caught: list[Caught] = []
     skipped: list[str] = []
     for name, check in CHECKS.items():

@@ -46,6 +46,7 @@ def identifiers(sample: Sample, gone: frozenset[str]) -> Iterator[Caught]:
             "It was left out." if is_left_out else "It was kept.",
             to_keep([(name, "number")]) if is_left_out else to_ignore([name]),
         )
+        gone |= {name} if is_left_out else set()
         yield Caught(found, left_out=(name,) if is_left_out else ())
 
 

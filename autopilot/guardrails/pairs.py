@@ -169,8 +169,8 @@ def _plane(a: Values, b: Values, targets: Values) -> tuple[float, float]:
     scale_a, scale_b = np.abs(a).max() or 1.0, np.abs(b).max() or 1.0
     X = np.stack([a / scale_a, b / scale_b], axis=1)
     slopes = np.linalg.lstsq(X, y, rcond=None)[0]
-    left = ((y - X @ slopes) ** 2).sum(axis=0) / np.maximum((y**2).sum(axis=0), 1e-300)
-    first, second = slopes[:, left.argmin()]
+    explained = (y**2).sum(axis=0) - ((y - X @ slopes) ** 2).sum(axis=0)
+    first, second = slopes[:, explained.argmax()]
     return float(first / scale_a), float(second / scale_b)
 
 

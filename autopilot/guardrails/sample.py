@@ -47,8 +47,7 @@ class Sample:
         self.table, self.kept, self.names = table, frozenset(kept), table.signature.names
         self.rng = np.random.default_rng(seed)
         count = len(table.y)
-        cells = int(_CELLS_A_SECOND * limit_s)
-        most = min(MOST_ROWS, max(_LEAST_ROWS, cells // max(1, len(self.names))))
+        most = int(min(MOST_ROWS, max(_LEAST_ROWS, _CELLS_A_SECOND * limit_s / max(1, len(self.names)))))
         drawn = self.rng.choice(count, most, replace=False) if count > most else np.arange(count)
         self.rows = np.sort(drawn)
         self.frame = table.frame if count <= most else table.frame[self.rows]

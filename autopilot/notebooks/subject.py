@@ -78,6 +78,14 @@ class Subject(Struct, frozen=True):
         return {role: column for role, column in named.items() if column is not None}
 
     @property
+    def decisions(self) -> dict[str, Any]:
+        """What was decided about the table that changes what is learnt: columns left out, and what divides the rows."""
+        found = self.checked.guarded
+        left_out = [[drop["name"], drop["reason"]] for drop in found.get("left_out", ())]
+        divided = {name: found[name] for name in ("group", "time", "together") if found.get(name)}
+        return {"left_out": left_out, **divided} if left_out or divided else {}
+
+    @property
     def division(self) -> str:
         """What divides the rows, as asked or as the checks of the table decided: `time`, `group`, or "" for neither."""
         found = self.checked.guarded

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -150,10 +151,13 @@ def _drawn(section: str, wanted: Charts) -> list[Drawn | Missing]:
 
 
 def charts_of(evidence: Evidence) -> dict[str, Any]:
-    """The page's charts by name, as Altair charts."""
+    """The page's charts by name, as Altair charts; without those that cannot be drawn, of which the page tells why."""
     groups = [chart for one in evidence.fairness for chart in _fairness(one)]
-    wanted = [*_quality(evidence), *_columns(evidence), *groups, *_search(evidence)]
-    return {title: make() for title, make in wanted}
+    found: dict[str, Any] = {}
+    for title, make in [*_quality(evidence), *_columns(evidence), *groups, *_search(evidence)]:
+        with suppress(Exception):
+            found[title] = make()
+    return found
 
 
 def _quality(evidence: Evidence) -> Charts:

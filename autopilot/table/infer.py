@@ -8,7 +8,7 @@ instants.py     times that were written as text or as whole numbers
 duplicates.py   columns that say nothing new
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, cast
 
 import numpy as np
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from autopilot.table.columns import Verdict, asked, count, judge
 from autopilot.table.duplicates import duplicates
-from autopilot.table.expand import Expanded, expand
+from autopilot.table.expand import Expanded, expand, is_plain
 from autopilot.table.findings import Finding
 from autopilot.table.roles import Roles, read_roles
 from autopilot.table.target import read_target, rows_with_target, tell_missing
 from storage.boundary import typed
-from storage.errors import DataError
+from storage.errors import DataError, InputError
 from storage.signature import Column, Dropped, Signature, Task
 from storage.traffic import OUTPUT_PREFIX
 
@@ -45,7 +45,7 @@ class Table(Struct, frozen=True):
     weights: float64 (rows,) above 0 with mean 1, how much each row counts; None where all count alike.
     groups: int64 (rows,), a number from 0 for each group of rows that belong together; None without groups.
     times: int64 (rows,), the order in time from 0, the same for rows of the same time; None without an order.
-    facets: columns by whose values rows are compared, as they were read, whether or not they are learnt from.
+    facets: columns by whose values rows are compared, whether or not they are learnt from; NaN and "" are null.
     """
 
     signature: Signature
@@ -68,9 +68,9 @@ def infer(
     *,
     task: Task | Literal["auto"] = "auto",
     columns: Mapping[str, str] | None = None,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     roles: Roles = NO_ROLES,
-    facets: Sequence[str] = (),
+    facets: str | Sequence[str] = (),
 ) -> Table:
     """Decide what each column is and take out what cannot help.
 
@@ -87,7 +87,7 @@ def infer(
     """
     _refuse_unknown(frame.columns, target, "target")
     _refuse_patterns(frame.columns)
-    wishes = dict(columns or {})
+    wishes, ignore, facets = dict(columns or {}), names_of(ignore), names_of(facets)
     roles.refuse_clashes(target, wishes)
     expanded = expand(frame, plain={target, *ignore, *roles.columns.values()})
     for name in (*wishes, *ignore, *roles.columns.values(), *facets):
@@ -108,16 +108,31 @@ def infer(
         *(Finding("info", "dropped", f"{drop.name!r} {drop.reason}.", drop.name) for drop in signature.dropped),
     ]
     shown = tuple(finding for finding in findings if finding is not None)
-    return Table(signature, clean, y, shown, role.weights, role.groups, role.times, _facets(raw, facets, expanded))
+    return Table(
+        signature, clean, y, shown, role.weights, role.groups, role.times, _facets(raw, facets, target, expanded)
+    )
 
 
-def _facets(raw: pl.DataFrame, names: Sequence[str], expanded: Expanded) -> pl.DataFrame | None:
-    """These columns, if there are any, as they are. Raises DataError for one that is taken apart."""
+def names_of(columns: str | Collection[str]) -> tuple[str, ...]:
+    """Of one column or of several.
+
+    >>> names_of("age"), names_of(["age", "sex"])
+    (('age',), ('age', 'sex'))
+    """
+    return (columns,) if isinstance(columns, str) else tuple(columns)
+
+
+def _facets(raw: pl.DataFrame, names: Sequence[str], target: str, expanded: Expanded) -> pl.DataFrame | None:
+    """These columns, if there are any. Raises InputError for the target, DataError for what is not one value a cell."""
+    if target in names:
+        raise InputError(f"Column {target!r} is the target, whose groups are what is predicted. Name another column.")
     for name in names:
         if name not in raw.columns:
             shown = ", ".join(map(repr, expanded.parts.get(name, [])[:4])) or "none"
             raise DataError(f"Column {name!r} has no groups to compare: it is taken apart. Name a part of it: {shown}.")
-    return raw.select(*dict.fromkeys(names)) if names else None
+        if not is_plain(raw.schema[name]):
+            raise DataError(f"Column {name!r} is {raw.schema[name]}, which has no groups to compare. Name another one.")
+    return _normal(raw.select(*dict.fromkeys(names))) if names else None
 
 
 def _refuse_unknown(known: Sequence[str], name: str, what: str) -> None:

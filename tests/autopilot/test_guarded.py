@@ -14,7 +14,8 @@ from autopilot.notebooks.files import write_notebooks
 from autopilot.report.archive import evidence_of
 from autopilot.result import Result
 from autopilot.tape import read_tape
-from storage.errors import DataError
+from storage.errors import DataError, InputError
+from storage.store import Store
 from tests.autopilot.guardrails.tables import clean
 
 ROWS = 900
@@ -81,7 +82,7 @@ def test_the_notebook_looks_at_the_table_as_the_run_did(result: Result, tmp_path
         paths = write_notebooks(result.store, result.run, tmp_path, data=table(), findings=findings)
         exploration, candidate = (json.loads(path.read_text(encoding="utf-8"))["cells"] for path in paths)
         assert any("tells nearly all of the target" in "".join(cell["source"]) for cell in exploration)
-        assert any("guarded.applied(table)" in "".join(cell["source"]) for cell in candidate)
+        assert any("left_out, **DECIDED).applied(table)" in "".join(cell["source"]) for cell in candidate)
 
 
 @pytest.mark.parametrize("options", [{"guard": False}, {"columns": {"fee": "number"}}])
@@ -105,10 +106,15 @@ def test_groups_are_compared_on_held_out_rows_by_a_column_that_is_not_learnt_fro
     assert "By town" in found.report().html
 
 
-def test_an_unknown_column_has_no_groups(tmp_path: Path) -> None:
-    """Named, with the columns that there are."""
+def test_what_has_no_groups_is_refused(tmp_path: Path) -> None:
+    """An unknown column, the target, and cells that hold several values."""
+    frame = clean("binary", 200).with_columns(tags=pl.Series([["a"], []] * 100))
     with pytest.raises(DataError, match="no column 'twon'"):
-        short(clean("binary", 200), tmp_path, fairness=["twon"])
+        short(frame, tmp_path, fairness="twon")
+    with pytest.raises(InputError, match="'y' is the target"):
+        short(frame, tmp_path, fairness=["town", "y"])
+    with pytest.raises(DataError, match=r"'tags' is List\(String\), which has no groups"):
+        short(frame, tmp_path, fairness="tags", ignore="tags")
 
 
 def test_the_command_line_can_take_the_table_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,3 +126,5 @@ def test_the_command_line_can_take_the_table_as_it_is(tmp_path: Path, capsys: py
     told = json.loads(capsys.readouterr().out)
     assert not any(finding["code"].startswith("leak") for finding in told["findings"])
     assert told["test_score"] > 0.99
+    [compared] = evidence_of(Store.open(tmp_path / "store"), told["run"]).fairness
+    assert compared.column == "town"

@@ -40,9 +40,8 @@ TABLE = pl.DataFrame(
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     """A model of the table, opened from its file."""
-    result = autopilot.fit(
-        TABLE, "y", budget=6, store=tmp_path_factory.mktemp("store"), progress=False, candidates=(Linear(),)
-    )
+    store, candidates = tmp_path_factory.mktemp("store"), (Linear(),)
+    result = autopilot.fit(TABLE, "y", budget=6, store=store, progress=False, candidates=candidates, guard=False)
     result.store.close()
     return Predictor(result.model.model_bytes)
 

@@ -14,7 +14,7 @@ _LEAST_ROWS, _SMALL = 5, 50
 
 
 class MissingFlags(Op, frozen=True):
-    """1 where a number is missing, else 0; for the columns that lacked values in 5 rows of training or more.
+    """1 where a number is missing, else 0; for the columns that lacked values in 5 rows of training, or one of fifty.
 
     Trees see missing values themselves; linear models need the flag beside the filled value. From one row they would
     learn that whatever lacks values is like it.

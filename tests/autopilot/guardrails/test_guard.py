@@ -58,7 +58,9 @@ def test_odd_tables_are_looked_at_without_a_fault(name: str, kind: Kind) -> None
     """No warning of NumPy, no error, and something is left to learn from."""
     score = np.random.default_rng(0).normal(size=60)
     table = read(pl.DataFrame(ODD[name], strict=False).with_columns(y=target_of(kind, score)))
-    assert guard(table, limit_s=600.0).applied(table).signature.columns
+    caught = guard(table, limit_s=600.0)
+    assert caught.applied(table).signature.columns
+    assert "check_failed" not in codes(caught)
 
 
 @given(
@@ -74,7 +76,28 @@ def test_no_cell_makes_the_checks_fail(mixed: pl.DataFrame) -> None:
     except DataError:
         assume(False)
     else:
-        assert guard(table, limit_s=600.0).applied(table).signature.columns
+        caught = guard(table, limit_s=600.0)
+        assert caught.applied(table).signature.columns
+        assert "check_failed" not in codes(caught)
+
+
+def test_something_is_left_to_learn_from() -> None:
+    """However many columns are numbers that were handed out, or means of the target."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=2000)
+    numbers = {name: rng.permutation(2000) for name in ("a", "b")}
+    table = read(pl.DataFrame({**numbers, "y": y}))
+    assert guard(table, limit_s=600.0).applied(table).signature.names == ("b",)
+
+
+def test_decisions_hold_for_another_table_so_far_as_it_has_the_columns() -> None:
+    """Of those that it lacks nothing is asked."""
+    frame = clean("binary")
+    table = read(frame)
+    gone = (Dropped("fee", "is no column here"), Dropped("a", "was left out"))
+    applied = Guarded((), gone, group="patient", time="day").applied(table)
+    assert applied.signature.names == tuple(name for name in table.signature.names if name != "a")
+    assert (applied.groups, applied.times) == (None, None)
 
 
 def test_what_is_left_out_is_dropped_with_its_reason() -> None:
