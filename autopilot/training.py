@@ -210,7 +210,9 @@ class Training:
         except Exception:  # noqa: BLE001 - whatever is wrong with the table will be told by the trials
             probe.cancel()
             measured_s = run.budget_s
-        scheme = choose_scheme(self._table, fold_s=measured_s, budget_s=run.budget_s, workers=self._workers.count)
+        workers = self._workers.count
+        measured_s = max(measured_s, workers * self._metrics_s)  # folds are scored here, one after the other
+        scheme = choose_scheme(self._table, fold_s=measured_s, budget_s=run.budget_s, workers=workers)
         if QUALITIES[self._options.quality].keep_folds:
             scheme = replace(scheme, repeats=1)  # each of them would be a model more in the file
         return scheme
