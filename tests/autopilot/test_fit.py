@@ -218,9 +218,8 @@ def test_a_candidate_without_end_is_ended_by_its_deadline(tmp_path: Path) -> Non
 
 def test_a_candidate_that_raises_is_a_failed_trial_with_its_reason(tmp_path: Path) -> None:
     """The others go on; the store and the leaderboard say what happened."""
-    found = autopilot.fit(
-        shop(), "pays", budget=4, store=tmp_path, progress=False, candidates=(Broken(), Baseline(), Linear())
-    )
+    settings: dict[str, Any] = {"budget": 60, "max_trials": 6, "store": tmp_path, "progress": False}
+    found = autopilot.fit(shop(), "pays", candidates=(Broken(), Baseline(), Linear()), **settings)
     failed = [trial for trial in found.store.runs.trials(found.run.id) if trial.status == "failed"]
     assert failed
     assert {trial.reason for trial in failed} == {"ValueError: it does not like these rows"}
@@ -230,7 +229,7 @@ def test_a_candidate_that_raises_is_a_failed_trial_with_its_reason(tmp_path: Pat
 def test_a_run_without_any_model_fails_with_the_reasons(tmp_path: Path) -> None:
     """And the store says so too."""
     with pytest.raises(FailureError, match="broken: ValueError: it does not like these rows"):
-        autopilot.fit(shop(), "pays", budget=3, store=tmp_path, progress=False, candidates=(Broken(),))
+        autopilot.fit(shop(), "pays", budget=60, max_trials=2, store=tmp_path, progress=False, candidates=(Broken(),))
     assert Store.open(tmp_path).runs.list()[0].status == "failed"
 
 
