@@ -72,11 +72,11 @@ class ModelFileError(FailureError):
     """A file is not a model that autopilot wrote, or its bytes are not those that were written."""
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names inside a message: the first 8 in quotes, and how many more there are.
+def listed(names: Sequence[str], most: int = _LISTED) -> str:
+    """Names inside a message: the first 8, or as many as are asked for, in quotes, and how many more there are.
 
     >>> listed(["age", "town"]), listed([])
     ("'age', 'town'", 'no columns')
     """
-    shown = ", ".join(repr(name) for name in names[:_LISTED])
-    return f"{shown} and {len(names) - _LISTED} more" if len(names) > _LISTED else shown or "no columns"
+    shown = ", ".join(repr(name) for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "no columns"

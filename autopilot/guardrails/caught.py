@@ -1,11 +1,12 @@
 """What a check caught, and the words that all checks use."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from autopilot.table.findings import Finding
 
-_SHOWN = 6
+#: Names in a message.
+SHOWN = 6
 
 
 class Caught(NamedTuple):
@@ -20,17 +21,6 @@ class Caught(NamedTuple):
     group: str | None = None
     time: str | None = None
     together: bool = False
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names for a message.
-
-    >>> listed(["a", "b"]), listed(map(str, range(9)))
-    ("'a', 'b'", "'0', '1', '2', '3', '4', '5' and 3 more")
-    """
-    known = list(names)
-    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return ", ".join(map(repr, known[:_SHOWN])) + more
 
 
 def to_keep(kinds: Sequence[tuple[str, str]]) -> str:

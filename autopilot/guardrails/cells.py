@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from autopilot.guardrails.caught import Caught, listed, to_ignore
+from autopilot.guardrails.caught import SHOWN, Caught, to_ignore
 from autopilot.guardrails.sample import Sample
 from autopilot.table.findings import Finding, Severity
+from storage.errors import listed
 
 #: The share of missing cells from which a column is told, and from which it is a warning.
 _MISSING, _MOSTLY_MISSING = 0.5, 0.9
@@ -31,7 +32,7 @@ def _told(
     sample: Sample, severity: Severity, code: str, names: list[str], how_many: str, shares: dict[str, float]
 ) -> Caught:
     is_one = len(names) == 1
-    message = f"{listed(names)} {'is' if is_one else 'are'} missing in {how_many}."
+    message = f"{listed(names, SHOWN)} {'is' if is_one else 'are'} missing in {how_many}."
     known = [shares[name] for name in names]
     evidence = (
         f"{min(known):.1%} to {max(known):.1%} of cells are missing" if not is_one else f"{known[0]:.1%} of cells"
@@ -49,7 +50,7 @@ def constant(sample: Sample, gone: frozenset[str]) -> Iterator[Caught]:
     varying = {name: _varying(sample, name) for name in sample.names if name not in gone}
     found = [name for name, rows in varying.items() if rows <= max(1.0, _VARYING * height)]
     if found:
-        message = f"{listed(found)} hold{'s' if len(found) == 1 else ''} one value in nearly every row."
+        message = f"{listed(found, SHOWN)} hold{'s' if len(found) == 1 else ''} one value in nearly every row."
         evidence = f"{max(varying[name] for name in found):,} of {height:,} rows or fewer have another"
         column = found[0] if len(found) == 1 else None
         yield Caught(

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from autopilot.guardrails.caught import Caught, listed
+from autopilot.guardrails.caught import SHOWN, Caught
 from autopilot.guardrails.sample import Sample
 from autopilot.search.folds import NESTED_ROWS
 from autopilot.table.findings import Finding, Severity
+from storage.errors import listed
 
 #: A class with fewer rows than the most folds has none in some of them.
 _FOLDS = 8
@@ -30,7 +31,7 @@ def classes(sample: Sample, gone: frozenset[str]) -> Iterator[Caught]:
     counts = np.bincount(sample.table.y.astype(np.int64), minlength=len(signature.classes))
     rare = np.flatnonzero(counts < _FOLDS)
     if len(rare):
-        names = listed(str(signature.classes[at]) for at in rare)
+        names = listed([str(signature.classes[at]) for at in rare], SHOWN)
         yield _of_target(
             "warning",
             "rare_classes",
