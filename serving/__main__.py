@@ -3,6 +3,7 @@
 import argparse
 import errno
 import logging
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import uvicorn
 from serving.app import Parts, create_app
 from serving.capture import Capture
 from serving.endpoints import LiveEndpoints
+from serving.engine import Engine
 from serving.errors import AddressError
 from serving.hot import HotPath
 from serving.invocations import Invocations
@@ -45,7 +47,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--store", default=settings.store, help="folder of the store (%(default)s)")
     parser.add_argument("--host", default=settings.host, help="address to listen on (%(default)s)")
     parser.add_argument("--port", default=settings.port, type=_port, help="TCP port; 0 takes a free one (%(default)s)")
-    parser.set_defaults(max_body_bytes=settings.max_body_bytes)
+    parser.set_defaults(max_body_bytes=settings.max_body_bytes, max_rows=settings.max_rows)
     return parser.parse_args(arguments)
 
 
@@ -62,10 +64,16 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     stack.callback(store.close)
     capture = stack.enter_context(Capture(store.traffic))
     live = stack.enter_context(LiveEndpoints(store))
-    invocations = Invocations(live, capture, options.max_body_bytes)
+    engine = stack.enter_context(_engine(capture, options))
+    invocations = Invocations(live, engine)
     app = create_app(Parts(store, live, invocations, options.max_body_bytes))
     hot = HotPath(invocations, live, app, options.max_body_bytes)
     Server(hot, f"Serving {_url(listener)} from {store.root}").run(sockets=[listener])
+
+
+def _engine(capture: Capture, options: argparse.Namespace) -> Engine:
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Engine(capture, threads=threads, max_body_bytes=options.max_body_bytes, max_rows=options.max_rows)
 
 
 def listen(host: str, port: int) -> socket.socket:

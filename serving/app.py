@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from serving.documentation import INVOCATION, REPORT, problems
 from serving.endpoints import LiveEndpoints
-from serving.hot import DisconnectedError, read_body
+from serving.hot import DisconnectedError, request_of
 from serving.invocations import Invocations
 from serving.page import index_page
 from serving.problems import PROBLEM_TYPE, Problem, reply_of
@@ -195,12 +195,11 @@ def create_app(parts: Parts) -> Litestar:
 
 
 async def _invoke(request: AnyRequest, name: str | None, parts: Parts) -> Response[bytes]:
-    headers = dict(request.scope["headers"])
     try:
-        body = await read_body(request.receive, headers, parts.max_body_bytes)
+        asked = await request_of(request.scope, request.receive, parts.max_body_bytes)
     except DisconnectedError:
         return Response(b"", status_code=400)  # Litestar wants an answer, which the server throws away
-    return _response(await parts.invocations.answer(name, headers, body))
+    return _response(await parts.invocations.answer(name, asked))
 
 
 def _response(reply: Reply) -> Response[bytes]:

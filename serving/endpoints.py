@@ -7,71 +7,76 @@ the last request that holds it is answered. A version that cannot be loaded leav
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, TypeVar
 
-import numpy as np
-
-from serving.answers import Answers
-from serving.csv_rows import CsvRows
-from serving.errors import NotReadyError, UnknownEndpointError, UnnamedEndpointError
-from serving.media import Format
-from serving.rows import JsonRows
-from storage import AutopilotError, Predictor, Signature, Store
-from storage.boundary import MISSING_TIME, Blocks
-from storage.predictor import Outputs
+from serving.admission import Pace
+from serving.drain import Drain, is_steady
+from serving.errors import NotReadyError, OptionError, UnknownEndpointError, UnnamedEndpointError
+from serving.formats import FEW_ROWS, Answer, Explained, Formats
+from serving.likely_rows import likely_rows
+from serving.metrics import EndpointMetrics
+from storage import AutopilotError, Predictor, Store
+from storage.boundary import Blocks
 from storage.records import Endpoint
 from storage.traffic import Header
 
 _POLL_S = 0.25
 _RETRY_S = 10.0  # a version that failed to load is tried again after this: a blob may arrive late
 _STALE_S = 10.0  # without word from the store for so long, the process calls itself unhealthy
-_FEW_ROWS = 50  # beyond this a request takes longer than a hop to a thread and would hold up the others
+_SECONDS_PER_BYTE = 2e-7  # of the first large bodies: 30 us for a row of 150 bytes
+
+RowExplainer = Callable[[Blocks], Explained]
+_Made = TypeVar("_Made")
 
 _log = logging.getLogger(__name__)
 
 
-class Prediction(NamedTuple):
-    """Rows, what the model gave for them, and the body that tells it."""
-
-    blocks: Blocks
-    outputs: Outputs
-    body: bytes
-
-
 class LiveEndpoint:
-    """One endpoint with its model, ready to answer; safe to share between threads."""
+    """One endpoint with its model, ready to answer; safe to share between threads but for `drain`.
 
-    def __init__(self, record: Endpoint, predictor: Predictor) -> None:
+    What a protocol makes of a model once, it keeps here: `of`.
+    """
+
+    def __init__(
+        self, record: Endpoint, predictor: Predictor, explainer: Callable[[], RowExplainer] | None = None
+    ) -> None:
         self.record = record
         self.predictor = predictor
-        signature = predictor.signature
-        self.header = Header(record.name, record.model, record.version, signature) if record.capture else None
+        self.signature = predictor.signature
+        self.header = Header(record.name, record.model, record.version, self.signature) if record.capture else None
         self.reply_headers = [
             (b"x-amzn-invoked-production-variant", b"main"),
             (b"x-autopilot-model", f"{record.model}:{record.version}".encode()),
         ]
-        self._json_rows = JsonRows(signature)
-        self._csv_rows = CsvRows(signature)
-        self._answers = Answers(signature)
-        self._few_rows_bytes = _FEW_ROWS * _least_row_bytes(signature)
+        self.formats = Formats(self.signature)
+        self.metrics = EndpointMetrics(record.name, record.model, record.version)
+        rows = likely_rows(self.signature, FEW_ROWS)
+        self.drain = Drain(predictor, self.metrics, steady=is_steady(predictor, rows))
+        self.pace = Pace(_SECONDS_PER_BYTE)
+        self._explainer = explainer
+        self._made: dict[type, Any] = {}
 
-    def has_few_rows(self, body: bytes, sent: Format) -> bool:
-        """Whether a body surely holds at most 50 rows, told without reading it."""
-        return len(body) <= self._few_rows_bytes and (sent == "json" or body.count(b"\n") <= _FEW_ROWS)
+    def of(self, kind: Callable[["LiveEndpoint"], _Made]) -> _Made:
+        """What a class makes of this endpoint; made once."""
+        made = self._made.get(kind)  # pyright: ignore[reportArgumentType] classes alone are asked for
+        if made is None:
+            made = self._made[kind] = kind(self)  # pyright: ignore[reportArgumentType]
+        return made
 
-    def predict(self, body: bytes, sent: Format, wanted: Format) -> Prediction:
-        """Answer a body. Raises BodyError and RowError."""
-        blocks = self._json_rows.decode(body) if sent == "json" else self._csv_rows.decode(body)
-        outputs = self.predictor.run(blocks)
-        return Prediction(blocks, outputs, self._answers.encode(outputs, wanted))
+    def explain(self, blocks: Blocks) -> Explained:
+        """What each column added to the answers. The first call reads the background; each takes milliseconds a row."""
+        if self._explainer is None:
+            raise OptionError("Option 'explain' cannot be followed: the model's training rows are not at hand.")
+        return self._explainer()(blocks)
 
     def warm(self) -> None:
-        """Run once what later requests run, one row and a batch of missing values: first calls are slow."""
-        for rows in (1, _FEW_ROWS):
-            blocks = _missing_rows(self.predictor.signature, rows)
-            self._answers.encode(self.predictor.run(blocks), "json")
+        """Run once what later requests run, one row and a batch: first calls are slow."""
+        for rows in (1, FEW_ROWS):
+            outputs = self.predictor.run(likely_rows(self.signature, rows))
+            for answers in (self.formats.answers["json"], self.formats.answers["csv"]):
+                answers.write(Answer(outputs))
 
 
 class LiveEndpoints:
@@ -189,17 +194,3 @@ def _unknown(name: str | None, live: Mapping[str, LiveEndpoint]) -> UnknownEndpo
 def _paths(live: Mapping[str, LiveEndpoint]) -> str:
     shown = ", ".join(f"/endpoints/{name}/invocations" for name in sorted(live)[:8])
     return f"{shown} and {len(live) - 8} more; GET /api/endpoints lists all" if len(live) > 8 else shown
-
-
-def _least_row_bytes(signature: Signature) -> int:
-    """Length of the shortest JSON row that has all columns: `{"a":1,"b":2}`."""
-    return 1 + sum(len(name.encode()) + len('"":0,') for name in signature.names)
-
-
-def _missing_rows(signature: Signature, rows: int) -> Blocks:
-    number, text, time = (len(signature.block(block)) for block in ("number", "text", "time"))
-    return Blocks(
-        np.full((rows, number), np.nan),
-        np.full((rows, text), "", dtype=object),
-        np.full((rows, time), MISSING_TIME, dtype=np.int64),
-    )

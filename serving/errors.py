@@ -8,11 +8,18 @@ AutopilotError (storage/errors.py)
 │       ├── MediaTypeError       sent in a format or an encoding that is not read here
 │       ├── AcceptError          wanted in formats that are not written here
 │       ├── InferenceIdError     an inference id that cannot be kept
+│       ├── OptionError          an option of the answer that there is not, or with a value that it cannot have
+│       ├── TimeoutHeaderError   a deadline that is no number of milliseconds
+│       ├── TooManyRowsError     more rows than `max_rows`
+│       ├── AbandonedError       the client went away before its answer was ready
 │       ├── MethodError          knows the methods that the path allows
 │       ├── UnknownEndpointError nothing is served under this name
 │       └── UnnamedEndpointError several endpoints are served, and the path names none
 └── FailureError
     ├── NotReadyError            the store cannot be reached at the moment
+    ├── BusyServerError          not now; knows when to try again
+    │   ├── OverloadedError      there is more work than is kept waiting
+    │   └── DeadlineError        the answer would come after the client's deadline
     └── AddressError             the server cannot listen where it was told to
 """
 
@@ -43,6 +50,18 @@ class InferenceIdError(RequestError):
     """The inference id in the header cannot be kept."""
 
 
+class OptionError(RequestError):
+    """An option of the answer that there is not, or a value that it cannot have."""
+
+
+class TimeoutHeaderError(RequestError):
+    """The header with the deadline is no number of milliseconds."""
+
+
+class TooManyRowsError(RequestError):
+    """The body holds more rows than are answered at once."""
+
+
 class MethodError(RequestError):
     """The path knows other methods; `allowed` names them."""
 
@@ -61,6 +80,26 @@ class UnnamedEndpointError(RequestError):
 
 class NotReadyError(FailureError):
     """The store cannot be reached at the moment."""
+
+
+class BusyServerError(FailureError):
+    """The request is sound, but not now; `retry_after_s` tells when to try again."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class OverloadedError(BusyServerError):
+    """More work waits already than the server keeps waiting."""
+
+
+class DeadlineError(BusyServerError):
+    """The answer would come, or came, after the client's deadline."""
+
+
+class AbandonedError(RequestError):
+    """The client went away before its answer was ready: nobody will read this."""
 
 
 class AddressError(FailureError):

@@ -1,14 +1,18 @@
 """The ASGI function that uvicorn calls: it answers invocations and `/ping`, and hands all else to Litestar."""
 
 from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+from typing import Protocol as Protocol_
 
 from serving.endpoints import LiveEndpoints
 from serving.errors import MethodError, RequestError
 from serving.invocations import Invocations
 from serving.media import too_large
 from serving.problems import reply_of
-from serving.replies import Reply
+from serving.replies import Reply, Stream
+from serving.requests import Request
 from storage.errors import AutopilotError
 
 if TYPE_CHECKING:
@@ -21,19 +25,38 @@ class DisconnectedError(Exception):
     """The client went away while it sent its body; nobody waits for a reply."""
 
 
+class Protocol(Protocol_):
+    """Answers all requests below some paths."""
+
+    async def answer(self, request: Request) -> Reply | Stream:
+        """The reply to a request; it raises nothing, errors are replies in the protocol's own shape."""
+        ...
+
+    def refuse(self, error: Exception) -> Reply:
+        """The reply to a request whose body was not read."""
+        ...
+
+
 class HotPath:
     """Answers what has to be fast, before Litestar is asked.
 
-    Nothing that a client sends makes it raise: uvicorn would answer 500 and close the connection.
+    protocols: by the beginning of the paths that are theirs. Nothing that a client sends makes it raise: uvicorn would
+    answer 500 and close the connection.
     """
 
     def __init__(
-        self, invocations: Invocations, endpoints: LiveEndpoints, otherwise: "ASGIApp", max_body_bytes: int
+        self,
+        invocations: Invocations,
+        endpoints: LiveEndpoints,
+        otherwise: "ASGIApp",
+        max_body_bytes: int,
+        protocols: Mapping[str, Protocol] = MappingProxyType({}),
     ) -> None:
         self._invocations = invocations
         self._endpoints = endpoints
         self._otherwise = otherwise
         self._max_body_bytes = max_body_bytes
+        self._protocols = tuple(protocols.items())
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """The ASGI interface."""
@@ -45,23 +68,32 @@ class HotPath:
                 return await self._invoke(path[len(_PREFIX) : -len(_SUFFIX)], scope, receive, send)
             if path == "/ping":
                 return await send_reply(send, self._ping(scope["method"]))
+            for prefix, protocol in self._protocols:
+                if path.startswith(prefix):
+                    return await self._ask(protocol, scope, receive, send)
         await self._otherwise(scope, receive, send)
 
     async def _invoke(self, name: str | None, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
         try:
-            reply = await self._reply_to(name, scope, receive)
+            _allow(scope["method"], scope["path"], "POST")
+            request = await request_of(scope, receive, self._max_body_bytes)
         except DisconnectedError:
             return
-        await send_reply(send, reply)
-
-    async def _reply_to(self, name: str | None, scope: "HTTPScope", receive: "Receive") -> Reply:
-        headers = dict(scope["headers"])
-        try:
-            _allow(scope["method"], scope["path"], "POST")
-            body = await read_body(receive, headers, self._max_body_bytes)
         except RequestError as error:
-            return reply_of(error)
-        return await self._invocations.answer(name, headers, body)
+            return await send_reply(send, self._invocations.refuse(error))
+        await send_reply(send, await self._invocations.answer(name, request))
+
+    async def _ask(self, protocol: Protocol, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
+        try:
+            request = await request_of(scope, receive, self._max_body_bytes)
+        except DisconnectedError:
+            return
+        except RequestError as error:
+            return await send_reply(send, protocol.refuse(error))
+        reply = await protocol.answer(request)
+        if isinstance(reply, Stream):
+            return await send_stream(send, reply)
+        await send_reply(send, reply)
 
     def _ping(self, method: str) -> Reply:
         try:
@@ -75,6 +107,19 @@ class HotPath:
 def _allow(method: str, path: str, *allowed: str) -> None:
     if method not in allowed:
         raise MethodError(f"{path} was asked by {method}. Use {' or '.join(allowed)}.", allowed=allowed)
+
+
+async def request_of(scope: "HTTPScope", receive: "Receive", limit_bytes: int) -> Request:
+    """A request with its whole body. Raises DisconnectedError and BodyTooLargeError."""
+    headers = dict(scope["headers"])
+    body = await read_body(receive, headers, limit_bytes)
+    return Request(scope["method"], scope["path"], scope["query_string"], headers, body, partial(_gone, receive))
+
+
+async def _gone(receive: "Receive") -> None:
+    """Wait until the client goes away. The body has been read, so nothing else can come."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def read_body(receive: "Receive", headers: Mapping[bytes, bytes], limit_bytes: int) -> bytes:
@@ -102,3 +147,11 @@ async def send_reply(send: "Send", reply: Reply) -> None:
     length = (b"content-length", str(len(reply.body)).encode())
     await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.headers, length]})
     await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+async def send_stream(send: "Send", stream: Stream) -> None:
+    """Send a reply in parts. A client that goes away ends it."""
+    await send({"type": "http.response.start", "status": stream.status, "headers": stream.headers})
+    async for part in stream.parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

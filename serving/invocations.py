@@ -1,61 +1,70 @@
-"""One invocation, from headers and body to the reply; it knows neither ASGI nor Litestar."""
+"""Invocations: the SageMaker runtime's way to ask, `POST /endpoints/NAME/invocations`, and with JSON bodies MLflow's.
 
-import asyncio
+It knows headers and bodies, and neither ASGI nor Litestar.
+"""
+
 import itertools
-import time
 import uuid
 from collections.abc import Mapping
+from functools import partial
+from time import monotonic
 
-from serving.capture import Capture, Captured
-from serving.endpoints import LiveEndpoint, LiveEndpoints, Prediction
+from serving.admission import deadline_of
+from serving.endpoints import LiveEndpoint, LiveEndpoints
+from serving.engine import Asked, Call, Engine, Written
 from serving.errors import InferenceIdError
-from serving.media import MEDIA_TYPES, Format, sent_format, unpack, wanted_format
+from serving.formats import Answer
+from serving.media import MEDIA_TYPES, Format, sent_format, wanted_format
+from serving.options import DEFAULT, Options, query_options
 from serving.problems import reply_of
 from serving.replies import Reply
+from serving.requests import Request
 
 _INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
 _CONTENT_TYPES: dict[Format, bytes] = {format: name.encode() for format, name in MEDIA_TYPES.items()}
 
 
 class Invocations:
-    """Answers invocations of the live endpoints and captures them. Errors become problem details."""
+    """Answers invocations of the live endpoints. Errors become problem details."""
 
-    def __init__(self, endpoints: LiveEndpoints, capture: Capture, max_body_bytes: int) -> None:
+    def __init__(self, endpoints: LiveEndpoints, engine: Engine) -> None:
         self._endpoints = endpoints
-        self._capture = capture
-        self._max_body_bytes = max_body_bytes
+        self._engine = engine
         self._ids = InferenceIds()
 
-    async def answer(self, name: str | None, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
-        """The reply to a POST. name: of the endpoint; None where the path has none. headers: names in lower case."""
+    async def answer(self, name: str | None, request: Request) -> Reply:
+        """The reply to a POST. name: of the endpoint; None where the path has none."""
         try:
-            return await self._answer(name, headers, body)
+            return await self._answer(name, request)
         except Exception as error:  # noqa: BLE001 - each error has a reply; those that nobody raised on purpose are logged
-            return reply_of(error)
+            return self.refuse(error)
 
-    async def _answer(self, name: str | None, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
+    def refuse(self, error: Exception) -> Reply:
+        """The reply to a request that ended in an error."""
+        return reply_of(error)
+
+    async def _answer(self, name: str | None, request: Request) -> Reply:
+        headers = request.headers
         endpoint = self._endpoints.find(name)
         sent = sent_format(headers.get(b"content-type"))
         wanted = wanted_format(headers.get(b"accept"), sent)
-        inference_id = self._ids.of(headers.get(_INFERENCE_ID))
-        encoding = headers.get(b"content-encoding")
-        if encoding is None and endpoint.has_few_rows(body, sent):
-            prediction = endpoint.predict(body, sent, wanted)
-        else:
-            prediction = await asyncio.to_thread(self._predict_many, endpoint, body, encoding, sent, wanted)
-        if endpoint.header is not None:
-            now_us = time.time_ns() // 1000
-            self._capture.take(Captured(endpoint.header, inference_id, now_us, prediction.blocks, prediction.outputs))
-        own = [(b"content-type", _CONTENT_TYPES[wanted]), (b"x-inference-id", inference_id.encode())]
-        return Reply(200, own + endpoint.reply_headers, prediction.body)
+        options = query_options(request.query) if request.query else DEFAULT
+        inference_id = self._ids.of(headers)
+        few = endpoint.formats.rows[sent].has_few(request.body)
+        read = partial(_read, endpoint, sent, wanted, options)
+        call = Call(endpoint, request, read, few, inference_id, deadline_of(headers, monotonic()))
+        written = await self._engine.answer(call)
+        own = [*written.headers, (b"x-inference-id", inference_id.encode())]
+        return Reply(200, own + endpoint.reply_headers, written.body)
 
-    def _predict_many(
-        self, endpoint: LiveEndpoint, body: bytes, encoding: bytes | None, sent: Format, wanted: Format
-    ) -> Prediction:
-        """What takes longer than a hop to a thread: batches, and bodies that have to be unpacked."""
-        if encoding is not None:
-            body = unpack(body, encoding, self._max_body_bytes)
-        return endpoint.predict(body, sent, wanted)
+
+def _read(endpoint: LiveEndpoint, sent: Format, wanted: Format, options: Options, body: bytes) -> Asked:
+    """What a body asks."""
+    return Asked(endpoint.formats.rows[sent].decode(body), options, partial(_write, endpoint, wanted))
+
+
+def _write(endpoint: LiveEndpoint, wanted: Format, answer: Answer) -> Written:
+    return Written([(b"content-type", _CONTENT_TYPES[wanted])], endpoint.formats.answers[wanted].write(answer))
 
 
 class InferenceIds:
@@ -65,8 +74,9 @@ class InferenceIds:
         self._prefix = uuid.uuid4().hex[:16]
         self._count = itertools.count(1)
 
-    def of(self, header: bytes | None) -> str:
+    def of(self, headers: Mapping[bytes, bytes]) -> str:
         """The id of a request. Raises InferenceIdError for a header that is not 1-64 printable ASCII characters."""
+        header = headers.get(_INFERENCE_ID)
         if header is None:
             return f"{self._prefix}-{next(self._count)}"
         text = header.decode("latin-1")

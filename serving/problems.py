@@ -6,19 +6,27 @@
 """
 
 import logging
+from math import ceil
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from serving.errors import (
+    AbandonedError,
     AcceptError,
     BodyError,
     BodyTooLargeError,
+    BusyServerError,
+    DeadlineError,
     InferenceIdError,
     MediaTypeError,
     MethodError,
     NotReadyError,
+    OptionError,
+    OverloadedError,
+    TimeoutHeaderError,
+    TooManyRowsError,
     UnknownEndpointError,
     UnnamedEndpointError,
 )
@@ -43,6 +51,8 @@ KINDS: dict[type[Exception], Kind] = {
     RowError: Kind(400, "row", "A row cannot be predicted"),
     BodyError: Kind(400, "body", "The body holds no rows that can be read"),
     InferenceIdError: Kind(400, "inference-id", "The inference id cannot be kept"),
+    OptionError: Kind(400, "option", "An option cannot be followed"),
+    TimeoutHeaderError: Kind(400, "timeout", "The deadline cannot be read"),
     UnnamedEndpointError: Kind(400, "unnamed-endpoint", "The path names no endpoint"),
     InputError: Kind(400, "request", "The request cannot be answered"),
     UnknownEndpointError: Kind(404, "unknown-endpoint", "No such endpoint"),
@@ -50,9 +60,14 @@ KINDS: dict[type[Exception], Kind] = {
     MethodError: Kind(405, "method", "The path does not know this method"),
     AcceptError: Kind(406, "accept", "No accepted format can be written"),
     BodyTooLargeError: Kind(413, "body-too-large", "The body is too large"),
+    TooManyRowsError: Kind(413, "too-many-rows", "The body has too many rows"),
     MediaTypeError: Kind(415, "media-type", "The body's format is not read here"),
+    AbandonedError: Kind(499, "abandoned", "The client did not wait"),
     FailureError: Kind(500, "failure", "The server could not answer"),
     Exception: Kind(500, "defect", "The server has a defect"),
+    BusyServerError: Kind(503, "busy", "The server cannot answer now"),
+    OverloadedError: Kind(503, "overloaded", "The server has more to do than it keeps waiting"),
+    DeadlineError: Kind(503, "deadline", "The answer would come too late"),
     StoreError: Kind(503, "store", "The store cannot be used at the moment"),
     NotReadyError: Kind(503, "not-ready", "The server is not ready"),
 }
@@ -86,10 +101,12 @@ def problem_of(error: Exception) -> Problem:
 def reply_of(error: Exception) -> Reply:
     """The reply to a request that ended in an error. Failures are logged, and defects with their traceback."""
     problem = problem_of(error)
-    if problem.status >= 500:
+    if problem.status >= 500 and not isinstance(error, BusyServerError):
         defect = None if isinstance(error, AutopilotError) else error
         _log.error("A request was answered with %d: %s", problem.status, error, exc_info=defect)
     headers = [(b"content-type", PROBLEM_TYPE.encode())]
     if isinstance(error, MethodError):
         headers.append((b"allow", ", ".join(error.allowed).encode()))
+    if isinstance(error, BusyServerError):
+        headers.append((b"retry-after", str(ceil(error.retry_after_s)).encode()))
     return Reply(problem.status, headers, msgspec.json.encode(problem))

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from storage.errors import SettingError
 
-_RANGES = {"port": (0, 65_535), "max_body_bytes": (1, 2**31), "threads": (0, 1024)}
+_RANGES = {"port": (0, 65_535), "max_body_bytes": (1, 2**31), "max_rows": (1, 2**31), "threads": (0, 1024)}
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,6 +25,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     host: address that the server listens on; 127.0.0.1 is reachable from this machine alone.
     port: TCP port of the server, 1-65535; 0 takes a free one.
     max_body_bytes: largest request body that the server reads; more is refused with status 413.
+    max_rows: most rows that the server predicts for one request; more is refused with status 413.
     threads: trials that `fit` trains at once, each on one thread; 0 means one for each core.
     """
 
@@ -32,6 +33,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8080
     max_body_bytes: int = 6_291_456  # what the SageMaker runtime accepts
+    max_rows: int = 1_000_000
     threads: int = 0
 
     @classmethod

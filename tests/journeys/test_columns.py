@@ -11,8 +11,8 @@ import pytest
 import autopilot
 from autopilot.candidates.linear import Linear
 from autopilot.predict_file import predict_file
-from serving.csv_rows import CsvRows
-from serving.rows import JsonRows
+from serving.formats.csv_rows import CsvRows
+from serving.formats.json_rows import JsonRows
 from storage import Predictor
 from storage.predictor import frame_of_outputs
 

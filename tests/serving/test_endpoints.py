@@ -38,9 +38,9 @@ def test_a_request_keeps_the_endpoint_that_it_found(store: Store) -> None:
     old = live.find("demo")
     publish(store, regressor(shift=1), endpoint="demo")
     live.refresh()
-    row = b'{"amount":4,"town":"Ulm","visits":2,"seen":null}'
-    assert old.predict(row, "json", "csv").body == b"1.0\n"
-    assert live.find("demo").predict(row, "json", "csv").body == b"2.0\n"
+    row = [{"amount": 4, "town": "Ulm", "visits": 2, "seen": None}]
+    assert old.predictor.predict_rows(row) == [{"prediction": 1.0}]
+    assert live.find("demo").predictor.predict_rows(row) == [{"prediction": 2.0}]
 
 
 def test_another_revision_of_the_same_version_keeps_the_model(store: Store) -> None:
@@ -109,14 +109,3 @@ def test_a_store_that_does_not_answer_makes_the_process_unready_and_goes_on_serv
     monkeypatch.setattr(store.endpoints, "list", listed)
     live.refresh()
     live.check()
-
-
-def test_few_rows_are_told_apart_without_reading_the_body(store: Store) -> None:
-    """What is called few has at most 50 rows; a usual single row is few."""
-    publish(store, regressor(), endpoint="demo")
-    endpoint = refreshed(store).find("demo")
-    shortest = b'{"amount":1,"town":0,"visits":1,"seen":0}'
-    assert endpoint.has_few_rows(shortest, "json")
-    assert not endpoint.has_few_rows(b"[" + b",".join([shortest] * 51) + b"]", "json")
-    assert endpoint.has_few_rows(b"1,a,1,\n" * 50, "csv")
-    assert not endpoint.has_few_rows(b"1,a,1,\n" * 51, "csv")

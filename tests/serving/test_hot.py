@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from serving.app import Parts, create_app
 from serving.capture import Capture
 from serving.endpoints import LiveEndpoints
+from serving.engine import Engine
 from serving.hot import HotPath
 from serving.invocations import Invocations
 from storage import Store
@@ -43,12 +44,14 @@ class Asker:
         sent: list[Any] = []
 
         async def receive() -> Any:
+            if not messages:  # a client that waits for its answer
+                await asyncio.Event().wait()
             return messages.pop(0)
 
         async def send(message: Any) -> None:
             sent.append(message)
 
-        scope: Any = {"type": "http", "method": "POST", "path": path, "headers": headers}
+        scope: Any = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
         await self._app(scope, receive, send)
         if not sent:
             return 0, b""
@@ -62,9 +65,10 @@ def asker(shared_store: Store) -> Iterator[Asker]:
     """The hot path over the shared store; nothing follows the store, nothing is written."""
     live = LiveEndpoints(shared_store)
     live.refresh()
-    invocations = Invocations(live, Capture(shared_store.traffic), LIMIT_BYTES)
+    engine = Engine(Capture(shared_store.traffic), threads=2, max_body_bytes=LIMIT_BYTES, max_rows=1000)
+    invocations = Invocations(live, engine)
     app = create_app(Parts(shared_store, live, invocations, LIMIT_BYTES))
-    with asyncio.Runner() as runner:
+    with engine, asyncio.Runner() as runner:
         yield Asker(HotPath(invocations, live, app, LIMIT_BYTES), runner)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import BodyError
-from serving.rows import JsonRows
+from serving.formats.json_rows import JsonRows
 from storage import Column, RowError, Signature
 from storage.boundary import MISSING_TIME, Blocks, blocks_of_rows
 from storage.signature import Dropped

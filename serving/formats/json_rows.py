@@ -41,6 +41,11 @@ class JsonRows:
         self._names = set(signature.names)
         self._typed = _typed_decoders(signature)
         self._untyped = RowReader(signature)
+        self._few_rows_bytes = 50 * _least_row_bytes(signature)
+
+    def has_few(self, body: bytes) -> bool:
+        """Whether a body surely holds at most 50 rows, told without reading it."""
+        return len(body) <= self._few_rows_bytes
 
     def decode(self, body: bytes) -> Blocks:
         """A body's rows. Raises BodyError for what is no JSON or no rows, RowError for a row that is not as trained."""
@@ -141,6 +146,11 @@ def _typed_decoders(signature: Signature) -> _TypedDecoders | None:
     rename = {f"c{index}": name for index, name in enumerate(names)}
     row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True)
     return _TypedDecoders(row, has_instances_column="instances" in columns)
+
+
+def _least_row_bytes(signature: Signature) -> int:
+    """Length of the shortest row that has all columns: `{"a":1,"b":2}`."""
+    return 1 + sum(len(name.encode()) + len('"":0,') for name in signature.names)
 
 
 def _text(value: str | int | None) -> str:

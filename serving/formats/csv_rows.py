@@ -13,10 +13,12 @@ from typing import cast
 import numpy as np
 
 from serving.errors import BodyError
-from serving.rows import not_utf8
+from serving.formats.json_rows import not_utf8
 from storage.boundary import Blocks, absent_column, level_of, number_of_text, refuse_unknown, time_value
 from storage.errors import RowError
 from storage.signature import Column, Signature
+
+_FEW_BYTES = 100_000  # reading more takes longer than a hop to a thread, however few rows it is
 
 
 class CsvRows:
@@ -25,6 +27,10 @@ class CsvRows:
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
         self._known = set(signature.names) | signature.ignorable
+
+    def has_few(self, body: bytes) -> bool:
+        """Whether a body surely holds at most 50 rows, told without reading it."""
+        return len(body) <= _FEW_BYTES and body.count(b"\n") <= 50
 
     def decode(self, body: bytes) -> Blocks:
         """A body's rows. Raises BodyError for what is no CSV or no rows, RowError for a row that is not as trained."""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.csv_rows import CsvRows
 from serving.errors import BodyError
+from serving.formats.csv_rows import CsvRows
 from storage import Column, RowError, Signature
 from storage.boundary import MISSING_TIME, Blocks
 from tests.portable import CLASSIFIER

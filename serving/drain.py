@@ -1,0 +1,127 @@
+"""Requests that arrive together run together.
+
+    poll ── task 1: rows ─┐
+            task 2: rows ─┼─ one run of the graph ── answers 1, 2, 3
+            task 3: rows ─┘
+
+The first request of a turn of the event loop asks for a run at the end of that turn; those that the same turn reads
+join it. A request that comes alone runs at once, so nobody ever waits for company, and the more there are, the less
+each costs (`bench.serving throughput`).
+
+Only models whose answers do not depend on the company, to the bit, are run this way: `is_steady` tries it when a
+model is loaded.
+"""
+
+import asyncio
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from serving.metrics import EndpointMetrics
+from storage.boundary import Blocks
+from storage.predictor import Outputs, Predictor
+
+_MOST_ROWS = 256  # of one run: some milliseconds for which the event loop reads nothing
+
+
+class Ran(NamedTuple):
+    """What a run gave for one request, and when the run began and ended, by `perf_counter`."""
+
+    outputs: Outputs
+    began: float
+    ended: float
+
+
+class Drain:
+    """Runs the requests of one model, together where they arrive together. For the event loop alone."""
+
+    def __init__(self, predictor: Predictor, metrics: EndpointMetrics, *, steady: bool) -> None:
+        self._predictor = predictor
+        self._metrics = metrics
+        self._steady = steady
+        self._waiting: list[tuple[Blocks, asyncio.Future[Ran]]] = []
+
+    def run(self, blocks: Blocks) -> "asyncio.Future[Ran]":
+        """What the model gives for one request's rows, at most 50."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Ran] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._run)
+        self._waiting.append((blocks, future))
+        return future
+
+    def _run(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not self._steady or len(waiting) == 1:
+            for item in waiting:
+                self._run_together([item])
+            return
+        batch: list[tuple[Blocks, asyncio.Future[Ran]]] = []
+        rows = 0
+        for item in waiting:
+            if rows + item[0].rows > _MOST_ROWS:
+                self._run_together(batch)
+                batch, rows = [], 0
+            batch.append(item)
+            rows += item[0].rows
+        self._run_together(batch)
+
+    def _run_together(self, batch: list[tuple[Blocks, "asyncio.Future[Ran]"]]) -> None:
+        """Run requests and give each its own; what is raised is given to all."""
+        batch = [item for item in batch if not item[1].done()]  # done: cancelled, nobody waits
+        if not batch:
+            return
+        blocks = batch[0][0] if len(batch) == 1 else _joined([item[0] for item in batch])
+        began = perf_counter()
+        try:
+            outputs = self._predictor.run_once(blocks)
+        except Exception as error:  # noqa: BLE001 - raised again where the request is answered
+            for _, future in batch:
+                future.set_exception(error)
+            return
+        ended = perf_counter()
+        self._metrics.ran(blocks.rows)
+        start = 0
+        for own, future in batch:
+            part = outputs if len(batch) == 1 else _rows_of(outputs, start, start + own.rows)
+            start += own.rows
+            future.set_result(Ran(part, began, ended))
+
+
+def is_steady(predictor: Predictor, rows: Blocks) -> bool:
+    """Whether a model gives each of these rows the same bits alone and in company."""
+    alone = [predictor.run_once(rows.slice(at, at + 1)) for at in range(rows.rows)]
+    for size in (2, 3, 7, 16, rows.rows):
+        for start in range(0, rows.rows, size):
+            together = predictor.run_once(rows.slice(start, start + size))
+            for at in range(min(size, rows.rows - start)):
+                if not _same(alone[start + at], _rows_of(together, at, at + 1)):
+                    return False
+    return True
+
+
+def _joined(parts: list[Blocks]) -> Blocks:
+    return Blocks(*(np.concatenate(blocks) for blocks in zip(*parts, strict=True)))
+
+
+def _rows_of(outputs: Outputs, start: int, stop: int) -> Outputs:
+    label, probabilities, prediction, _, _ = outputs
+    if prediction is not None:
+        return Outputs(None, None, prediction[start:stop])
+    assert label is not None  # noqa: S101 - for the type checker: a task has these or a prediction
+    assert probabilities is not None  # noqa: S101
+    return Outputs(label[start:stop], probabilities[start:stop], None)
+
+
+def _same(one: Outputs, other: Outputs) -> bool:
+    """Whether outputs are the same to the bit; NaN is the same as NaN."""
+    return all(
+        a is b
+        or (
+            a is not None
+            and b is not None
+            and (a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes())
+        )
+        for a, b in zip(one, other, strict=True)
+    )

@@ -1,0 +1,207 @@
+"""The engine: what all protocols do with a body, the fastest way that it allows.
+
+    few rows      read, run together with what arrived with it, write: in the event loop
+    all others    unpack, read, run in pieces, write: in a thread, while somebody waits for it
+
+Small requests stay in the event loop because a hop to a thread and back takes longer than they do. What is answered is
+captured and counted here, for every protocol.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic, perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from serving.admission import Admission
+from serving.capture import Capture, Captured
+from serving.endpoints import LiveEndpoint
+from serving.errors import AbandonedError, DeadlineError, TooManyRowsError
+from serving.formats import Answer
+from serving.media import unpack
+from serving.options import Options
+from serving.replies import Headers
+from serving.requests import Request
+from storage.boundary import Blocks
+from storage.predictor import Outputs, Predictor
+
+_PIECE_ROWS = 1_000  # between two looks whether anybody still waits
+
+
+class Written(NamedTuple):
+    """The body of an answer, and the headers that tell what it is."""
+
+    headers: Headers
+    body: bytes
+
+
+class Asked(NamedTuple):
+    """What a body asks: rows, options, and how the answer is written."""
+
+    blocks: Blocks
+    options: Options
+    write: Callable[[Answer], Written]
+
+
+class Call(NamedTuple):
+    """A request as a protocol understood it.
+
+    read: what the unpacked body asks; it raises BodyError and RowError. few: whether the body surely holds at most 50
+    rows, for the format that it is in. deadline: `monotonic` time after which nobody waits.
+    """
+
+    endpoint: LiveEndpoint
+    request: Request
+    read: Callable[[bytes], Asked]
+    few: bool
+    inference_id: str
+    deadline: float | None
+
+
+class Engine:
+    """Answers calls of all protocols. Use it as a context: leaving it waits for its threads."""
+
+    def __init__(self, capture: Capture, *, threads: int, max_body_bytes: int, max_rows: int) -> None:
+        self.admission = Admission(threads)
+        self._capture = capture
+        self._max_body_bytes = max_body_bytes
+        self._max_rows = max_rows
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown()
+
+    async def answer(self, call: Call) -> Written:
+        """The answer to a call.
+
+        Raises what `call.read` raises, OptionError, TooManyRowsError, and where the call is not answered in time
+        DeadlineError, OverloadedError, or AbandonedError if its client has gone.
+        """
+        call.endpoint.metrics.waiting += 1
+        try:
+            if call.few and b"content-encoding" not in call.request.headers:
+                return await self._small(call)
+            return await self._in_thread(call, _Work.whole)
+        finally:
+            call.endpoint.metrics.waiting -= 1
+
+    async def _small(self, call: Call) -> Written:
+        self.admission.admit_small(call.deadline)
+        began = perf_counter()
+        asked = call.read(call.request.body)
+        read = perf_counter()
+        options = asked.options
+        if options.explain or options.interval or not 0 < asked.blocks.rows <= _PIECE_ROWS:
+            return await self._in_thread(call, lambda work: work.finish(asked, began, read))
+        outputs, queued, ran = await call.endpoint.drain.run(asked.blocks)
+        written = asked.write(Answer(outputs, options))
+        self._note(call, asked.blocks, outputs, (began, read, queued, ran, perf_counter()))
+        return written
+
+    async def _in_thread(self, call: Call, do: "Callable[[_Work], _Done]") -> Written:
+        """Do a call's work in a thread, unless its client goes away before."""
+        length = len(call.request.body)
+        predicted_s = call.endpoint.pace.predict(length)
+        self.admission.admit_large(call.deadline, predicted_s)
+        work = _Work(call, self._max_body_bytes, self._max_rows)
+        gone = asyncio.ensure_future(call.request.gone())
+        gone.add_done_callback(lambda _: work.abandon())
+        self.admission.queued_s += predicted_s
+        try:
+            done = await asyncio.get_running_loop().run_in_executor(self._threads, do, work)
+        finally:
+            self.admission.queued_s -= predicted_s
+            gone.cancel()
+        call.endpoint.pace.learn(length, done.times[-1] - done.times[0])
+        for start in range(0, done.blocks.rows, _PIECE_ROWS):
+            call.endpoint.metrics.ran(min(_PIECE_ROWS, done.blocks.rows - start))
+        self._note(call, done.blocks, done.outputs, done.times)
+        return done.written
+
+    def _note(self, call: Call, blocks: Blocks, outputs: Outputs, times: "_Times") -> None:
+        """Capture and count what was answered."""
+        endpoint, now = call.endpoint, time.time()
+        if endpoint.header is not None:
+            self._capture.take(Captured(endpoint.header, call.inference_id, int(now * 1e6), blocks, outputs))
+        endpoint.metrics.answer(blocks.rows, times, now)
+
+
+_Times = tuple[float, float, float, float, float]
+
+
+class _Done(NamedTuple):
+    """Work that is done."""
+
+    written: Written
+    blocks: Blocks
+    outputs: Outputs
+    times: _Times
+
+
+class _Work:
+    """One call's work in a thread. It ends early, by an error, when nobody waits for it any more."""
+
+    def __init__(self, call: Call, max_body_bytes: int, max_rows: int) -> None:
+        self._call = call
+        self._max_body_bytes = max_body_bytes
+        self._max_rows = max_rows
+        self._abandoned = threading.Event()
+
+    def abandon(self) -> None:
+        """Say that the client has gone."""
+        self._abandoned.set()
+
+    def whole(self) -> _Done:
+        """Everything, from the body as it was sent."""
+        self._check()
+        began = perf_counter()
+        body, encoding = self._call.request.body, self._call.request.headers.get(b"content-encoding")
+        if encoding is not None:
+            body = unpack(body, encoding, self._max_body_bytes)
+        asked = self._call.read(body)
+        return self.finish(asked, began, perf_counter())
+
+    def finish(self, asked: Asked, began: float, read: float) -> _Done:
+        """What comes after reading."""
+        self._check()
+        if asked.blocks.rows > self._max_rows:
+            raise TooManyRowsError(
+                f"The body has {asked.blocks.rows} rows; {self._max_rows} are answered at once. "
+                "Send them in several requests, or raise AUTOPILOT_MAX_ROWS."
+            )
+        queued = perf_counter()
+        outputs = self._run(asked)
+        explained = self._call.endpoint.explain(asked.blocks) if asked.options.explain else None
+        ran = perf_counter()
+        written = asked.write(Answer(outputs, asked.options, explained))
+        return _Done(written, asked.blocks, outputs, (began, read, queued, ran, perf_counter()))
+
+    def _run(self, asked: Asked) -> Outputs:
+        predictor, interval = self._call.endpoint.predictor, asked.options.interval
+        starts = range(0, max(asked.blocks.rows, 1), _PIECE_ROWS)
+        return _joined([self._piece(predictor, asked.blocks, start, interval=interval) for start in starts])
+
+    def _piece(self, predictor: Predictor, blocks: Blocks, start: int, *, interval: bool) -> Outputs:
+        self._check()
+        return predictor.run(blocks.slice(start, start + _PIECE_ROWS), interval=interval)
+
+    def _check(self) -> None:
+        """Raise AbandonedError or DeadlineError if nobody waits."""
+        if self._abandoned.is_set():
+            raise AbandonedError("The client went away before its answer was ready.")
+        deadline = self._call.deadline
+        if deadline is not None and monotonic() > deadline:
+            raise DeadlineError("X-Request-Timeout-Ms went by before the answer was ready. Allow more, or send less.")
+
+
+def _joined(parts: list[Outputs]) -> Outputs:
+    if len(parts) == 1:
+        return parts[0]
+    return Outputs(*(None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)))
