@@ -20,6 +20,7 @@ from serving.engine import Engine
 from serving.errors import AddressError
 from serving.hot import HotPath
 from serving.invocations import Invocations
+from serving.protocols import tf_serving
 from storage import AutopilotError, InputError, Settings, Store
 
 _DRAIN_S = 25  # container platforms send SIGKILL 30 s after SIGTERM
@@ -67,7 +68,8 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     engine = stack.enter_context(_engine(capture, options))
     invocations = Invocations(live, engine)
     app = create_app(Parts(store, live, invocations, options.max_body_bytes))
-    hot = HotPath(invocations, live, app, options.max_body_bytes)
+    protocols = {tf_serving.PREFIX: tf_serving.TfServing(live, engine)}
+    hot = HotPath(invocations, live, app, options.max_body_bytes, protocols)
     Server(hot, f"Serving {_url(listener)} from {store.root}").run(sockets=[listener])
 
 

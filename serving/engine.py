@@ -21,7 +21,7 @@ from serving.admission import Admission
 from serving.capture import Capture, Captured
 from serving.endpoints import LiveEndpoint
 from serving.errors import AbandonedError, DeadlineError, TooManyRowsError
-from serving.formats import Answer
+from serving.formats import FEW_ROWS, Answer
 from serving.media import unpack
 from serving.options import Options
 from serving.replies import Headers
@@ -98,7 +98,7 @@ class Engine:
         asked = call.read(call.request.body)
         read = perf_counter()
         options = asked.options
-        if options.explain or options.interval or not 0 < asked.blocks.rows <= _PIECE_ROWS:
+        if options.explain or options.interval or not 0 < asked.blocks.rows <= FEW_ROWS:
             return await self._in_thread(call, lambda work: work.finish(asked, began, read))
         outputs, queued, ran = await call.endpoint.drain.run(asked.blocks)
         written = asked.write(Answer(outputs, options))

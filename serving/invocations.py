@@ -3,24 +3,21 @@
 It knows headers and bodies, and neither ASGI nor Litestar.
 """
 
-import itertools
-import uuid
-from collections.abc import Mapping
 from functools import partial
 from time import monotonic
 
 from serving.admission import deadline_of
 from serving.endpoints import LiveEndpoint, LiveEndpoints
 from serving.engine import Asked, Call, Engine, Written
-from serving.errors import InferenceIdError
 from serving.formats import Answer
+from serving.inference_ids import InferenceIds
 from serving.media import MEDIA_TYPES, Format, sent_format, wanted_format
 from serving.options import DEFAULT, Options, query_options
 from serving.problems import reply_of
+from serving.protocols.mlflow import MlflowBodies
 from serving.replies import Reply
 from serving.requests import Request
 
-_INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
 _CONTENT_TYPES: dict[Format, bytes] = {format: name.encode() for format, name in MEDIA_TYPES.items()}
 
 
@@ -59,30 +56,11 @@ class Invocations:
 
 
 def _read(endpoint: LiveEndpoint, sent: Format, wanted: Format, options: Options, body: bytes) -> Asked:
-    """What a body asks."""
+    """What a body asks. A JSON body tells by its first key whether it is one of MLflow's."""
+    if sent == "json" and wanted == "json" and (mlflow := endpoint.of(MlflowBodies)).takes(body):
+        return mlflow.read(body, options)
     return Asked(endpoint.formats.rows[sent].decode(body), options, partial(_write, endpoint, wanted))
 
 
 def _write(endpoint: LiveEndpoint, wanted: Format, answer: Answer) -> Written:
     return Written([(b"content-type", _CONTENT_TYPES[wanted])], endpoint.formats.answers[wanted].write(answer))
-
-
-class InferenceIds:
-    """Names invocations: by the client's header, else by a prefix of this process and a counter."""
-
-    def __init__(self) -> None:
-        self._prefix = uuid.uuid4().hex[:16]
-        self._count = itertools.count(1)
-
-    def of(self, headers: Mapping[bytes, bytes]) -> str:
-        """The id of a request. Raises InferenceIdError for a header that is not 1-64 printable ASCII characters."""
-        header = headers.get(_INFERENCE_ID)
-        if header is None:
-            return f"{self._prefix}-{next(self._count)}"
-        text = header.decode("latin-1")
-        if not (1 <= len(text) <= 64 and text.isascii() and text.isprintable()):
-            raise InferenceIdError(
-                f"X-Amzn-SageMaker-Inference-Id is {text[:80]!r}. "
-                "Send 1 to 64 printable ASCII characters, or leave the header out."
-            )
-        return text

@@ -30,7 +30,7 @@ from serving.errors import (
     UnknownEndpointError,
     UnnamedEndpointError,
 )
-from serving.replies import Reply
+from serving.replies import Headers, Reply
 from storage.errors import AutopilotError, FailureError, InputError, RowError, StoreError, UnknownNameError
 
 PROBLEM_TYPE = "application/problem+json"
@@ -74,7 +74,8 @@ KINDS: dict[type[Exception], Kind] = {
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """The body of an error. `row` counts from 0 in the request's order; it and `column` are absent if not known."""
+    """The body of an error. `row` counts from 0 in the request's order, `cell` is where that is in the body, such as
+    `instances[3].age`; they and `column` are absent if not known."""
 
     type: str
     title: str
@@ -82,6 +83,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     detail: str
     row: int | None = None
     column: str | None = None
+    cell: str | None = None
 
 
 def problem_of(error: Exception) -> Problem:
@@ -95,18 +97,30 @@ def problem_of(error: Exception) -> Problem:
         detail=str(error) if told else "The log of the server has the traceback. Please report it.",
         row=error.row if isinstance(error, RowError) else None,
         column=error.column if isinstance(error, RowError) else None,
+        cell=error.cell if isinstance(error, RowError) else None,
     )
 
 
 def reply_of(error: Exception) -> Reply:
-    """The reply to a request that ended in an error. Failures are logged, and defects with their traceback."""
+    """The reply to a request that ended in an error."""
+    problem = noted(error)
+    headers = [(b"content-type", PROBLEM_TYPE.encode()), *headers_of(error)]
+    return Reply(problem.status, headers, msgspec.json.encode(problem))
+
+
+def noted(error: Exception) -> Problem:
+    """The problem that an error is. Failures are logged, and defects with their traceback."""
     problem = problem_of(error)
     if problem.status >= 500 and not isinstance(error, BusyServerError):
         defect = None if isinstance(error, AutopilotError) else error
         _log.error("A request was answered with %d: %s", problem.status, error, exc_info=defect)
-    headers = [(b"content-type", PROBLEM_TYPE.encode())]
+    return problem
+
+
+def headers_of(error: Exception) -> Headers:
+    """Headers that go with an error, whatever protocol tells it."""
     if isinstance(error, MethodError):
-        headers.append((b"allow", ", ".join(error.allowed).encode()))
+        return [(b"allow", ", ".join(error.allowed).encode())]
     if isinstance(error, BusyServerError):
-        headers.append((b"retry-after", str(ceil(error.retry_after_s)).encode()))
-    return Reply(problem.status, headers, msgspec.json.encode(problem))
+        return [(b"retry-after", str(ceil(error.retry_after_s)).encode())]
+    return []

@@ -35,8 +35,11 @@ class DataError(InputError):
 class RowError(InputError):
     """One row to predict cannot be used.
 
-    `row` counts from 0 in the request's order; `column` is None where the row as a whole is at fault.
+    `row` counts from 0 in the request's order; `column` is None where the row as a whole is at fault. `cell` is where
+    that is in the request, such as `instances[3].age`; None where nobody knows the request's shape.
     """
+
+    cell: str | None = None
 
     def __init__(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
         super().__init__(message)

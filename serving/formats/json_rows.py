@@ -1,7 +1,8 @@
 """JSON rows to a model's inputs.
 
 A body is one row `{...}`, several `[{...}, ...]`, or `{"instances": [{...}, ...]}`. A row holds each of the model's
-columns; null is missing. The target, and what training dropped, may be there too and are not looked at.
+columns; null is missing. The target, and what training dropped, may be there too and are not looked at. In several rows
+each may also be an array `[...]` of the values of all columns, in the order of the signature.
 """
 
 import re
@@ -34,6 +35,7 @@ class JsonRows:
     """
 
     def __init__(self, signature: Signature) -> None:
+        self._signature = signature
         self._widths = tuple(len(signature.block(block)) for block in BLOCKS)
         self._times = [column for column in signature.columns if column.kind == "time"]
         texts = [column for column in signature.columns if column.kind in ("category", "text")]
@@ -49,6 +51,13 @@ class JsonRows:
 
     def decode(self, body: bytes) -> Blocks:
         """A body's rows. Raises BodyError for what is no JSON or no rows, RowError for a row that is not as trained."""
+        try:
+            return self._decode(body)
+        except RowError as error:
+            error.cell = self._cell(body, error)
+            raise
+
+    def _decode(self, body: bytes) -> Blocks:
         if self._typed is None:
             return self._decode_untyped(body, None)
         try:
@@ -56,7 +65,7 @@ class JsonRows:
         except msgspec.ValidationError as error:
             return self._decode_untyped(body, error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            _refuse(body, error)
+            refuse_json(body, error)
         if not rows:
             raise _no_rows()
         return self._pack(rows)
@@ -85,8 +94,16 @@ class JsonRows:
         except msgspec.ValidationError as error:
             raise _beyond_float(refused if refused and "out of range" in str(refused) else error) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            _refuse(body, error)
+            refuse_json(body, error)
         return self._untyped.read(self._rows_of(document))
+
+    def _cell(self, body: bytes, error: RowError) -> str:
+        """Where a wrong cell is, as one would write it in JavaScript: `instances[3].age`."""
+        column = "" if error.column is None else f".{error.column}"
+        if body.lstrip()[:1] == b"[":
+            return f"[{error.row}]{column}"
+        is_wrapped = _INSTANCES.match(body) and "instances" not in self._names
+        return f"instances[{error.row}]{column}" if is_wrapped else column[1:]
 
     def _rows_of(self, document: Any) -> list[Any]:
         rows: Any = document
@@ -96,16 +113,28 @@ class JsonRows:
             raise BodyError(f"The body is {_named(rows)}. {_SHAPES}")
         if not rows:
             raise _no_rows()
-        for index, row in enumerate(cast("list[Any]", rows)):
-            if not isinstance(row, dict):
-                raise RowError(f"Row {index} is {_named(row)}. Send an object with a value for each column.", row=index)
-        return cast("list[Any]", rows)
+        return [self._row_of(row, index) for index, row in enumerate(cast("list[Any]", rows))]
+
+    def _row_of(self, row: Any, index: int) -> dict[str, Any]:
+        if isinstance(row, dict):
+            return cast("dict[str, Any]", row)
+        names = self._signature.names
+        if not isinstance(row, list):
+            raise RowError(f"Row {index} is {_named(row)}. Send an object with a value for each column.", row=index)
+        cells = cast("list[Any]", row)
+        if len(cells) != len(names):
+            raise RowError(
+                f"Row {index} has {len(cells)} values; the model takes {len(names)} columns. "
+                "Send a value for each in the order of training, null where it is missing, or an object.",
+                row=index,
+            )
+        return dict(zip(names, cells, strict=True))
 
     def _wraps_instances(self, document: dict[str, Any]) -> bool:
         return "instances" in document and "instances" not in self._names
 
     def _instances_of(self, document: dict[str, Any]) -> Any:
-        if beside := [name for name in document if name != "instances"]:
+        if beside := [name for name in document if name not in ("instances", "signature_name")]:
             raise BodyError(f"The body has {beside[0]!r} beside 'instances'. {_SHAPES}")
         return document["instances"]
 
@@ -157,8 +186,8 @@ def _text(value: str | int | None) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _refuse(body: bytes, error: Exception) -> NoReturn:
-    """Raise the BodyError that tells where a body stops being JSON."""
+def refuse_json(body: bytes, error: Exception) -> NoReturn:
+    """Raise the BodyError that tells where a body stops being JSON; error: what msgspec raised."""
     if not body.strip():
         raise BodyError(f"The body is empty. {_SHAPES}") from error
     if isinstance(error, RecursionError):

@@ -206,6 +206,7 @@ class TestRefusals:
             "detail": "Column 'amount' was number in training; row 3 holds 'n/a'. Send a number or null.",
             "row": 3,
             "column": "amount",
+            "cell": "[3].amount",
         }
 
     def test_a_wrong_method_is_told_those_allowed(self, server: ServerProcess) -> None:
