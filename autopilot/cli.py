@@ -201,7 +201,7 @@ def explain(
     background: str | None = None,
     class_: Annotated[str | None, Parameter(name="--class")] = None,
     rows: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     delimiter: Delimiter = ",",
     store: StorePath = None,
     json: Json = False,
@@ -222,12 +222,14 @@ def explain(
     rows
         Only so many, from the file's beginning; each takes some tens of milliseconds.
     seed
-        Draws the rows of the background, and the orders where values are sampled.
+        Draws the rows of the background, and the orders where values are sampled; by default the one that the model
+        was trained with.
     """
     from autopilot import terminal
-    from autopilot.explain.explain_file import explain_file, read_usual
+    from autopilot.explain.explain_file import explain_file
     from autopilot.load import load
     from autopilot.table.read import read
+    from storage.explain.of_version import read_usual
 
     opened = load(model, store=store)
     usual = None

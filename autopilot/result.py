@@ -94,13 +94,11 @@ class Result(Struct, frozen=True):
         Rows are held against the sample of training rows that is stored with the version. class_: explain only this
         one. A row takes some tens of milliseconds. Raises DataError for a bad cell, InputError for an unknown class.
         """
-        from autopilot.explain import explain
-        from autopilot.explain.explain_file import read_usual
         from autopilot.table.read import read
+        from storage.explain import explainer_of
 
         rows = read(frame, text=self.model.signature.block("text"))
-        usual = read_usual(self.store, self.best)
-        return explain(self.model, rows, background=usual, class_=class_, seed=self.run.seed)
+        return explainer_of(self.store, self.best, self.model).explain(rows, class_=class_)
 
     def report(self, path: str | Path | None = None) -> "Page":
         """The report on the run: one HTML page, which a notebook shows, and which is written to a file if one is named.

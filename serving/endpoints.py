@@ -9,25 +9,27 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from serving.admission import Pace
 from serving.drain import Drain, is_steady
-from serving.errors import NotReadyError, OptionError, UnknownEndpointError, UnnamedEndpointError
-from serving.formats import FEW_ROWS, Answer, Explained, Formats
+from serving.errors import NotReadyError, UnknownEndpointError, UnnamedEndpointError
+from serving.explaining import Explaining
+from serving.formats import FEW_ROWS, Answer, Formats
 from serving.likely_rows import likely_rows
 from serving.metrics import EndpointMetrics
 from storage import AutopilotError, Predictor, Store
-from storage.boundary import Blocks
 from storage.records import Endpoint
 from storage.traffic import Header
+
+if TYPE_CHECKING:
+    from storage.explain import Explainer
 
 _POLL_S = 0.25
 _RETRY_S = 10.0  # a version that failed to load is tried again after this: a blob may arrive late
 _STALE_S = 10.0  # without word from the store for so long, the process calls itself unhealthy
 _SECONDS_PER_BYTE = 2e-7  # of the first large bodies: 30 us for a row of 150 bytes
 
-RowExplainer = Callable[[Blocks], Explained]
 _Made = TypeVar("_Made")
 
 _log = logging.getLogger(__name__)
@@ -39,9 +41,7 @@ class LiveEndpoint:
     What a protocol makes of a model once, it keeps here: `of`.
     """
 
-    def __init__(
-        self, record: Endpoint, predictor: Predictor, explainer: Callable[[], RowExplainer] | None = None
-    ) -> None:
+    def __init__(self, record: Endpoint, predictor: Predictor, explaining: Explaining | None = None) -> None:
         self.record = record
         self.predictor = predictor
         self.signature = predictor.signature
@@ -55,7 +55,7 @@ class LiveEndpoint:
         rows = likely_rows(self.signature, FEW_ROWS)
         self.drain = Drain(predictor, self.metrics, steady=is_steady(predictor, rows))
         self.pace = Pace(_SECONDS_PER_BYTE)
-        self._explainer = explainer
+        self.explaining = explaining
         self._made: dict[type, Any] = {}
 
     def of(self, kind: Callable[["LiveEndpoint"], _Made]) -> _Made:
@@ -64,12 +64,6 @@ class LiveEndpoint:
         if made is None:
             made = self._made[kind] = kind(self)  # pyright: ignore[reportArgumentType]
         return made
-
-    def explain(self, blocks: Blocks) -> Explained:
-        """What each column added to the answers. The first call reads the background; each takes milliseconds a row."""
-        if self._explainer is None:
-            raise OptionError("Option 'explain' cannot be followed: the model's training rows are not at hand.")
-        return self._explainer()(blocks)
 
     def warm(self) -> None:
         """Run once what later requests run, one row and a batch: first calls are slow."""
@@ -154,7 +148,8 @@ class LiveEndpoints:
     def _load(self, record: Endpoint) -> None:
         model = f"{record.model}:{record.version}"
         try:
-            endpoint = LiveEndpoint(record, self._predictor(record))
+            predictor = self._predictor(record)
+            endpoint = LiveEndpoint(record, predictor, self._explaining(record, predictor))
             endpoint.warm()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a new model, the old one goes on serving
             self._failed[record.name] = (record.revision, monotonic() + _RETRY_S)
@@ -174,6 +169,14 @@ class LiveEndpoints:
             return old.predictor
         version = self._store.models.get(f"{record.model}:{record.version}")
         return Predictor(self._store.models.read_file(version))
+
+    def _explaining(self, record: Endpoint, predictor: Predictor) -> Explaining:
+        def opened() -> "Explainer":
+            from storage.explain import explainer_of  # loads onnx: only where somebody asks
+
+            return explainer_of(self._store, self._store.models.get(f"{record.model}:{record.version}"), predictor)
+
+        return Explaining(opened)
 
     def _follow(self) -> None:
         while not self._stopping.wait(_POLL_S):

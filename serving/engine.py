@@ -20,8 +20,8 @@ import numpy as np
 from serving.admission import Admission
 from serving.capture import Capture, Captured
 from serving.endpoints import LiveEndpoint
-from serving.errors import AbandonedError, DeadlineError, TooManyRowsError
-from serving.formats import FEW_ROWS, Answer
+from serving.errors import AbandonedError, DeadlineError, OptionError, TooManyRowsError
+from serving.formats import FEW_ROWS, Answer, Explained
 from serving.media import unpack
 from serving.options import Options
 from serving.replies import Headers
@@ -178,7 +178,7 @@ class _Work:
             )
         queued = perf_counter()
         outputs = self._run(asked)
-        explained = self._call.endpoint.explain(asked.blocks) if asked.options.explain else None
+        explained = self._explain(asked.blocks) if asked.options.explain else None
         ran = perf_counter()
         written = asked.write(Answer(outputs, asked.options, explained))
         return _Done(written, asked.blocks, outputs, (began, read, queued, ran, perf_counter()))
@@ -191,6 +191,12 @@ class _Work:
     def _piece(self, predictor: Predictor, blocks: Blocks, start: int, *, interval: bool) -> Outputs:
         self._check()
         return predictor.run(blocks.slice(start, start + _PIECE_ROWS), interval=interval)
+
+    def _explain(self, blocks: Blocks) -> Explained:
+        explaining = self._call.endpoint.explaining
+        if explaining is None:
+            raise OptionError("Option 'explain' cannot be followed: no rows of training are stored with the model.")
+        return explaining.explain(blocks, self._check)
 
     def _check(self) -> None:
         """Raise AbandonedError or DeadlineError if nobody waits."""

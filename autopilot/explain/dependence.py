@@ -14,9 +14,9 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from autopilot.explain.explanation import place_of
 from storage.boundary import Blocks, blocks_of_frame, typed
 from storage.errors import InputError, listed
+from storage.explain.explanation import place_of
 from storage.predictor import Predictor
 from storage.signature import BLOCKS, Column, Kind
 

@@ -1,14 +1,11 @@
-"""Explaining the rows of a file into another, and what they are held against."""
+"""Explaining the rows of a file into another."""
 
 import polars as pl
 
-from autopilot.explain.explanation import Explanation
-from autopilot.explain.shapley import explain
 from autopilot.table.read import read
 from autopilot.table.write import refuse_target, write_table
+from storage.explain import Explanation, explain
 from storage.predictor import Predictor
-from storage.records import ModelVersion
-from storage.store import Store
 
 
 def explain_file(
@@ -19,14 +16,14 @@ def explain_file(
     background: pl.DataFrame | None = None,
     class_: str | None = None,
     rows: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     delimiter: str = ",",
 ) -> Explanation:
     """Explain the predictions for a file's rows, and write `Explanation.frame` if a target is named.
 
     source: csv, tsv, parquet, ndjson or arrow, each also gzipped. out: parquet, csv, ndjson or arrow by its ending.
     background: usual rows; None for the file's own. rows: only so many from the beginning; None for all, each of which
-    takes some tens of milliseconds.
+    takes some tens of milliseconds. seed: as of `Explainer`.
 
     Raises DataError for a file that cannot be read or written, or a cell that is not as in training; InputError for an
     unknown class.
@@ -39,8 +36,3 @@ def explain_file(
     if out is not None:
         write_table(found.frame(), out)
     return found
-
-
-def read_usual(store: Store, version: ModelVersion) -> pl.DataFrame:
-    """The reference sample of a registered version: what its predictions are held against."""
-    return pl.read_parquet(store.models.read_reference(version))

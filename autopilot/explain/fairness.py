@@ -20,8 +20,8 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from autopilot.explain.explanation import place_of
 from storage.errors import InputError
+from storage.explain.explanation import place_of
 from storage.predictor import Outputs
 from storage.signature import Signature, Task
 

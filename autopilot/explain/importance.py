@@ -9,10 +9,10 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from autopilot.explain.anatomy import used_columns
 from autopilot.metrics import Metric
 from storage.boundary import Blocks, blocks_of_frame, typed
 from storage.errors import InputError, listed
+from storage.explain.anatomy import used_columns
 from storage.predictor import Outputs, Predictor
 from storage.signature import BLOCKS, Signature
 

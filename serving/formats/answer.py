@@ -12,16 +12,18 @@ from storage.signature import Signature
 
 
 class Explained(NamedTuple):
-    """What each column added to the answers of N rows (Shapley values).
+    """What each column added to the answers of N rows (Shapley values); base and a row's contributions sum to what is
+    explained, a probability or a value.
 
-    base: float64 (N,), the mean answer of the background. contributions: float64 (N, P), in the order of the
-    signature's columns; base and a row's contributions sum to what is explained, the probability of `class_` or the
-    value. class_: None for regression.
+    of: (N,), the class whose probability that is, or `prediction`. base: float64 (N,), its mean over rows of training.
+    contributions: float64 (N, P), in the order of the signature's columns. errors: their standard errors; 0 where they
+    are exact.
     """
 
+    of: tuple[str | int, ...]
     base: NDArray[np.float64]
     contributions: NDArray[np.float64]
-    class_: str | int | None = None
+    errors: NDArray[np.float64]
 
 
 class Answer(NamedTuple):
@@ -40,8 +42,8 @@ def answer_columns(signature: Signature, answer: Answer) -> dict[str, NDArray[An
     """An answer as columns of N values, for formats that are tables.
 
     `label` and `p_CLASS` for each class, or `prediction`; then as asked `lower` and `upper`, or `set` (lists of
-    classes); then `base` and `contribution_COLUMN` for each column of the signature. `options.columns` chooses among
-    them and orders them. Raises OptionError for a name that is not among them.
+    classes); then `of`, `base` and `contribution_COLUMN` for each column of the signature. `options.columns` chooses
+    among them and orders them. Raises OptionError for a name that is not among them.
     """
     outputs, options, explained = answer
     columns: dict[str, NDArray[Any] | list[Any]] = {}
@@ -58,7 +60,7 @@ def answer_columns(signature: Signature, answer: Answer) -> dict[str, NDArray[An
     if outputs.set is not None:
         columns["set"] = sets_of(signature, outputs.set)
     if explained is not None:
-        columns["base"] = explained.base
+        columns |= {"of": list(explained.of), "base": explained.base}
         columns |= {CONTRIBUTION + name: explained.contributions[:, at] for at, name in enumerate(signature.names)}
     return {name: columns[name] for name in _chosen(options.columns, columns)} if options.columns else columns
 

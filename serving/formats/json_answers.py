@@ -3,9 +3,9 @@
 {"predictions":[{"label":"yes","probabilities":{"no":0.25,"yes":0.75}}]}   or   {"predictions":[{"value":9.5}]}
 
 One entry for each row, in the request's order; probabilities in the order of the signature's classes. As asked there
-are also "interval":[lower,upper] or "set":["yes"], and "explanation":{"base":0.4,"contributions":{"age":0.1,...}}.
-With the option `columns` entries are flat: {"label":"yes","p_yes":0.75}. Numbers are written so that they are read back
-to the bit; one that is not finite is null.
+are also "interval":[lower,upper] or "set":["yes"], and
+"explanation":{"of":"yes","base":0.4,"contributions":{"age":0.1}}. With the option `columns` entries are flat:
+{"label":"yes","p_yes":0.75}. Numbers are written so that they are read back to the bit; one that is not finite is null.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from serving.formats.answer import Answer, answer_columns, sets_of
+from serving.formats.answer import Answer, Explained, answer_columns, sets_of
 from serving.options import DEFAULT
 from storage.predictor import Outputs
 from storage.signature import Signature
@@ -65,12 +65,19 @@ class JsonAnswers:
         if outputs.set is not None:
             _put(entries, "set", sets_of(self._signature, outputs.set))
         if explained is not None:
-            names = self._signature.names
-            told = [
-                {"base": base, "contributions": dict(zip(names, row, strict=True))}
-                for base, row in zip(explained.base.tolist(), explained.contributions.tolist(), strict=True)
-            ]
-            _put(entries, "explanation", told)
+            _put(entries, "explanation", _explanations(self._signature.names, explained))
+
+
+def _explanations(names: tuple[str, ...], explained: Explained) -> list[dict[str, Any]]:
+    """What is told of each row; standard errors only where there are any."""
+    told: list[dict[str, Any]] = [
+        {"of": of, "base": base, "contributions": dict(zip(names, row, strict=True))}
+        for of, base, row in zip(explained.of, explained.base.tolist(), explained.contributions.tolist(), strict=True)
+    ]
+    for entry, errors in zip(told, explained.errors, strict=True):
+        if errors.any():
+            entry["standard_errors"] = dict(zip(names, errors.tolist(), strict=True))
+    return told
 
 
 def flat_entries(signature: Signature, answer: Answer) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """MLflow's scoring bodies: JSON objects that `POST /invocations` tells apart by their first key.
 
-{"dataframe_split": {"columns": ["age"], "data": [[41]]}}      {"predictions": [{"label": "yes", "p_no": .2, "p_yes": .8}]}
-{"dataframe_records": [{"age": 41}]}                           for regression  {"predictions": [9.5]}
-{"inputs": {"age": [41]}}, {"inputs": [[41]]}                  `params` beside them are options of the answer
+{"dataframe_split": {"columns": ["age"], "data": [[41]]}}    {"predictions": [{"label": "yes", "p_no": 0, "p_yes": 1}]}
+{"dataframe_records": [{"age": 41}]}                         for regression  {"predictions": [9.5]}
+{"inputs": {"age": [41]}}, {"inputs": [[41]]}                `params` beside them are options of the answer
 
 As MLflow does it, columns that the model does not know are dropped, a key that only some records have is missing in the
 others, and lists without names stand in the order of the signature. `{"instances": ...}` is ours and TF Serving's.

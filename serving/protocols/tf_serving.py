@@ -130,7 +130,11 @@ class TfBodies:
         if outputs.set is not None:
             lists["set"] = sets_of(self._signature, outputs.set)
         if explained is not None:
-            lists |= {"base": explained.base.tolist(), "contributions": explained.contributions.tolist()}
+            lists |= {
+                "of": list(explained.of),
+                "base": explained.base.tolist(),
+                "contributions": explained.contributions.tolist(),
+            }
         return lists
 
 

@@ -16,8 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from autopilot.explain.influence import TREES, Influence, trace
 from storage.boundary import Blocks
+from storage.explain.influence import TREES, Influence, trace
 from storage.packed import PACK_TENSOR, pack, read_extra
 from storage.predictor import Predictor, open_session
 from storage.signature import BLOCKS, Block

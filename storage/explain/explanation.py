@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from storage.signature import Task
 
 if TYPE_CHECKING:
     import altair as alt
+    import polars as pl
 
 Values = NDArray[np.float64]
 #: How values were found: all but the last are exact.
@@ -43,7 +43,7 @@ class Explanation(Struct, frozen=True, eq=False):
     prediction: Values
     error: Values
     methods: tuple[Method, ...]
-    cells: pl.DataFrame
+    cells: "pl.DataFrame"
     background_rows: int
 
     @property
@@ -56,11 +56,13 @@ class Explanation(Struct, frozen=True, eq=False):
         rows = "" if sampled == len(self.methods) else f" for {sampled} of {len(self.methods)} rows"
         return f"sampled{rows}, {held}, with standard errors up to {self.error.max():.2g}"
 
-    def frame(self) -> pl.DataFrame:
+    def frame(self) -> "pl.DataFrame":
         """A line for each row, class and column: `row`, `class` (not of values), `column`, `cell`, `value`, `error`.
 
         Lines of a row come with the largest value first. cell: the raw value as text, null where missing.
         """
+        import polars as pl
+
         rows, columns, outputs = self.values.shape
         cells = [self.cells.get_column(name).cast(pl.String) for name in self.columns]
         ordered = np.argsort(-np.abs(self.values), axis=1, kind="stable")
@@ -99,10 +101,8 @@ class Explanation(Struct, frozen=True, eq=False):
         """Of the output that is shown."""
         if class_ is not None:
             return place_of(self.outputs, class_)
-        if len(self.outputs) <= 2:
-            return len(self.outputs) - 1
         shown = self.prediction.mean(axis=0) if row is None else self.prediction[row]
-        return int(np.argmax(shown))
+        return int(usual_places(shown[None])[0])
 
     def __repr__(self) -> str:
         rows, columns, _ = self.values.shape
@@ -125,6 +125,20 @@ def place_of(outputs: Sequence[str | int], class_: str | int) -> int:
     if str(class_) not in names:
         raise InputError(f"There is no class {class_!r} to explain. Choose one of {', '.join(names)}.")
     return names.index(str(class_))
+
+
+def usual_places(prediction: Values) -> NDArray[np.int64]:
+    """The output that is told of each row, where none is asked for: the only one, the second of two, or the likeliest.
+
+    prediction: (rows, outputs).
+
+    >>> usual_places(np.array([[0.9, 0.1], [0.2, 0.8]])).tolist()
+    [1, 1]
+    >>> usual_places(np.array([[0.5, 0.3, 0.2], [0.2, 0.1, 0.7]])).tolist()
+    [0, 2]
+    """
+    rows, outputs = prediction.shape
+    return np.full(rows, outputs - 1) if outputs <= 2 else np.argmax(prediction, axis=1)
 
 
 def _grid(rows: int, outputs: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -154,8 +168,10 @@ def _waterfall(found: Explanation, row: int, output: int, most: int) -> "alt.Cha
     return whole.properties(title=title, width=420)
 
 
-def _bars(found: Explanation, row: int, output: int, most: int) -> pl.DataFrame:
+def _bars(found: Explanation, row: int, output: int, most: int) -> "pl.DataFrame":
     """A line for the base, each column's step, all others, and the prediction."""
+    import polars as pl
+
     values, errors = found.values[row, :, output], found.error[row, :, output]
     order = np.argsort(-np.abs(values), kind="stable")
     shown = [index for index in order.tolist()[:most] if values[index]]
@@ -187,6 +203,7 @@ def _label(found: Explanation, row: int, column: int) -> str:
 
 def _sizes_chart(found: Explanation, output: int, most: int) -> "alt.Chart":
     import altair as alt
+    import polars as pl
 
     if not len(found.values):
         raise InputError("There are no rows to draw. Explain at least one.")

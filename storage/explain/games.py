@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autopilot.explain.leaves import Bits, Leaves
 from storage.boundary import Blocks
+from storage.explain.leaves import Bits, Leaves
 from storage.signature import BLOCKS, Signature
 
 Values = NDArray[np.float64]

@@ -21,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from autopilot.explain.influence import Influence
+from storage.explain.influence import Influence
 
 Values = NDArray[np.float64]
 Numbers = NDArray[np.int64]

@@ -14,19 +14,23 @@ Three ways lead there, and the first that is possible is taken:
     sampled orders   random orders in pairs through the graph in one call, with a standard error for each value
 """
 
-from typing import NamedTuple
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from autopilot.explain.anatomy import Anatomy, dissect, used_columns
-from autopilot.explain.explanation import Explanation, Method, place_of
-from autopilot.explain.games import Chains, Games, Tally, of_coalitions, of_leaves, worth_by_leaves
-from autopilot.explain.leaves import Bits, Leaves, read_leaves
 from storage.boundary import Blocks, blocks_of_frame, typed
 from storage.errors import InputError
+from storage.explain.anatomy import Anatomy, dissect, used_columns
+from storage.explain.contributions import Contributions
+from storage.explain.explanation import Explanation, Method, place_of, usual_places
+from storage.explain.games import Chains, Games, Tally, of_coalitions, of_leaves, worth_by_leaves
+from storage.explain.leaves import Bits, Leaves, read_leaves
 from storage.predictor import Predictor
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Values = NDArray[np.float64]
 
@@ -46,11 +50,11 @@ _TOLERANCE, _ROUNDING = 1e-5, 5e-7
 
 def explain(
     predictor: Predictor,
-    frame: pl.DataFrame,
+    frame: "pl.DataFrame",
     *,
-    background: pl.DataFrame,
+    background: "pl.DataFrame",
     class_: str | int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     evaluations: int = _EVALUATIONS,
 ) -> Explanation:
     """Shapley values of a model's predictions for a frame of raw columns.
@@ -61,22 +65,23 @@ def explain(
 
 
 class Explainer:
-    """Explains predictions of one model against one background.
+    """Explains predictions of one model against one background; safe to share between threads.
 
     base: float64 (outputs,), the mean prediction of the background: of each class, or the value.
     """
 
-    def __init__(self, predictor: Predictor, background: pl.DataFrame, *, seed: int = 0) -> None:
+    def __init__(self, predictor: Predictor, background: "pl.DataFrame", *, seed: int | None = None) -> None:
         """Read the model.
 
         background: rows that are usual, such as the reference sample of a registered version; at most 100 of them,
-        drawn by the seed, are used. Raises DataError where they are not as in training, InputError if there are none.
+        drawn by the seed, are used. seed: of that, and of orders that are sampled; None for the one that the model was
+        trained with. Raises DataError where rows are not as in training, InputError if there are none.
         """
         if not background.height:
             raise InputError("The background has no rows. Give at least one row to hold predictions against.")
-        rng = np.random.default_rng(seed)
+        self._predictor, self._seed = predictor, predictor.card.seed if seed is None else seed
+        rng = np.random.default_rng(self._seed)
         drawn = np.sort(rng.permutation(background.height)[:_BACKGROUND_ROWS])
-        self._predictor, self._seed = predictor, seed
         self._background = blocks_of_frame(predictor.signature, typed(predictor.signature, background[drawn]))
         self._worths = self._run(self._background)
         self._used = used_columns(predictor, self._background)
@@ -84,7 +89,7 @@ class Explainer:
         self.base = self._worths.mean(axis=0)
 
     def explain(
-        self, frame: pl.DataFrame, *, class_: str | int | None = None, evaluations: int = _EVALUATIONS
+        self, frame: "pl.DataFrame", *, class_: str | int | None = None, evaluations: int = _EVALUATIONS
     ) -> Explanation:
         """Shapley values of the predictions for a frame of raw columns.
 
@@ -92,29 +97,66 @@ class Explainer:
         is explained, about: more make sampled values more exact, and more rows exact. Each row of the background is
         asked at least once. Raises DataError for a cell that is not as in training, InputError for an unknown class.
         """
-        signature = self._predictor.signature
-        outputs = signature.classes or ("prediction",)
+        signature, outputs = self._predictor.signature, self._outputs
         chosen = np.arange(len(outputs)) if class_ is None else np.array([place_of(outputs, class_)])
         cells = typed(signature, frame)
-        blocks = blocks_of_frame(signature, cells)
-        predicted = self._run(blocks)
-        found = [self._row(blocks.slice(at, at + 1), predicted[at], evaluations, at) for at in range(blocks.rows)]
-        shape = (blocks.rows, len(signature.columns), len(outputs))
+        found = self._rows(blocks_of_frame(signature, cells), evaluations)
         return Explanation(
             task=signature.task,
             target=signature.target,
             columns=signature.names,
             outputs=tuple(outputs[index] for index in chosen),
-            values=np.array([each.values for each in found]).reshape(shape)[:, :, chosen],
+            values=found.values[:, :, chosen],
             base=self.base[chosen],
-            prediction=predicted[:, chosen],
-            error=np.array([each.error for each in found]).reshape(shape)[:, :, chosen],
-            methods=tuple(each.method for each in found),
+            prediction=found.prediction[:, chosen],
+            error=found.error[:, :, chosen],
+            methods=found.methods,
             cells=cells,
             background_rows=self._background.rows,
         )
 
-    def _row(self, row: Blocks, predicted: Values, evaluations: int, number: int) -> "_Found":
+    def explain_blocks(
+        self, blocks: Blocks, *, class_: str | int | None = None, evaluations: int = _EVALUATIONS
+    ) -> Contributions:
+        """Shapley values of one output of each row that is packed by the model's signature: the numbers of `explain`.
+
+        class_: explain this class, by its name or as text; None for the second of two classes, of several for the one
+        that is likeliest for the row, and of values for the prediction. evaluations: as of `explain`. Loads no Polars.
+        Raises InputError for an unknown class.
+        """
+        place = None if class_ is None else place_of(self._outputs, class_)
+        found = self._rows(blocks, evaluations)
+        row = np.arange(blocks.rows)
+        told = usual_places(found.prediction) if place is None else np.full(blocks.rows, place)
+        return Contributions(
+            columns=self._predictor.signature.names,
+            outputs=tuple(self._outputs[at] for at in told.tolist()),
+            base=self.base[told],
+            values=found.values[row, :, told],
+            errors=found.error[row, :, told],
+            prediction=found.prediction[row, told],
+            methods=found.methods,
+            background_rows=self._background.rows,
+        )
+
+    @property
+    def _outputs(self) -> tuple[str | int, ...]:
+        """Names of what is explained."""
+        return self._predictor.signature.classes or ("prediction",)
+
+    def _rows(self, blocks: Blocks, evaluations: int) -> "_Rows":
+        """All outputs of all rows, one row after the other."""
+        predicted = self._run(blocks)
+        found = [self._row(blocks.slice(at, at + 1), predicted[at], evaluations) for at in range(blocks.rows)]
+        shape = (blocks.rows, len(self._predictor.signature.columns), len(self._outputs))
+        return _Rows(
+            values=np.array([each.values for each in found]).reshape(shape),
+            error=np.array([each.error for each in found]).reshape(shape),
+            prediction=predicted,
+            methods=tuple(each.method for each in found),
+        )
+
+    def _row(self, row: Blocks, predicted: Values, evaluations: int) -> "_Found":
         """One row, the best way."""
         if self._trees is not None and self._trees.tallies is not None:
             return self._completed(self._trees.sums(row), predicted)
@@ -124,12 +166,12 @@ class Explainer:
         if games.coalitions <= evaluations:
             values = of_coalitions(games, self._run(games.hybrids(*games.all_coalitions())))
             return _Found(values, np.zeros_like(values), "all coalitions")
-        return self._sampled(games, predicted, evaluations, number)
+        return self._sampled(games, predicted, evaluations)
 
-    def _sampled(self, games: Games, predicted: Values, evaluations: int, number: int) -> "_Found":
-        rows = int(2 * np.maximum(games.size - 1, 0).sum())
+    def _sampled(self, games: Games, predicted: Values, evaluations: int) -> "_Found":
+        rows = max(1, int(2 * np.maximum(games.size - 1, 0).sum()))
         times = max(evaluations // rows, 1 if len(games.size) > 1 else 2)
-        chains = Chains.draw(games, times, np.random.default_rng([self._seed, number]))
+        chains = Chains.draw(games, times, _draws_of(games.row, self._seed))
         chain, has = chains.coalitions(games)
         worth = self._run(games.hybrids(chains.game[chain], has))
         values, error = chains.values(games, worth, (self._worths[games.other], predicted))
@@ -158,6 +200,21 @@ class _Found(NamedTuple):
     values: Values
     error: Values
     method: Method
+
+
+class _Rows(NamedTuple):
+    """values, error: (rows, columns, outputs). prediction: (rows, outputs). methods: (rows,)."""
+
+    values: Values
+    error: Values
+    prediction: Values
+    methods: tuple[Method, ...]
+
+
+def _draws_of(row: Blocks, seed: int) -> np.random.Generator:
+    """The same for the same cells: a row's values do not depend on the rows that are explained with it."""
+    cells = repr([part.tolist() for part in row])  # spells out what has no UTF-8, such as half of a surrogate pair
+    return np.random.default_rng([seed, zlib.crc32(cells.encode())])
 
 
 class _Trees(NamedTuple):

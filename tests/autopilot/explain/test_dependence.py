@@ -13,6 +13,7 @@ from autopilot.explain import dependence_chart, partial_dependence
 from storage import Predictor
 from storage.errors import InputError
 from tests import portable
+from tests.trained import train_model
 
 REGRESSOR = Predictor(portable.regressor())
 FRAME = pl.DataFrame(list(portable.ROWS), infer_schema_length=None)
@@ -51,11 +52,11 @@ def test_a_class_is_chosen_by_name() -> None:
     assert np.add(yes.mean, no.mean) == pytest.approx([1.0] * len(yes.values), abs=1e-6)
 
 
-def test_it_is_what_scikit_learn_finds(train: object) -> None:
+def test_it_is_what_scikit_learn_finds() -> None:
     """A linear model of two numbers on the grid of ours, by brute force."""
     X, y = make_regression(120, 2, noise=1.0, random_state=0)
     frame = pl.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": y})
-    predictor, _ = train(frame, "y", "lightgbm", rounds=20)
+    predictor, _ = train_model(frame, "y", "lightgbm", rounds=20)
 
     class Ours(LinearRegression):
         def predict(self, X: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from autopilot.explain import explain
-from autopilot.explain.explain_file import explain_file, read_usual
-from storage import Predictor, Store
+from autopilot.explain.explain_file import explain_file
+from storage import Predictor
 from storage.errors import DataError
 from tests import portable
 
@@ -29,13 +29,3 @@ def test_where_it_cannot_be_written_is_said_first(tmp_path: Path) -> None:
     """Before the file is read."""
     with pytest.raises(DataError, match="no folder"):
         explain_file(PREDICTOR, "nothing.csv", str(tmp_path / "absent" / "why.csv"))
-
-
-def test_a_registered_version_has_usual_rows(tmp_path: Path) -> None:
-    """Its reference sample serves as background as it is."""
-    store = Store.open(tmp_path)
-    usual = read_usual(store, portable.publish(store, portable.classifier()))
-    store.close()
-    found = explain(PREDICTOR, FRAME, background=usual)
-    assert found.background_rows == 4
-    assert found.values.tolist() == explain(PREDICTOR, FRAME, background=FRAME).values.tolist()

@@ -18,7 +18,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explained")
     frame = tables.mixed(300).drop("note")
     result = autopilot.fit(
-        frame, "paid", name="run", store=folder, budget=60, max_trials=2, candidates=["lightgbm"], progress=False
+        frame,
+        "paid",
+        name="run",
+        store=folder,
+        budget=60,
+        max_trials=2,
+        candidates=["lightgbm"],
+        seed=3,
+        progress=False,
     )
     frame.head(4).write_parquet(folder / "rows.parquet")
     explained = result.explain(frame.head(4))

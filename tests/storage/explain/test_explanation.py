@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from autopilot.explain import Explanation, explain
 from storage import Predictor
 from storage.errors import InputError
+from storage.explain import Explanation, explain
 from tests import portable
 
 FRAME = pl.DataFrame(list(portable.ROWS), infer_schema_length=None)

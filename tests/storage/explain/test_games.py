@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from autopilot.explain.games import Chains, Games, of_coalitions
 from storage import Column, Signature
 from storage.boundary import Blocks
+from storage.explain.games import Chains, Games, of_coalitions
 
 COLUMNS = 5
 SIGNATURE = Signature("regression", "y", tuple(Column(f"x{index}", "number", "Float64") for index in range(COLUMNS)))

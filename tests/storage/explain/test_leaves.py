@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
 
-from autopilot.explain.games import Games, Tally, of_coalitions, of_leaves, worth_by_leaves
-from autopilot.explain.leaves import read_leaves
 from autopilot.graph.graph import Graph
 from autopilot.graph.trees import Tree, emit_trees, leaf
 from storage import Column, Signature
+from storage.explain.games import Games, Tally, of_coalitions, of_leaves, worth_by_leaves
+from storage.explain.leaves import read_leaves
 from storage.predictor import open_session
-from tests.autopilot.explain.test_games import blocks
+from tests.storage.explain.test_games import blocks
 
 COLUMNS = 4
 SIGNATURE = Signature("regression", "y", tuple(Column(f"x{index}", "number", "Float64") for index in range(COLUMNS)))
