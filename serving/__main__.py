@@ -70,7 +70,9 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     app = create_app(Parts(store, live, invocations, options.max_body_bytes))
     protocols = {tf_serving.PREFIX: tf_serving.TfServing(live, engine)}
     hot = HotPath(invocations, live, app, options.max_body_bytes, protocols)
-    Server(hot, f"Serving {_url(listener)} from {store.root}").run(sockets=[listener])
+    server = Server(hot, f"Serving {_url(listener)} from {store.root}")
+    engine.under_way = server.server_state.tasks
+    server.run(sockets=[listener])
 
 
 def _engine(capture: Capture, options: argparse.Namespace) -> Engine:

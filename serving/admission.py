@@ -15,6 +15,7 @@ TIMEOUT = b"x-request-timeout-ms"
 
 _MOST_QUEUED_S = 10.0  # of work that waits for a thread: beyond it clients have given up, or should
 _TICK_S = 0.005
+_REMEMBERED_S = 0.1  # what was late a tenth of a second ago says nothing of now
 _FORGETTING = 0.1  # the weight of the latest request in what is known of earlier ones
 _LONGEST_MS = 3_600_000
 
@@ -39,8 +40,13 @@ class LoopLag:
     """
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self._late_s = 0.0
+        self._seen_at = 0.0
         self._due: float | None = None
+
+    def at(self, now: float) -> float:
+        """Seconds by which the loop is late; 0 if that was not measured lately. now: by `monotonic`."""
+        return self._late_s if now - self._seen_at < _REMEMBERED_S else 0.0
 
     def watch(self) -> None:
         """Note that a request came."""
@@ -50,7 +56,8 @@ class LoopLag:
 
     def _tick(self) -> None:
         if self._due is not None:
-            self.seconds = max(0.0, monotonic() - self._due)
+            self._seen_at = monotonic()
+            self._late_s = max(0.0, self._seen_at - self._due)
             self._due = None
 
 
@@ -85,8 +92,8 @@ class Admission:
         """Admit what the event loop answers itself. Raises DeadlineError."""
         if deadline is not None:
             self.lag.watch()
-            # What was late for reading is in the same turn late for writing.
-            self._check(deadline, monotonic() + self.lag.seconds)
+            now = monotonic()
+            self._check(deadline, now + self.lag.at(now))  # what was read late is, in the same turn, written late
 
     def admit_large(self, deadline: float | None, predicted_s: float) -> None:
         """Admit work for a thread. Raises DeadlineError, OverloadedError."""

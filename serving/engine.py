@@ -10,7 +10,7 @@ captured and counted here, for every protocol.
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, perf_counter
 from typing import NamedTuple
@@ -63,7 +63,12 @@ class Call(NamedTuple):
 
 
 class Engine:
-    """Answers calls of all protocols. Use it as a context: leaving it waits for its threads."""
+    """Answers calls of all protocols. Use it as a context: leaving it waits for its threads.
+
+    under_way: the server's requests that are read and not answered; those that are alone run at once.
+    """
+
+    under_way: Sized = ()
 
     def __init__(self, capture: Capture, *, threads: int, max_body_bytes: int, max_rows: int) -> None:
         self.admission = Admission(threads)
@@ -100,7 +105,9 @@ class Engine:
         options = asked.options
         if options.explain or options.interval or not 0 < asked.blocks.rows <= FEW_ROWS:
             return await self._in_thread(call, lambda work: work.finish(asked, began, read))
-        outputs, queued, ran = await call.endpoint.drain.run(asked.blocks)
+        drain = call.endpoint.drain
+        is_alone = len(self.under_way) <= 1 or not drain.steady
+        outputs, queued, ran = drain.run_now(asked.blocks) if is_alone else await drain.run(asked.blocks)
         written = asked.write(Answer(outputs, options))
         self._note(call, asked.blocks, outputs, (began, read, queued, ran, perf_counter()))
         return written

@@ -1,0 +1,81 @@
+"""Requests are admitted while they can be answered in time, and refused at once when not."""
+
+import asyncio
+import time
+from time import monotonic
+
+import pytest
+
+from serving.admission import Admission, LoopLag, Pace, deadline_of
+from serving.errors import DeadlineError, OverloadedError, TimeoutHeaderError
+
+
+def test_a_deadline_is_counted_from_now() -> None:
+    """In milliseconds; none where the client says none."""
+    assert deadline_of({b"x-request-timeout-ms": b"250"}, 100.0) == 100.25
+    assert deadline_of({}, 100.0) is None
+
+
+@pytest.mark.parametrize("header", [b"", b"0", b"-5", b"1.5", b"soon", b"9" * 40, "٣".encode(), b"\xff"])
+def test_a_deadline_that_is_no_number_of_milliseconds_is_refused(header: bytes) -> None:
+    """With what would be right."""
+    with pytest.raises(TimeoutHeaderError, match="whole milliseconds from 1 to 3600000"):
+        deadline_of({b"x-request-timeout-ms": header}, 0.0)
+
+
+def test_work_is_refused_that_would_be_late() -> None:
+    """Behind what is queued already, shared by the threads."""
+    admission = Admission(threads=2)
+    admission.queued_s = 1.0  # half a second for each thread
+    admission.admit_large(monotonic() + 1.0, 0.1)
+    admission.admit_large(None, 5.0)
+    with pytest.raises(DeadlineError, match="after X-Request-Timeout-Ms") as caught:
+        admission.admit_large(monotonic() + 0.4, 0.1)
+    assert caught.value.retry_after_s == pytest.approx(0.2, abs=0.1)
+    assert admission.refused == 1
+
+
+def test_no_more_than_ten_seconds_of_work_wait() -> None:
+    """Whoever comes then is told when to come again."""
+    admission = Admission(threads=2)
+    admission.queued_s = 22.0
+    with pytest.raises(OverloadedError, match=r"work for 11\.0 s") as caught:
+        admission.admit_large(None, 0.1)
+    assert caught.value.retry_after_s == 11.0
+
+
+def test_the_pace_follows_what_was_measured() -> None:
+    """Within some dozens of requests."""
+    pace = Pace(1.0)
+    for _ in range(100):
+        pace.learn(1000, 0.5)
+    assert pace.predict(2000) == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_late_event_loop_is_noticed() -> None:
+    """By a timer that runs only while requests come."""
+
+    async def stall() -> float:
+        lag = LoopLag()
+        lag.watch()
+        time.sleep(0.1)  # holds up the loop
+        await asyncio.sleep(0.001)
+        assert lag.at(monotonic() + 1) == 0
+        return lag.at(monotonic())
+
+    assert asyncio.run(stall()) > 0.05
+
+
+def test_few_rows_are_refused_when_the_event_loop_is_later_than_the_deadline() -> None:
+    """What came late will be answered late."""
+
+    async def ask() -> None:
+        admission = Admission(threads=1)
+        admission.admit_small(monotonic() + 0.02)
+        time.sleep(0.1)
+        await asyncio.sleep(0.001)
+        admission.admit_small(None)
+        with pytest.raises(DeadlineError):
+            admission.admit_small(monotonic() + 0.02)
+
+    asyncio.run(ask())
