@@ -22,8 +22,6 @@ from serving.metrics import EndpointMetrics
 from storage.boundary import Blocks
 from storage.predictor import Outputs, Predictor
 
-_MOST_ROWS = 256  # of one run: some milliseconds for which the event loop reads nothing
-
 
 class Ran(NamedTuple):
     """What a run gave for one request, and when the run began and ended, by `perf_counter`."""
@@ -37,12 +35,14 @@ class Drain:
     """Runs the requests of one model, together where they arrive together. For the event loop alone.
 
     steady: whether company leaves each answer as it is, to the bit; otherwise use `run_now` alone.
+    most_rows: of one run, so that the event loop is not held up for longer than milliseconds.
     """
 
-    def __init__(self, predictor: Predictor, metrics: EndpointMetrics, *, steady: bool) -> None:
+    def __init__(self, predictor: Predictor, metrics: EndpointMetrics, *, steady: bool, most_rows: int) -> None:
         self._predictor = predictor
         self._metrics = metrics
         self.steady = steady
+        self._most_rows = most_rows
         self._waiting: list[tuple[Blocks, asyncio.Future[Ran]]] = []
 
     def run_now(self, blocks: Blocks) -> Ran:
@@ -67,7 +67,7 @@ class Drain:
         batch: list[tuple[Blocks, asyncio.Future[Ran]]] = []
         rows = 0
         for item in waiting:
-            if rows + item[0].rows > _MOST_ROWS:
+            if batch and rows + item[0].rows > self._most_rows:
                 self._run_together(batch)
                 batch, rows = [], 0
             batch.append(item)

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from serving.admission import Pace
+from serving.cost import cost_of
 from serving.drain import Drain, is_steady
 from serving.errors import NotReadyError, UnknownEndpointError, UnnamedEndpointError
 from serving.explaining import Explaining
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from storage.explain import Explainer
 
 _POLL_S = 0.25
+_INLINE_S = 0.002  # of a run in the event loop: 20 hops to a thread, and nobody notices
+_TOGETHER_S = 0.005  # of a run of many requests: each of them would have waited as long for the others
 _RETRY_S = 10.0  # a version that failed to load is tried again after this: a blob may arrive late
 _STALE_S = 10.0  # without word from the store for so long, the process calls itself unhealthy
 _SECONDS_PER_BYTE = 2e-7  # of the first large bodies: 30 us for a row of 150 bytes
@@ -37,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 class LiveEndpoint:
     """One endpoint with its model, ready to answer; safe to share between threads but for `drain`.
+
+    inline_rows: rows that the event loop predicts itself; beyond them a run takes longer than others may be held up.
 
     What a protocol makes of a model once, it keeps here: `of`.
     """
@@ -53,7 +58,14 @@ class LiveEndpoint:
         self.formats = Formats(self.signature)
         self.metrics = EndpointMetrics(record.name, record.model, record.version)
         rows = likely_rows(self.signature, FEW_ROWS)
-        self.drain = Drain(predictor, self.metrics, steady=is_steady(predictor, rows))
+        cost = cost_of(predictor, rows)
+        self.inline_rows = min(FEW_ROWS, cost.rows_within(_INLINE_S))
+        self.drain = Drain(
+            predictor,
+            self.metrics,
+            steady=is_steady(predictor, rows),
+            most_rows=max(1, cost.rows_within(_TOGETHER_S)),
+        )
         self.pace = Pace(_SECONDS_PER_BYTE)
         self.explaining = explaining
         self._made: dict[type, Any] = {}

@@ -21,7 +21,7 @@ from serving.admission import Admission
 from serving.capture import Capture, Captured
 from serving.endpoints import LiveEndpoint
 from serving.errors import AbandonedError, DeadlineError, OptionError, TooManyRowsError
-from serving.formats import FEW_ROWS, Answer, Explained
+from serving.formats import Answer, Explained
 from serving.media import unpack
 from serving.options import Options
 from serving.replies import Headers
@@ -91,7 +91,7 @@ class Engine:
         """
         call.endpoint.metrics.waiting += 1
         try:
-            if call.few and b"content-encoding" not in call.request.headers:
+            if call.few and call.endpoint.inline_rows and b"content-encoding" not in call.request.headers:
                 return await self._small(call)
             return await self._in_thread(call, _Work.whole)
         finally:
@@ -103,7 +103,7 @@ class Engine:
         asked = call.read(call.request.body)
         read = perf_counter()
         options = asked.options
-        if options.explain or options.interval or not 0 < asked.blocks.rows <= FEW_ROWS:
+        if options.explain or options.interval or not 0 < asked.blocks.rows <= call.endpoint.inline_rows:
             return await self._in_thread(call, lambda work: work.finish(asked, began, read))
         drain = call.endpoint.drain
         is_alone = len(self.under_way) <= 1 or not drain.steady

@@ -28,7 +28,7 @@ def compared_with_the_largest() -> bytes:
 
 def drain(model: bytes) -> tuple[Drain, EndpointMetrics]:
     metrics = EndpointMetrics("demo", "m", 1)
-    return Drain(Predictor(model), metrics, steady=True), metrics
+    return Drain(Predictor(model), metrics, steady=True, most_rows=256), metrics
 
 
 def test_a_model_that_company_changes_is_found_out() -> None:
