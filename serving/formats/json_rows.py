@@ -5,6 +5,7 @@ columns; null is missing. The target, and what training dropped, may be there to
 each may also be an array `[...]` of the values of all columns, in the order of the signature.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn, cast
@@ -65,7 +66,7 @@ class JsonRows:
         except msgspec.ValidationError as error:
             return self._decode_untyped(body, error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            refuse_json(body, error)
+            return self._decode_untyped(body, None) if has_constants(body) else refuse_json(body, error)
         if not rows:
             raise _no_rows()
         return self._pack(rows)
@@ -90,7 +91,7 @@ class JsonRows:
 
     def _decode_untyped(self, body: bytes, refused: msgspec.ValidationError | None) -> Blocks:
         try:
-            document = msgspec.json.decode(body)
+            document = loads(body)
         except msgspec.ValidationError as error:
             raise _beyond_float(refused if refused and "out of range" in str(refused) else error) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -184,6 +185,25 @@ def _least_row_bytes(signature: Signature) -> int:
 
 def _text(value: str | int | None) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def has_constants(body: bytes) -> bool:
+    """Whether a body may hold `NaN` or `Infinity`: no JSON, but what Python's own module and pandas write."""
+    return b"NaN" in body or b"Infinity" in body
+
+
+def loads(body: bytes) -> Any:
+    """Any JSON, with `NaN` and `Infinity` as numbers. Raises msgspec's errors, UnicodeDecodeError and RecursionError."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        if not has_constants(body):
+            raise
+        try:
+            return json.loads(body)
+        except ValueError:
+            pass
+        raise
 
 
 def refuse_json(body: bytes, error: Exception) -> NoReturn:

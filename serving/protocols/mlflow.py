@@ -21,7 +21,7 @@ from serving.engine import Asked, Written
 from serving.errors import BodyError
 from serving.formats import Answer
 from serving.formats.json_answers import flat_entries
-from serving.formats.json_rows import refuse_json
+from serving.formats.json_rows import loads, refuse_json
 from serving.options import DEFAULT, Options, options_of
 from storage.boundary import Blocks, RowReader
 from storage.errors import RowError
@@ -140,7 +140,7 @@ def _cells(value: Any) -> list[Any]:
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
+        return _object("The body", loads(body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         refuse_json(body, error)
 

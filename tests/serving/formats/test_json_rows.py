@@ -210,7 +210,8 @@ def test_a_number_beyond_float64_is_named(number: str, shape: str) -> None:
         (b"null", "The body is null"),
         (b"7", "The body is a number"),
         (b'"row"', "The body is a string"),
-        (b'{"amount": NaN}', r"no JSON: JSON is malformed: invalid character \(byte 11\)"),
+        (b'{"amount": NAN}', r"no JSON: JSON is malformed: invalid character \(byte 11\)"),
+        (b'{"amount": NaN', r"no JSON: JSON is malformed: invalid character \(byte 11\)"),
         (b'{"amount": 1', r"Input data was truncated \(byte 12\)"),
         (b'{"town": "\\ud800\\ud800"}', "surrogate"),
         (b'{"town": "\xff"}', r"no UTF-8: invalid start byte \(byte 10\)"),
@@ -221,6 +222,12 @@ def test_a_body_that_holds_no_rows_is_refused(body: bytes, message: str) -> None
     """What is wrong, and at which byte."""
     with pytest.raises(BodyError, match=message):
         decode(body)
+
+
+def test_nan_and_infinity_are_read_as_python_writes_them() -> None:
+    """They are no JSON, and what `json.dumps` and pandas send."""
+    blocks = decode([ROW, {**ROW, "amount": float("nan")}, {**ROW, "amount": float("-inf")}])
+    np.testing.assert_array_equal(blocks.number[1:, 0], [np.nan, -np.inf])
 
 
 def test_a_row_that_is_no_object_is_named() -> None:
