@@ -1,0 +1,77 @@
+"""Coverage-guided fuzzing of what reads bodies: `python -m tests.conformance.fuzz_decoders TARGET [-atheris_runs=N]`.
+
+Bytes that somebody sends become rows or an error that is the client's; anything else that is raised ends the run with
+the bytes that did it. Sound bodies are what the fuzzer starts from.
+"""
+
+import gzip
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["serving", "storage.boundary"]):
+    from serving.endpoints import LiveEndpoint
+    from serving.media import unpack
+    from serving.options import DEFAULT
+    from serving.protocols.mlflow import MlflowBodies
+    from serving.protocols.tf_serving import TfBodies
+
+from storage import InputError, Predictor
+from storage.records import Endpoint
+from tests.portable import ROWS, classifier
+
+_NOW = datetime(2024, 5, 1, tzinfo=UTC)
+_LIMIT_BYTES = 1_000_000
+
+
+def _endpoint() -> LiveEndpoint:
+    record = Endpoint("demo", "m", 1, 1, capture=False, created_at=_NOW, updated_at=_NOW)
+    return LiveEndpoint(record, Predictor(classifier()))
+
+
+def targets() -> dict[str, tuple[Callable[[bytes], object], list[bytes]]]:
+    """What reads bodies, by name, and sound bodies for it."""
+    endpoint = _endpoint()
+    rows = [json.dumps(row).encode() for row in ROWS]
+    columns = {name: [row[name] for row in ROWS] for name in ROWS[0]}
+    split = {"columns": list(columns), "data": [list(row.values()) for row in ROWS]}
+    instances = json.dumps({"instances": list(ROWS)}).encode()
+    found: dict[str, tuple[Callable[[bytes], object], list[bytes]]] = {
+        "mlflow": (
+            endpoint.of(MlflowBodies).read,
+            [json.dumps({"dataframe_split": split}).encode(), json.dumps({"inputs": columns}).encode()],
+        ),
+        "tf": (partial(endpoint.of(TfBodies).read, DEFAULT), [instances, json.dumps({"inputs": columns}).encode()]),
+        "gzip": (lambda body: unpack(body, b"gzip", _LIMIT_BYTES), [gzip.compress(rows[0])]),
+    }
+    for name, reader in endpoint.formats.rows.items():
+        found[name] = (reader.decode, [*rows, instances, b"4,Ulm,2,\n1,,0,2024-05-01"])
+    return found
+
+
+def main() -> None:
+    """Fuzz one target until it is told to stop, or until something is found."""
+    name, *options = sys.argv[1:]
+    read, sound = targets()[name]
+
+    def try_one(body: bytes) -> None:
+        try:
+            read(body)
+        except InputError:
+            pass  # the client's mistake, and told so
+
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, body in enumerate(sound):
+            (Path(corpus) / str(number)).write_bytes(body)
+        atheris.Setup([sys.argv[0], *options, corpus], try_one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
