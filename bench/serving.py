@@ -1,156 +1,122 @@
-"""`python -m bench.serving`: what the hot path costs beside a bare Litestar route and raw ASGI.
+"""What does serving cost, and what does it do when there is too much to do?
 
-Five servers, each one process on uvicorn with uvloop and httptools, are asked in turn by wrk with the same JSON row:
+    python -m bench.serving                             all four questions
+    python -m bench.serving throughput                  one row at a time, beside raw ASGI and a bare Litestar route
+    python -m bench.serving batches                     many rows in a body, by format, beside onnxruntime alone
+    python -m bench.serving overload                    up to three times what can be answered, with deadlines
+    python -m bench.serving rest                        memory, time to ready and idle CPU
+    options: --json FILE   --peers FILE   --granian PYTHON   --table FILE --target NAME   --columns 20,15,3,2
+             --rounds 3   --seconds 5   --connections 1,32,256   --server-cpu 0   --load-cpu 1   --no-capture
+             --rows 1000,100000   --calls 5   --loads 0.5,1,1.5,3   --sizes 1,500   --deadlines-ms 50,250
+             --open-connections 1000   --workers 1
 
-    raw ASGI            reads the body, sends it back
-    raw ASGI, model     the same, and runs the model on a row that was decoded before: the floor for any server
-    litestar echo       decodes the row into a struct, encodes it again
-    serving             decodes, predicts, encodes, captures
-    serving, uncaptured the same with capture switched off
+A model is fitted first, by one LightGBM trial, on a synthetic table of so many numbers, categories, texts and times, or
+on a Parquet file. Servers are pinned to one CPU and the load to another; each question's file in `bench/_serving` says
+what is measured and how. wrk has to be installed (`apt install wrk`).
 
-CPU is user and system time of the server's process for each request, from /proc; each server's cheapest run counts,
-since neighbours only ever add. Requests a second and p99 say more about the machine's other tenants than about servers.
+--json adds a line for each run to a file. --peers has such lines of other servers, which are printed beside ours: they
+are comparable if they served as costly a model, so give the table that theirs was fitted on. --granian names a Python
+of the same version as ours that has granian (`python -m venv VENV; VENV/bin/pip install granian`): servers run in it
+beside uvicorn, and whether it should be ours can be read from the two tables.
 """
 
 import argparse
-import os
-import re
-import subprocess
-import sys
+import shutil
 import tempfile
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
+from bench._serving import batches, overload, rest, throughput
+from bench._serving.lines import Lines
+from bench._serving.processes import stay_on
+from bench._serving.subject import Subject, prepare
 
-from serving.__main__ import Server, listen
-from storage import Predictor, Store
-from storage.boundary import blocks_of_rows
-from tests import portable
-
-ROW = b'{"amount":4.0,"town":"Ulm","visits":2,"seen":"2023-05-01"}'
-ANSWER = [(b"content-type", b"application/json"), (b"content-length", str(len(ROW)).encode())]
-PEERS = ("raw ASGI", "raw ASGI, model", "litestar echo")
-SERVERS = (*PEERS, "serving", "serving, uncaptured")
-
-
-class Row(msgspec.Struct):
-    """The row above, typed."""
-
-    amount: float | None
-    town: str | None
-    visits: float | None
-    seen: str | None
-
-
-class Measure(NamedTuple):
-    """One run of wrk against one server; p99 of the whole way, with its unit."""
-
-    cpu_us: float
-    requests_per_s: float
-    p99: str
+QUESTIONS = ("throughput", "batches", "overload", "rest")
 
 
 def main() -> None:
-    """Measure in rounds and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=5, help="of each run")
-    parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.peer:
-        app = litestar_echo() if options.peer == "litestar echo" else raw_asgi(with_model="model" in options.peer)
-        listener = listen("127.0.0.1", 0)
-        Server(app, f"Serving http://127.0.0.1:{listener.getsockname()[1]}").run(sockets=[listener])
-        return
-    runs: dict[str, list[Measure]] = {name: [] for name in SERVERS}
-    for _ in range(options.rounds):
-        for name in SERVERS:
-            runs[name].append(measure(name, options.seconds, options.connections))
-    print_table(runs)
-
-
-def measure(name: str, seconds: int, connections: int) -> Measure:
-    """Start a server, warm it for a second, and let wrk ask it."""
+    """Fit, then ask the questions in turn."""
+    chosen = parse()
+    if not shutil.which("wrk"):
+        raise SystemExit("bench.serving needs wrk. Install it: apt install wrk, brew install wrk.")
     with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen(command(name, folder), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert server.stdout is not None
-        url = server.stdout.readline().split()[1]
-        script = Path(folder, "post.lua")
-        headers = "wrk.headers['content-type'] = 'application/json'"
-        script.write_text(f"wrk.method = 'POST'\nwrk.body = '{ROW.decode()}'\n{headers}\n")
-        wrk = ["wrk", "-t1", f"-c{connections}", "--latency", "-s", str(script), f"{url}/invocations"]
-        subprocess.run([*wrk, "-d1s"], check=True, capture_output=True)
-        before_s = cpu_s(server.pid)
-        text = subprocess.run([*wrk, f"-d{seconds}s"], check=True, capture_output=True, text=True).stdout
-        spent_s = cpu_s(server.pid) - before_s
-        server.terminate()
-        server.wait()
-    assert "Non-2xx" not in text, text
-    requests = int(found(r"(\d+) requests in", text))
-    return Measure(spent_s / requests * 1e6, requests / seconds, found(r"99%\s+([\d.]+m?u?s)", text))
+        subject = prepare(Path(folder), chosen.table, chosen.target, chosen.columns)
+        stay_on(chosen.load_cpu)
+        print(f"model: {len(subject.signature.columns)} columns, {subject.model.stat().st_size:,} bytes", flush=True)
+        for question in chosen.questions or QUESTIONS:
+            print(f"\n### {question}", flush=True)
+            ask(question, subject, Lines(chosen.json), chosen)
 
 
-def print_table(runs: dict[str, list[Measure]]) -> None:
-    """One line for each server, of its cheapest run; the ratio is CPU against the bare Litestar route."""
-    best = {name: min(rounds) for name, rounds in runs.items()}
-    print(f"{'server':<22}{'CPU us/request':>16}{'of litestar echo':>18}{'requests/s':>12}{'p99':>10}")
-    for name, run in best.items():
-        ratio = run.cpu_us / best["litestar echo"].cpu_us
-        print(f"{name:<22}{run.cpu_us:>16.1f}{ratio:>18.2f}{run.requests_per_s:>12.0f}{run.p99:>10}")
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("questions", nargs="*", metavar="question", help=", ".join(QUESTIONS))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--peers", type=Path)
+    parser.add_argument("--granian")
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--target", default="target")
+    parser.add_argument("--columns", type=many(int), default=(20, 15, 3, 2))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--connections", type=many(int), default=(1, 32, 256))
+    parser.add_argument("--server-cpu", default="0")
+    parser.add_argument("--load-cpu", default="1")
+    parser.add_argument("--no-capture", action="store_true")
+    parser.add_argument("--rows", type=many(int), default=(1_000, 100_000))
+    parser.add_argument("--calls", type=int, default=5)
+    parser.add_argument("--loads", type=many(float), default=(0.5, 1.0, 1.5, 3.0))
+    parser.add_argument("--sizes", type=many(int), default=(1, 500))
+    parser.add_argument("--deadlines-ms", type=many(int), default=(50, 250))
+    parser.add_argument("--open-connections", type=int, default=1_000)
+    parser.add_argument("--workers", type=many(int), default=(1,))
+    chosen = parser.parse_args()
+    if unknown := set(chosen.questions) - set(QUESTIONS):
+        parser.error(f"no such question: {', '.join(sorted(unknown))}. There are {', '.join(QUESTIONS)}.")
+    if len(chosen.sizes) != len(chosen.deadlines_ms):
+        parser.error("--sizes and --deadlines-ms go in pairs: give as many of one as of the other.")
+    return chosen
 
 
-def cpu_s(pid: int) -> float:
-    """User and system time of a process and its threads; man proc_pid_stat, fields 14 and 15."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def many(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """Values with commas between them."""
+    return lambda text: tuple(map(kind, text.split(",")))
 
 
-def raw_asgi(*, with_model: bool) -> Any:
-    """The least that an ASGI application can do; with a model, the least that a prediction can cost."""
-    predictor = Predictor(portable.classifier())
-    blocks = blocks_of_rows(predictor.signature, portable.ROWS[:1])
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            body = (await receive())["body"]
-            if with_model:
-                predictor.run_once(blocks)
-            await send({"type": "http.response.start", "status": 200, "headers": ANSWER})
-            await send({"type": "http.response.body", "body": body})
-
-    return app
-
-
-def litestar_echo() -> Any:
-    """A Litestar application with one typed route."""
-    from litestar import Litestar, post
-
-    @post("/invocations", status_code=200)
-    async def echo(data: Row) -> Row:
-        return data
-
-    return Litestar([echo], openapi_config=None, logging_config=None)
-
-
-def command(name: str, folder: str) -> list[str]:
-    """What starts a server; each prints a line with its address when it is ready."""
-    if name in PEERS:
-        return [sys.executable, "-m", "bench.serving", "--peer", name]
-    store = Store.open(Path(folder, "store"))
-    version = portable.publish(store, portable.classifier())
-    store.endpoints.deploy("demo", version, datetime.now(UTC), capture=name == "serving")
-    store.close()
-    return [sys.executable, "-m", "serving", "--store", str(store.root), "--port", "0"]
-
-
-def found(pattern: str, text: str) -> str:
-    """The first group of a pattern that must be in the text."""
-    match = re.search(pattern, text)
-    assert match, text
-    return match[1]
+def ask(question: str, subject: Subject, lines: Lines, chosen: argparse.Namespace) -> None:
+    """Measure and print what one question is about."""
+    if question == "throughput":
+        throughput.measure(
+            subject,
+            lines,
+            cpu=chosen.server_cpu,
+            rounds=chosen.rounds,
+            seconds=chosen.seconds,
+            connections=chosen.connections,
+            granian=chosen.granian,
+            peers=chosen.peers,
+        )
+    elif question == "batches":
+        batches.measure(
+            subject, lines, cpu=chosen.server_cpu, rows=chosen.rows, calls=chosen.calls, capture=not chosen.no_capture
+        )
+    elif question == "overload":
+        overload.measure(
+            subject,
+            lines,
+            cpu=chosen.server_cpu,
+            seconds=chosen.seconds,
+            loads=chosen.loads,
+            deadlines_ms=dict(zip(chosen.sizes, chosen.deadlines_ms, strict=True)),
+            connections=chosen.open_connections,
+            capture=not chosen.no_capture,
+        )
+    else:
+        rest.measure(
+            subject, lines, cpu=chosen.server_cpu, starts=chosen.rounds, workers=chosen.workers, peers=chosen.peers
+        )
 
 
 if __name__ == "__main__":
