@@ -3,10 +3,14 @@
 What lives here, in the order in which a request meets it:
 
 - `__main__.py` opens the store and the port, and runs uvicorn;
-- `hot.py` is the ASGI function that uvicorn calls: it answers `/ping` and invocations, all else goes to Litestar;
-- `invocations.py` answers one invocation without knowing ASGI or Litestar; it reads like the table of contents of
-  `media.py` (formats and encodings), `endpoints.py` (what is served now), `rows.py` and `csv_rows.py` (body to arrays),
-  `answers.py` (arrays to body) and `capture.py` (what was asked and answered, for monitoring);
+- `hot.py` is the ASGI function that uvicorn calls: predictions and `/ping` go to protocols, all else to Litestar;
+- `invocations.py` is the main protocol, which reads like a table of contents; the others are in `protocols/`. A protocol
+  knows paths, headers, shapes of bodies and of errors, and neither ASGI nor Litestar;
+- `formats/` reads and writes bodies, one file a format; `media.py` says which are meant, `options.py` what is asked;
+- `engine.py` does what all protocols have in common, the fastest way that a body allows: it uses `admission.py` (who is
+  answered when there is too much), `drain.py` (what arrives together runs together), `explaining.py`, and `capture.py`
+  (what was asked and answered, for monitoring);
+- `endpoints.py` keeps what is served now in step with the store;
 - `problems.py` turns each error into its status and body; `errors.py` draws their tree;
 - `app.py` is the Litestar application: lists, reports, the page at `/` and the OpenAPI document.
 
@@ -18,8 +22,12 @@ Decisions:
         and 500 trees together. Litestar registers the same routes, so that they are documented, and calls the same
         functions, so that there is one behaviour.
     uvicorn with uvloop and httptools: 23 us of CPU for a raw request against granian's 43 in our measurements.
-    Small requests are answered in the event loop, where 25-40 us of inference are shorter than a hop to a thread.
+    Small requests are answered in the event loop, where 25-40 us of inference are shorter than a hop to a thread; what a
+        model's runs cost is measured when it is loaded, and decides what is small.
+    Requests that arrive in one turn of the event loop run together, if the model gives each the same bits so. Nobody
+        waits for company: there are no windows of time to tune.
     Rows are decoded by a struct made from the signature; what it refuses is decoded again without types and judged by
         `storage.boundary`, so that there is one meaning of a row and one wording of what is wrong with it.
-    No Polars, scikit-learn, LightGBM, hyperopt or onnx is imported: a server starts in about a second.
+    No scikit-learn, LightGBM or hyperopt is ever imported; Polars and onnx only when a columnar body or an explanation
+        asks for them: a server starts in about a second.
 """
