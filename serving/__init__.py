@@ -4,7 +4,7 @@ What lives here, in the order in which a request meets it:
 
 - `__main__.py` opens the store and the port, and runs uvicorn;
 - `hot.py` is the ASGI function that uvicorn calls: predictions and `/ping` go to protocols, all else to Litestar;
-- `invocations.py` is the main protocol, which reads like a table of contents; the others are in `protocols/`. A protocol
+- `invocations.py` is the main protocol and reads like a table of contents; the others are in `protocols/`. A protocol
   knows paths, headers, shapes of bodies and of errors, and neither ASGI nor Litestar;
 - `formats/` reads and writes bodies, one file a format; `media.py` says which are meant, `options.py` what is asked;
 - `engine.py` does what all protocols have in common, the fastest way that a body allows: it uses `admission.py` (who is
@@ -22,8 +22,8 @@ Decisions:
         and 500 trees together. Litestar registers the same routes, so that they are documented, and calls the same
         functions, so that there is one behaviour.
     uvicorn with uvloop and httptools: 23 us of CPU for a raw request against granian's 43 in our measurements.
-    Small requests are answered in the event loop, where 25-40 us of inference are shorter than a hop to a thread; what a
-        model's runs cost is measured when it is loaded, and decides what is small.
+    Small requests are answered in the event loop, where 25-40 us of inference are shorter than a hop to a thread; what
+        a model's runs cost is measured when it is loaded, and decides what is small.
     Requests that arrive in one turn of the event loop run together, if the model gives each the same bits so. Nobody
         waits for company: there are no windows of time to tune.
     Rows are decoded by a struct made from the signature; what it refuses is decoded again without types and judged by
