@@ -1,0 +1,171 @@
+"""The process that reads tables of strangers: `python -m serving.formats.table_process`.
+
+Polars trusts what an Arrow or Parquet file says of itself: a few wrong bytes ask for an exabyte and end the process,
+and a sound file of a kilobyte may unpack to all of the memory. So tables are read in a process of their own, with a
+limit of memory, that may die of them; the server starts another and answers 400. It also keeps Polars out of the
+server.
+
+    stdin   a Task in msgpack, then the body      each after its length, 8 bytes, little endian
+    stdout  a Found or a Fault in msgpack
+
+Text of many rows comes back as the distinct values of a column and each row's number among them: so strings cost least.
+"""
+
+import io
+import resource
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from storage.errors import CellError, DataError
+from storage.signature import Signature
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TableFormat = Literal["arrow", "arrow_file", "parquet"]
+
+_LENGTH = struct.Struct("<Q")
+_MEMORY_BYTES = 4 << 30  # of address space: some hundred MB are Polars itself
+_FEW_ROWS = 5_000  # until then telling values apart takes longer than sending them
+_TEXT_BYTES = 256_000_000  # of distinct values
+
+
+class Task(Struct, frozen=True):
+    """A table to read. most_rows: more are refused before they are unpacked, where the format says how many it has."""
+
+    format: TableFormat
+    signature: Signature
+    most_rows: int
+
+
+class Text(Struct, frozen=True):
+    """A column of text. levels: its distinct values. codes: uint32 (rows), each row's place among them; empty where
+    levels are the rows' values as they stand."""
+
+    levels: list[str]
+    codes: bytes
+
+
+class Found(Struct, frozen=True, tag=True):
+    """A table that was read. number: float64 (rows, P), time: int64 (rows, R), as in `Blocks`."""
+
+    rows: int
+    number: bytes
+    time: bytes
+    text: list[Text]
+
+
+class Fault(Struct, frozen=True, tag=True):
+    """Why a table was not read. kind: `cell`, `rows`, or `body` for what is no table at all."""
+
+    kind: Literal["cell", "rows", "body"]
+    message: str
+    row: int | None = None
+    column: str | None = None
+
+
+def send(file: IO[bytes], *parts: bytes) -> None:
+    """Write parts, each after its length. Raises OSError if nobody reads."""
+    for part in parts:
+        file.write(_LENGTH.pack(len(part)))
+        file.write(part)
+    file.flush()
+
+
+def receive(file: IO[bytes]) -> bytes:
+    """Read one part. Raises EOFError if there is none, or not the whole of it."""
+    head = file.read(_LENGTH.size)
+    part = file.read(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else b""
+    if len(head) < _LENGTH.size or len(part) < _LENGTH.unpack(head)[0]:
+        raise EOFError
+    return part
+
+
+def main() -> None:
+    """Read tables until stdin ends, which it does with the server."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):  # where memory runs out all the same, this process goes first
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    while True:
+        try:
+            task = msgspec.msgpack.decode(receive(sys.stdin.buffer), type=Task)
+            body = receive(sys.stdin.buffer)
+        except EOFError:
+            return
+        send(sys.stdout.buffer, msgspec.msgpack.encode(_read(task, body)))
+
+
+def _read(task: Task, body: bytes) -> Found | Fault:
+    import polars as pl
+
+    from storage.boundary import typed
+
+    try:
+        frame = _load(task, body)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, MemoryError) as error:
+        told = str(error).splitlines()
+        return Fault("body", told[0][:200] if told else type(error).__name__)
+    if isinstance(frame, Fault):
+        return frame
+    try:
+        return _found(task.signature, typed(task.signature, frame))
+    except CellError as error:
+        return Fault("cell", str(error), error.row, error.column)
+    except DataError as error:
+        return Fault("cell", str(error))
+    except MemoryError:
+        return Fault("body", "it takes too much memory")
+
+
+def _load(task: Task, body: bytes) -> "pl.DataFrame | Fault":
+    import polars as pl
+
+    file = io.BytesIO(body)
+    if task.format == "parquet":
+        lazy = pl.scan_parquet(file)
+        rows = int(lazy.select(pl.len()).collect().item())
+        return lazy.collect() if rows <= task.most_rows else _too_many(rows, task.most_rows)
+    frame = pl.read_ipc_stream(file) if task.format == "arrow" else pl.read_ipc(file)
+    return frame if frame.height <= task.most_rows else _too_many(frame.height, task.most_rows)
+
+
+def _too_many(rows: int, most: int) -> Fault:
+    return Fault(
+        "rows",
+        f"The body has {rows} rows; {most} are answered at once. Send them in several requests, "
+        "or raise AUTOPILOT_MAX_ROWS.",
+    )
+
+
+def _found(signature: Signature, frame: "pl.DataFrame") -> Found | Fault:
+    from storage.boundary import blocks_of_frame
+
+    words = signature.block("text")
+    text: list[Text] = []
+    for name in words:
+        column = frame.get_column(name).fill_null("")
+        levels = column.unique() if frame.height > _FEW_ROWS else column
+        if (levels.str.len_bytes().sum() or 0) > _TEXT_BYTES:
+            return Fault("body", f"column {name!r} has more than {_TEXT_BYTES} bytes of text")
+        text.append(Text(levels.to_list(), b"" if levels is column else _places(column, levels)))
+    numbers = Signature(signature.task, signature.target, tuple(c for c in signature.columns if c.name not in words))
+    blocks = blocks_of_frame(numbers, frame)
+    return Found(frame.height, blocks.number.tobytes(), blocks.time.tobytes(), text)
+
+
+def _places(column: "pl.Series", levels: "pl.Series") -> bytes:
+    import polars as pl
+
+    return np.ascontiguousarray(column.cast(pl.Enum(levels)).to_physical().cast(pl.UInt32).to_numpy()).tobytes()
+
+
+if __name__ == "__main__":
+    main()
