@@ -1,5 +1,6 @@
 # An image of Autopilot that serves on port 8080 and keeps its models in the volume /data:
 #   docker build -t autopilot . && docker run -p 8080:8080 -v models:/data autopilot
+# SageMaker runs it as `docker run autopilot serve`, and puts a model file into /opt/ml/model (docs/sagemaker.md).
 # The base need bring only Python 3.11 or later with venv and pip; both stages use the same one, as the environment made
 # in the first stands on the base's interpreter.
 ARG BASE=python:3.13-slim-bookworm
@@ -31,12 +32,17 @@ COPY --from=build /opt/autopilot /opt/autopilot
 ENV PATH=/opt/autopilot/bin:$PATH \
     LD_LIBRARY_PATH=/opt/autopilot/openmp \
     PYTHONUNBUFFERED=1 \
+    AUTOPILOT_HOST=0.0.0.0 \
     AUTOPILOT_STORE=/data
+# SageMaker may choose the port, by SAGEMAKER_BIND_TO_PORT, and may put several models behind one endpoint.
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+    com.amazonaws.sagemaker.capabilities.multi-models=true
 USER 10001
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", "import os, urllib.request; \
-port = os.environ.get('AUTOPILOT_PORT') or os.environ.get('PORT') or '8080'; \
+names = 'AUTOPILOT_PORT', 'PORT', 'SAGEMAKER_BIND_TO_PORT'; \
+port = next((os.environ[name] for name in names if os.environ.get(name)), '8080'); \
 urllib.request.urlopen(f'http://127.0.0.1:{port}/ping', timeout=2)"]
 ENTRYPOINT ["autopilot"]
-CMD ["serve", "--host", "0.0.0.0"]
+CMD ["serve"]

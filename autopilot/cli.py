@@ -65,6 +65,9 @@ def fit(
     fairness: Annotated[
         list[str] | None, Parameter(negative="", help="Compare this column's groups in the report.")
     ] = None,
+    sensitive: Annotated[
+        list[str] | None, Parameter(negative="", help="Columns of which no message shows a value, such as name,ssn.")
+    ] = None,
     executor: str | None = None,
     delimiter: Delimiter = ",",
     store: StorePath = None,
@@ -140,6 +143,7 @@ def fit(
         weight=weight,
         guard=guard,
         fairness=fairness or (),
+        sensitive=_split(sensitive) or (),
         executor=executor,
         delimiter=delimiter,
         _started=began,
@@ -234,7 +238,9 @@ def explain(
     opened = load(model, store=store)
     usual = None
     if background is not None:
-        usual = read(background, delimiter=delimiter, text=opened.signature.block("text"))
+        signature = opened.signature
+        text, sensitive = signature.block("text"), signature.has_sensitive
+        usual = read(background, delimiter=delimiter, text=text, sensitive=sensitive)
     elif not (model.endswith(".onnx") or Path(model).is_file()):
         registered = _open(store)
         usual = read_usual(registered, registered.models.get(model))
@@ -338,7 +344,9 @@ def deploy(model: str, /, *, endpoint: str, capture: bool = True, store: StorePa
 
 
 @app.command
-def serve(*, host: str | None = None, port: int | None = None, store: StorePath = None) -> int:
+def serve(
+    *, host: str | None = None, port: int | None = None, access_log: bool | None = None, store: StorePath = None
+) -> int:
     """Start the HTTP server, and the monitor beside it, until Ctrl-C.
 
     Parameters
@@ -347,12 +355,16 @@ def serve(*, host: str | None = None, port: int | None = None, store: StorePath 
         Address to listen on; default: the setting `host`, 127.0.0.1.
     port
         TCP port; default: the setting `port`, 8080.
+    access_log
+        Write a line of JSON for each request to stdout; default: the setting `access_log`, no.
     """
     from autopilot import servers
 
     settings = Settings.load()
     root = str(_open(store).root)
-    return servers.serve(root, host or settings.host, settings.port if port is None else port)
+    wanted = settings.access_log if access_log is None else access_log
+    options = ["--access-log" if wanted else "--no-access-log"]
+    return servers.serve(root, host or settings.host, settings.port if port is None else port, *options)
 
 
 @monitor.command(name="run")

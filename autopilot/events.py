@@ -44,6 +44,7 @@ class Asked(Struct, frozen=True):
     weight: str | None
     balanced: bool
     fairness: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
 
     @property
     def kept(self) -> list[str]:

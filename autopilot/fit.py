@@ -69,6 +69,7 @@ def fit(
     weight: str | None = None,
     guard: bool = True,
     fairness: str | Sequence[str] = (),
+    sensitive: str | Sequence[str] = (),
     executor: "str | Executor | None" = None,
     delimiter: str = ",",
     _started: float | None = None,
@@ -92,6 +93,8 @@ def fit(
     guard: look for leaks, identifiers, equal rows, groups and time order first, leave out what would make scores too
         good, and tell; False takes the table as it is. A column with a kind in `columns` is told, and stays.
     fairness: columns, also ignored ones, by whose groups the report compares rates and errors.
+    sensitive: columns of which no message and no chart shows a value; models learn from them all the same, unless they
+        are in `ignore` too. docs/fitting.md tells what else holds values.
     executor: where trials run: None for processes here, "dask://host:8786", or any concurrent.futures.Executor.
     seed: the same seed gives the same folds and the same suggestions; a time limit still ends runs differently.
     store: folder of the store; by default the setting `store`.
@@ -123,11 +126,12 @@ def fit(
         observing(progress) as observe,
         open_workers(executor, count, memory_bytes, preload=PRELOAD) as workers,
     ):
-        frame = read_whole(data, columns or {}, delimiter)
+        left_out, compared, hidden = names_of(ignore), names_of(fairness), names_of(sensitive)
+        frame = read_whole(data, columns or {}, delimiter, sensitive=bool(hidden))
         is_balanced = weight == "balanced" and weight not in frame.columns
         named = None if is_balanced else weight
-        left_out, compared = names_of(ignore), names_of(fairness)
-        asked = Asked(task, dict(columns or {}), left_out, delimiter, time, group, named, is_balanced, compared)
+        kinds = dict(columns or {})
+        asked = Asked(task, kinds, left_out, delimiter, time, group, named, is_balanced, compared, hidden)
         options = Options(quality, latency_us, strategy, is_balanced)
         table = table_of(frame, target, asked)
         if is_balanced and table.signature.task == "regression":
@@ -147,10 +151,10 @@ def fit(
         return carry_out(opened, run, assignment, workers, started, observe)
 
 
-def read_whole(data: Any, columns: Mapping[str, str], delimiter: str) -> pl.DataFrame:
-    """A table with what the user calls categories and text read as text."""
+def read_whole(data: Any, columns: Mapping[str, str], delimiter: str, *, sensitive: bool = False) -> pl.DataFrame:
+    """A table with what the user calls categories and text read as text. sensitive: as of `read`."""
     written = [name for name, kind in columns.items() if kind in ("category", "text")]
-    return read(data, delimiter=delimiter, text=written)
+    return read(data, delimiter=delimiter, text=written, sensitive=sensitive)
 
 
 def table_of(frame: pl.DataFrame, target: str, asked: Asked, checked: Checked | None = None) -> Table:
@@ -158,7 +162,14 @@ def table_of(frame: pl.DataFrame, target: str, asked: Asked, checked: Checked | 
     roles = Roles(time=asked.time, group=asked.group, weight=asked.weight)
     task: Any = asked.task
     table = infer(
-        frame, target, task=task, columns=asked.columns, ignore=asked.ignore, roles=roles, facets=asked.fairness
+        frame,
+        target,
+        task=task,
+        columns=asked.columns,
+        ignore=asked.ignore,
+        roles=roles,
+        facets=asked.fairness,
+        sensitive=asked.sensitive,
     )
     if checked is None or not checked.guarded:
         return table

@@ -39,7 +39,8 @@ def predict_file(
     refuse_delimiter(delimiter)
     with writing(out) as parts:
         plain = _unpack(Path(source), parts / "unpacked")
-        chunks = _chunks(source, _scan(plain, format_of(source), delimiter))
+        table = _scan(plain, format_of(source), delimiter)
+        chunks = _chunks(source, table, sensitive=predictor.signature.has_sensitive)
         rows = 0
         for part, chunk in enumerate(chunks):  # one Parquet file for each, named so that they sort
             found = predictor.predict(chunk, interval=interval, on_error=on_error, first_row=rows)
@@ -64,9 +65,12 @@ def _unpack(source: Path, into: Path) -> Path:
     return into
 
 
-def _chunks(source: str, table: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """The table part by part; one part without rows if there are none."""
-    parts = 0
+def _chunks(source: str, table: pl.LazyFrame, *, sensitive: bool) -> Iterator[pl.DataFrame]:
+    """The table part by part; one part without rows if there are none.
+
+    sensitive: whether Polars' words, which may quote a cell, are not to be shown.
+    """
+    parts, refused = 0, ""
     try:
         for chunk in table.collect_batches(chunk_size=_CHUNK_ROWS, maintain_order=True):
             yield chunk
@@ -74,8 +78,12 @@ def _chunks(source: str, table: pl.LazyFrame) -> Iterator[pl.DataFrame]:
         if not parts:
             yield table.head(0).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{source!r} cannot be read: {reason}. Check the file.") from error
+        if not sensitive:
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{source!r} cannot be read: {reason}. Check the file.") from error
+        refused = type(error).__name__
+    if refused:  # outside the handler, so that no traceback shows Polars' words either
+        raise DataError(f"{source!r} cannot be read: {refused}. Check the file.")
 
 
 def _scan(source: Path, form: str, delimiter: str) -> pl.LazyFrame:

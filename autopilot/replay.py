@@ -93,10 +93,12 @@ def replay(
     if run.status != "completed":
         raise InputError(f"Run {run_id!r} is {run.status}; only one that has ended can be replayed.")
     recorded = _Recorded.of(read_tape(opened, run_id), run)
-    frame = read_whole(run.data if data is None else data, recorded.asked.columns, recorded.asked.delimiter)
+    asked = recorded.asked
+    place = run.data if data is None else data
+    frame = read_whole(place, asked.columns, asked.delimiter, sensitive=bool(asked.sensitive))
     if digest(frame) != run.data_digest:
         raise InputError(f"The data are not those of run {run_id!r}: {run.data}. Give the same rows and columns.")
-    table = table_of(frame, run.target, recorded.asked, recorded.checked)
+    table = table_of(frame, run.target, asked, recorded.checked)
     own = metric or metric_named(_known(run.metric), table.signature.task, table.signature.classes)
     with (
         observing(progress) as observe,

@@ -84,9 +84,7 @@ class Result(Struct, frozen=True):
 
         Raises DataError for a bad cell; with on_error="null" its row has nulls, and says why in the column `error`.
         """
-        from autopilot.table.read import read
-
-        return self.model.predict(read(frame, text=self.model.signature.block("text")), on_error=on_error)
+        return self.model.predict(self._read(frame), on_error=on_error)
 
     def explain(self, frame: Any, *, class_: str | int | None = None) -> "Explanation":
         """Why the model says what it says of these rows: how much each column added, as a table and as a chart.
@@ -94,11 +92,9 @@ class Result(Struct, frozen=True):
         Rows are held against the sample of training rows that is stored with the version. class_: explain only this
         one. A row takes some tens of milliseconds. Raises DataError for a bad cell, InputError for an unknown class.
         """
-        from autopilot.table.read import read
         from storage.explain import explainer_of
 
-        rows = read(frame, text=self.model.signature.block("text"))
-        return explainer_of(self.store, self.best, self.model).explain(rows, class_=class_)
+        return explainer_of(self.store, self.best, self.model).explain(self._read(frame), class_=class_)
 
     def report(self, path: str | Path | None = None) -> "Page":
         """The report on the run: one HTML page, which a notebook shows, and which is written to a file if one is named.
@@ -170,6 +166,13 @@ class Result(Struct, frozen=True):
     def onnx_path(self) -> Any:
         """Where the store keeps the ONNX file."""
         return self.store.blobs.path(self.best.digest)
+
+    def _read(self, data: Any) -> pl.DataFrame:
+        """A table of raw columns as a frame."""
+        from autopilot.table.read import read
+
+        signature = self.model.signature
+        return read(data, text=signature.block("text"), sensitive=signature.has_sensitive)
 
     @property
     def _weights(self) -> dict[int, float]:

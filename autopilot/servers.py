@@ -4,35 +4,37 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from storage.errors import FailureError, InputError
 
-_GRACE_S = 20
+_GRACE_S = 27  # the server answers for 25 s what is under way, and container platforms kill us after 30 s
 _POLL_S = 0.2
 
 Process = subprocess.Popen[bytes]
 
 
-def serve(store: str, host: str, port: int) -> int:
+def serve(store: str, host: str, port: int, *options: str) -> int:
     """Run both servers until one ends or a signal comes; gives the exit code of the one that ended first."""
-    with running(store, host, port) as processes, _forwarding(processes):
-        while True:
-            for process in processes:
-                try:
-                    return process.wait(timeout=_POLL_S)
-                except subprocess.TimeoutExpired:
-                    continue
+    with _signalled() as is_over, running(store, host, port, *options) as processes:
+        while not is_over() and all(process.poll() is None for process in processes):
+            time.sleep(_POLL_S)
+        ended = next((process for process in processes if process.poll() is not None), processes[0])
+    return ended.returncode
 
 
 @contextmanager
-def running(store: str, host: str, port: int) -> Generator[list[Process]]:
-    """Both servers while the block runs; ended gracefully after it, by force if they do not end within 20 s."""
+def running(store: str, host: str, port: int, *options: str) -> Generator[list[Process]]:
+    """Both servers while the block runs; ended gracefully after it, by force if they do not end within 27 s.
+
+    options: further ones of the server that answers.
+    """
     processes = [
-        _start("serving", "--store", store, "--host", host, "--port", str(port)),
+        _start("serving", "--store", store, "--host", host, "--port", str(port), *options),
         _start("monitor", "--store", store),
     ]
     try:
@@ -63,14 +65,21 @@ def _start(module: str, *arguments: str) -> Process:
 
 
 @contextmanager
-def _forwarding(processes: list[Process]) -> Generator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        for process in processes:
-            process.terminate()
+def _signalled() -> Generator[Callable[[], bool]]:
+    """Whether we were told to end. The servers are told once, when they are ended: told twice they would not wait for
+    the requests under way. A second signal does to us what it always does."""
+    came: list[int] = []
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        restore()
+
+    def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        restore()

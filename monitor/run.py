@@ -5,9 +5,10 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+from msgspec.structs import replace
 
 from monitor.compare import compare
-from monitor.drift import DriftReport, Kind
+from monitor.drift import Bars, DriftReport, Histogram, Kind
 from monitor.page import Subject, render
 from storage.records import ModelVersion, Report
 from storage.signature import Signature
@@ -48,9 +49,35 @@ def run(
     reference = read_reference(store, version)
     traffic = store.traffic.read(endpoint.name, since, until, model=version.name, version=version.version)
     current = _renamed(traffic, version.signature) if traffic.width else reference.clear()
-    drift = compare(reference.select(*kinds), current.select(*kinds), level=level, kinds=kinds)
+    drift = masked(
+        compare(reference.select(*kinds), current.select(*kinds), level=level, kinds=kinds), version.signature
+    )
     subject = Subject(endpoint.name, version.name, version.version, since, until)
     return _record(store, subject, drift, now), drift
+
+
+def masked(drift: DriftReport, signature: Signature) -> DriftReport:
+    """The report without values of sensitive columns: levels have numbers for names, ranges of values no chart.
+
+    >>> from storage import Column, Signature
+    >>> names = pl.DataFrame({"name": ["Jane", "Jim"] * 20})
+    >>> signature = Signature("binary", "paid", (Column("name", "category", "String", sensitive=True),))
+    >>> masked(compare(names, names), signature).columns[0].chart.levels
+    ('level 1', 'level 2')
+    """
+    hidden = {column.name for column in signature.columns if column.sensitive}
+    columns = (replace(one, chart=_masked(one.chart)) if one.name in hidden else one for one in drift.columns)
+    return replace(drift, columns=tuple(columns))
+
+
+def _masked(chart: Histogram | Bars | None) -> Histogram | Bars | None:
+    match chart:
+        case Bars():
+            return replace(chart, levels=tuple(f"level {number + 1}" for number in range(len(chart.levels))))
+        case Histogram(unit="characters"):
+            return chart
+        case _:
+            return None
 
 
 def read_reference(store: Store, version: ModelVersion) -> pl.DataFrame:

@@ -12,7 +12,10 @@ What lives here, in the order in which a request meets it:
   (what was asked and answered, for monitoring);
 - `endpoints.py` keeps what is served now in step with the store;
 - `problems.py` turns each error into its status and body; `errors.py` draws their tree;
-- `app.py` is the Litestar application: lists, reports, the page at `/` and the OpenAPI document.
+- `app.py` is the Litestar application: lists, reports, the page at `/`; `documentation.py` makes the OpenAPI document,
+  with the columns of each model by `schemas.py`;
+- `observed.py` is around all of it: each reply gets its request's id, and what became of a request (`exchange.py`) is
+  told to `metrics.py` (`exposition.py` writes them for Prometheus), `access_log.py` and `traces.py`.
 
 What may not live here: anything that trains or judges drift, and any format that another program reads (those are in
 `storage`). Start reading at `invocations.py`.

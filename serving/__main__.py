@@ -6,26 +6,34 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
+from serving.access_log import AccessLog
 from serving.app import Parts, create_app
 from serving.capture import Capture
 from serving.endpoints import LiveEndpoints
 from serving.engine import Engine
 from serving.errors import AddressError
-from serving.hot import HotPath
+from serving.exposition import Exposition
+from serving.hot import HotPath, Protocol
 from serving.invocations import Invocations
-from serving.protocols import tf_serving
+from serving.limits import Limits
+from serving.observed import Observed, Observer
+from serving.protocols import inference_v2, tf_serving
+from serving.protocols.sagemaker import container, streams
+from serving.traces import traces_of
 from storage import AutopilotError, InputError, Settings, Store
 
 _DRAIN_S = 25  # container platforms send SIGKILL 30 s after SIGTERM
 _KEEP_ALIVE_S = 75  # longer than the 60 s of common load balancers, so that they close first
 _BACKLOG = 2048
+_MODEL = Path("/opt/ml/model")  # where SageMaker unpacks the model of an endpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +56,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--store", default=settings.store, help="folder of the store (%(default)s)")
     parser.add_argument("--host", default=settings.host, help="address to listen on (%(default)s)")
     parser.add_argument("--port", default=settings.port, type=_port, help="TCP port; 0 takes a free one (%(default)s)")
+    model = _MODEL if any(_MODEL.glob("*.onnx")) else None
+    parser.add_argument("--model", default=model, type=Path, help="also serve this model file, or folder with one")
+    parser.add_argument("--name", help="the endpoint that serves --model (the file's name)")
+    parser.add_argument(
+        "--models", default=container.MODELS, type=Path, help="folder that POST /models loads from (%(default)s)"
+    )
+    parser.add_argument(
+        "--access-log",
+        default=settings.access_log,
+        action=argparse.BooleanOptionalAction,
+        help="write a line of JSON for each request to stdout",
+    )
     parser.set_defaults(max_body_bytes=settings.max_body_bytes, max_rows=settings.max_rows)
     return parser.parse_args(arguments)
 
@@ -64,20 +84,52 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     store = Store.open(options.store)
     stack.callback(store.close)
     capture = stack.enter_context(Capture(store.traffic))
-    live = stack.enter_context(LiveEndpoints(store))
+    live = stack.enter_context(LiveEndpoints(store, Limits(options.max_body_bytes, options.max_rows)))
     engine = stack.enter_context(_engine(capture, options))
     invocations = Invocations(live, engine)
-    app = create_app(Parts(store, live, invocations, options.max_body_bytes))
-    protocols = {tf_serving.PREFIX: tf_serving.TfServing(live, engine)}
+    app = create_app(
+        Parts(store, live, invocations, options.max_body_bytes, Exposition(live, engine.admission, capture))
+    )
+    if options.model is not None:
+        live.hold(options.name or options.model.stem, options.model)
+    protocols = _protocols(live, invocations, engine, options)
     hot = HotPath(invocations, live, app, options.max_body_bytes, protocols)
-    server = Server(hot, f"Serving {_url(listener)} from {store.root}")
+    observed = Observed(hot, live.metrics.observe, *_observers(options, stack))
+    server = Server(observed, f"Serving {_url(listener)} from {store.root}")
     engine.under_way = server.server_state.tasks
     server.run(sockets=[listener])
 
 
+def _observers(options: argparse.Namespace, stack: ExitStack) -> Iterator[Observer]:
+    """Who is told of each request, beside the metrics, where it is asked for."""
+    if options.access_log:
+        yield stack.enter_context(AccessLog(sys.stdout)).observe
+    if (traces := traces_of(os.environ)) is not None:
+        yield stack.enter_context(traces).observe
+
+
 def _engine(capture: Capture, options: argparse.Namespace) -> Engine:
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Engine(capture, threads=threads, max_body_bytes=options.max_body_bytes, max_rows=options.max_rows)
+    return Engine(capture, threads=_threads(), max_body_bytes=options.max_body_bytes, max_rows=options.max_rows)
+
+
+def _protocols(
+    live: LiveEndpoints, invocations: Invocations, engine: Engine, options: argparse.Namespace
+) -> Mapping[str, Protocol]:
+    """The protocols beside invocations, by the beginning of their paths."""
+    sagemaker = container.Container(
+        live, invocations, threads=_threads(), max_body_bytes=options.max_body_bytes, models=options.models
+    )
+    return {
+        inference_v2.PREFIX: inference_v2.InferenceV2(live, engine),
+        tf_serving.PREFIX: tf_serving.TfServing(live, engine),
+        streams.PATHS: streams.ResponseStreams(invocations, engine),
+        **dict.fromkeys(container.PREFIXES, sagemaker),
+    }
+
+
+def _threads() -> int:
+    """One for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def listen(host: str, port: int) -> socket.socket:

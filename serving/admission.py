@@ -2,10 +2,9 @@
 
 A request is told at once that it is refused, when it would be answered after its deadline (`X-Request-Timeout-Ms`), or
 behind more work than is kept waiting. Both are predicted: work in threads by the seconds that earlier bodies took for
-each byte, the event loop's by how late its clock is.
+each byte, the event loop's by how many requests it has read, and by what each took lately.
 """
 
-import asyncio
 from collections.abc import Mapping
 from time import monotonic
 
@@ -14,9 +13,9 @@ from serving.errors import DeadlineError, OverloadedError, TimeoutHeaderError
 TIMEOUT = b"x-request-timeout-ms"
 
 _MOST_QUEUED_S = 10.0  # of work that waits for a thread: beyond it clients have given up, or should
-_TICK_S = 0.005
-_REMEMBERED_S = 0.1  # what was late a tenth of a second ago says nothing of now
+_TURNS = 3
 _FORGETTING = 0.1  # the weight of the latest request in what is known of earlier ones
+_DOUBT = 0.02  # 34 refusals halve what is believed: less than a second of overload
 _LONGEST_MS = 3_600_000
 
 
@@ -33,32 +32,27 @@ def deadline_of(headers: Mapping[bytes, bytes], now: float) -> float | None:
     return now + int(text) / 1000
 
 
-class LoopLag:
-    """How late the event loop is, in seconds: what a request has waited before anybody saw it, about.
+class Turn:
+    """What a turn of the event loop takes, which is what its requests wait for, by how many they are.
 
-    A timer of 5 ms runs while requests come, and none while there are none.
+    A request is read when the turn before it ends, and written when its own does: it takes two turns, and most of a
+    third where others are written first.
     """
 
     def __init__(self) -> None:
-        self._late_s = 0.0
-        self._seen_at = 0.0
-        self._due: float | None = None
+        self._per_request_s = 0.0
 
-    def at(self, now: float) -> float:
-        """Seconds by which the loop is late; 0 if that was not measured lately. now: by `monotonic`."""
-        return self._late_s if now - self._seen_at < _REMEMBERED_S else 0.0
+    def predict(self, company: int) -> float:
+        """Seconds from a client's sending to its answer, where so many requests are read and not answered."""
+        return _TURNS * company * self._per_request_s
 
-    def watch(self) -> None:
-        """Note that a request came."""
-        if self._due is None:
-            self._due = monotonic() + _TICK_S
-            asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+    def learn(self, company: int, seconds: float) -> None:
+        """Note how long a request took, of so many."""
+        self._per_request_s += _FORGETTING * (seconds / max(company, 1) - self._per_request_s)
 
-    def _tick(self) -> None:
-        if self._due is not None:
-            self._seen_at = monotonic()
-            self._late_s = max(0.0, self._seen_at - self._due)
-            self._due = None
+    def doubt(self) -> None:
+        """Note that a request was refused: where all are, nothing else is learnt, and one slow one would last."""
+        self._per_request_s *= 1 - _DOUBT
 
 
 class Pace:
@@ -75,6 +69,10 @@ class Pace:
         """Note what a body took."""
         self._per_byte += _FORGETTING * (seconds / max(length, 1) - self._per_byte)
 
+    def doubt(self) -> None:
+        """Note that a body was refused, as `Turn.doubt`."""
+        self._per_byte *= 1 - _DOUBT
+
 
 class Admission:
     """Admits requests. For the event loop alone.
@@ -83,33 +81,43 @@ class Admission:
     """
 
     def __init__(self, threads: int) -> None:
-        self.lag = LoopLag()
+        self.turn = Turn()
         self.queued_s = 0.0
         self.refused = 0
         self._threads = threads
 
-    def admit_small(self, deadline: float | None) -> None:
-        """Admit what the event loop answers itself. Raises DeadlineError."""
-        if deadline is not None:
-            self.lag.watch()
-            now = monotonic()
-            self._check(deadline, now + self.lag.at(now))  # what was read late is, in the same turn, written late
+    @property
+    def wait_s(self) -> float:
+        """Seconds that new work will wait for a thread."""
+        return self.queued_s / self._threads
 
-    def admit_large(self, deadline: float | None, predicted_s: float) -> None:
-        """Admit work for a thread. Raises DeadlineError, OverloadedError."""
-        wait_s = self.queued_s / self._threads
+    def admit_small(self, deadline: float | None, company: int) -> None:
+        """Admit what the event loop answers itself, with so many requests under way. Raises DeadlineError."""
+        if deadline is not None:
+            self._check(deadline, self.turn.predict(company), self.turn)
+
+    def admit_large(self, deadline: float | None, pace: "Pace", length: int) -> float:
+        """Admit a body of so many bytes for a thread; gives the seconds that it will take there, once it has its turn.
+
+        Raises DeadlineError, OverloadedError.
+        """
+        wait_s = self.wait_s
         if wait_s > _MOST_QUEUED_S:
             self.refused += 1
             raise OverloadedError(
                 f"The server has work for {wait_s:.1f} s, and keeps no more waiting. Try again then.",
                 retry_after_s=wait_s,
             )
-        self._check(deadline, monotonic() + wait_s + predicted_s)
+        predicted_s = pace.predict(length)
+        if deadline is not None:
+            self._check(deadline, wait_s + predicted_s, pace)
+        return predicted_s
 
-    def _check(self, deadline: float | None, finish: float) -> None:
-        if deadline is not None and finish > deadline:
+    def _check(self, deadline: float, needed_s: float, guess: "Turn | Pace") -> None:
+        late_s = monotonic() + needed_s - deadline
+        if late_s > 0:
             self.refused += 1
-            late_s = finish - deadline
+            guess.doubt()
             raise DeadlineError(
                 f"The answer would come {1000 * late_s:.0f} ms after X-Request-Timeout-Ms. Try later, or allow more.",
                 retry_after_s=late_s,

@@ -14,20 +14,23 @@ from litestar import Litestar, Request, Response, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
-from serving.documentation import INVOCATION, REPORT, problems
-from serving.endpoints import LiveEndpoints
+from serving.documentation import INVOCATION, REPORT, SCHEMA, Document, problems
+from serving.endpoints import LiveEndpoint, LiveEndpoints
+from serving.errors import RequestError
+from serving.exchange import note_protocol
+from serving.exposition import Exposition
 from serving.hot import DisconnectedError, request_of
 from serving.invocations import Invocations
 from serving.page import index_page
 from serving.problems import PROBLEM_TYPE, Problem, reply_of
 from serving.replies import Reply
+from serving.schemas import DIALECT, row_schema
 from storage import Store
 from storage.records import Endpoint, ModelVersion, Report
-from storage.signature import Task
+from storage.signature import Column, Task
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -40,6 +43,7 @@ class Parts:
     live: LiveEndpoints
     invocations: Invocations
     max_body_bytes: int
+    exposition: Exposition
 
 
 class EndpointSummary(Struct, frozen=True):
@@ -54,6 +58,22 @@ class EndpointSummary(Struct, frozen=True):
     path: str
     created_at: datetime
     updated_at: datetime
+
+
+class EndpointDetails(Struct, frozen=True):
+    """What an endpoint serves now. classes: what it predicts; empty for a regression."""
+
+    name: str
+    model: str
+    version: int
+    revision: int
+    capture: bool
+    task: Task
+    target: str
+    classes: tuple[str | int, ...]
+    columns: tuple[Column, ...]
+    path: str
+    schema_path: str
 
 
 class ModelSummary(Struct, frozen=True):
@@ -114,10 +134,41 @@ def ping(parts: NamedDependency[Parts]) -> Response[bytes]:
     return Response(b"", media_type="text/plain")
 
 
+@get("/metrics", summary="Tell what was counted", media_type="text/plain", sync_to_thread=True)
+def metrics(request: AnyRequest, parts: NamedDependency[Parts]) -> Response[bytes]:
+    """Metrics for Prometheus; OpenMetrics where `Accept` asks for it."""
+    text, media_type = parts.exposition.text(request.headers.get("accept", ""))
+    return Response(text, headers={"content-type": media_type})
+
+
 @get("/api/endpoints", summary="List endpoints", sync_to_thread=True)
 def list_endpoints(parts: NamedDependency[Parts]) -> list[EndpointSummary]:
     """All endpoints by name."""
     return [_endpoint_summary(endpoint, parts.live) for endpoint in parts.store.endpoints.list()]
+
+
+@get("/api/endpoints/{name:str}", summary="Describe an endpoint", responses=problems(404), sync_to_thread=False)
+def get_endpoint(name: FromPath[str], parts: NamedDependency[Parts]) -> EndpointDetails:
+    """What the endpoint serves now, with the columns that its model takes."""
+    return _endpoint_details(parts.live.find(name))
+
+
+@get(
+    "/endpoints/{name:str}/schema",
+    summary="Get the JSON Schema of a row",
+    responses=SCHEMA,
+    sync_to_thread=False,
+)
+def get_row_schema(request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]) -> Response[bytes]:
+    """What a row of the endpoint's model looks like, in JSON Schema 2020-12."""
+    endpoint = parts.live.find(name)
+    about = {
+        "$schema": DIALECT,
+        "$id": f"{str(request.base_url).rstrip('/')}/endpoints/{name}/schema",
+        "title": f"A row of {endpoint.record.model}:{endpoint.record.version}",
+    }
+    body = msgspec.json.encode({**about, **row_schema(endpoint.signature)})
+    return Response(body, media_type="application/schema+json")
 
 
 @get("/api/models", summary="List model versions", sync_to_thread=True)
@@ -167,7 +218,10 @@ _ROUTES = (
     invoke_endpoint,
     invoke,
     ping,
+    metrics,
     list_endpoints,
+    get_endpoint,
+    get_row_schema,
     list_models,
     list_reports,
     get_report,
@@ -186,7 +240,7 @@ def create_app(parts: Parts) -> Litestar:
             title="Autopilot",
             version="1",
             path="/schema",
-            render_plugins=[JsonRenderPlugin()],  # the others load their pages from the internet
+            render_plugins=[Document(parts.live)],  # the others load their pages from the internet
             use_handler_docstrings=True,
         ),
         request_max_body_size=parts.max_body_bytes,
@@ -195,10 +249,13 @@ def create_app(parts: Parts) -> Litestar:
 
 
 async def _invoke(request: AnyRequest, name: str | None, parts: Parts) -> Response[bytes]:
+    note_protocol("invocations")
     try:
         asked = await request_of(request.scope, request.receive, parts.max_body_bytes)
     except DisconnectedError:
         return Response(b"", status_code=400)  # Litestar wants an answer, which the server throws away
+    except RequestError as error:
+        return _response(parts.invocations.refuse(error))
     return _response(await parts.invocations.answer(name, asked))
 
 
@@ -242,6 +299,23 @@ def _endpoint_summary(endpoint: Endpoint, live: LiveEndpoints) -> EndpointSummar
         path=f"/endpoints/{endpoint.name}/invocations",
         created_at=endpoint.created_at,
         updated_at=endpoint.updated_at,
+    )
+
+
+def _endpoint_details(endpoint: LiveEndpoint) -> EndpointDetails:
+    record, signature = endpoint.record, endpoint.signature
+    return EndpointDetails(
+        name=record.name,
+        model=record.model,
+        version=record.version,
+        revision=record.revision,
+        capture=record.capture,
+        task=signature.task,
+        target=signature.target,
+        classes=signature.classes,
+        columns=signature.columns,
+        path=f"/endpoints/{record.name}/invocations",
+        schema_path=f"/endpoints/{record.name}/schema",
     )
 
 

@@ -47,7 +47,7 @@ class Capture:
         self._queue: deque[Captured] = deque()
         self._taken_cells = 0  # written by the event loop alone,
         self._drained_cells = 0  # and this by the thread alone: no lock on the hot path
-        self._losses = Losses()
+        self.losses = Losses()
         self._writers: dict[tuple[str, str, int], JournalWriter] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -60,10 +60,22 @@ class Capture:
         self._stopping.set()
         self._thread.join()
 
+    @property
+    def queued_cells(self) -> int:
+        """Values that wait to be written."""
+        return self._taken_cells - self._drained_cells
+
+    def lag_s(self, now: float) -> float:
+        """For how long the oldest invocation has waited to be written; 0 if none does. now: seconds since 1970."""
+        try:
+            return max(0.0, now - self._queue[0].time_us / 1e6)
+        except IndexError:  # the thread took the last one
+            return 0.0
+
     def take(self, captured: Captured) -> None:
         """Queue an invocation; drops it if the queue is full. Call it from the event loop only."""
-        if self._taken_cells - self._drained_cells >= _QUEUE_CELLS:
-            self._losses.overflowed_rows += captured.blocks.rows
+        if self.queued_cells >= _QUEUE_CELLS:
+            self.losses.overflowed_rows += captured.blocks.rows
             return
         self._taken_cells += _cells(captured)
         self._queue.append(captured)
@@ -99,8 +111,8 @@ class Capture:
         try:
             writer.append([Invocation.of(c.inference_id, c.time_us, c.blocks, c.outputs) for c in batch])
         except OSError as error:
-            self._losses.failed_rows += sum(captured.blocks.rows for captured in batch)
-            self._losses.reason = str(error)
+            self.losses.failed_rows += sum(captured.blocks.rows for captured in batch)
+            self.losses.reason = str(error)
         self._drained_cells += sum(_cells(captured) for captured in batch)
 
     def _run(self) -> None:
@@ -113,10 +125,10 @@ class Capture:
             if monotonic() >= rotate_at:
                 self.rotate()
                 rotate_at = monotonic() + _ROTATE_S
-            self._losses.log(monotonic())
+            self.losses.log(monotonic())
         self.flush()
         self.rotate()
-        self._losses.log(float("inf"))
+        self.losses.log(float("inf"))
 
 
 class Losses:

@@ -6,20 +6,25 @@ the last request that holds it is answered. A version that cannot be loaded leav
 """
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from serving.admission import Pace
 from serving.cost import cost_of
 from serving.drain import Drain, is_steady
-from serving.errors import NotReadyError, UnknownEndpointError, UnnamedEndpointError
+from serving.errors import NotReadyError, ServedAlreadyError, UnknownEndpointError, UnnamedEndpointError
+from serving.exchange import note_endpoint
 from serving.explaining import Explaining
 from serving.formats import FEW_ROWS, Answer, Formats
 from serving.likely_rows import likely_rows
-from serving.metrics import EndpointMetrics
-from storage import AutopilotError, Predictor, Store
+from serving.limits import USUAL, Limits
+from serving.metrics import EndpointMetrics, Key, Metrics
+from storage import AutopilotError, InputError, Predictor, Store
 from storage.records import Endpoint
 from storage.traffic import Header
 
@@ -32,6 +37,8 @@ _TOGETHER_S = 0.005  # of a run of many requests: each of them would have waited
 _RETRY_S = 10.0  # a version that failed to load is tried again after this: a blob may arrive late
 _STALE_S = 10.0  # without word from the store for so long, the process calls itself unhealthy
 _SECONDS_PER_BYTE = 2e-7  # of the first large bodies: 30 us for a row of 150 bytes
+
+_HELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,255}")  # SageMaker's are hashes of a model's address
 
 _Made = TypeVar("_Made")
 
@@ -46,7 +53,14 @@ class LiveEndpoint:
     What a protocol makes of a model once, it keeps here: `of`.
     """
 
-    def __init__(self, record: Endpoint, predictor: Predictor, explaining: Explaining | None = None) -> None:
+    def __init__(
+        self,
+        record: Endpoint,
+        predictor: Predictor,
+        explaining: Explaining | None = None,
+        metrics: EndpointMetrics | None = None,
+        limits: Limits = USUAL,
+    ) -> None:
         self.record = record
         self.predictor = predictor
         self.signature = predictor.signature
@@ -55,8 +69,8 @@ class LiveEndpoint:
             (b"x-amzn-invoked-production-variant", b"main"),
             (b"x-autopilot-model", f"{record.model}:{record.version}".encode()),
         ]
-        self.formats = Formats(self.signature)
-        self.metrics = EndpointMetrics(record.name, record.model, record.version)
+        self.formats = Formats(self.signature, limits)
+        self.metrics = metrics or EndpointMetrics(record.name, record.model, record.version)
         rows = likely_rows(self.signature, FEW_ROWS)
         cost = cost_of(predictor, rows)
         self.inline_rows = min(FEW_ROWS, cost.rows_within(_INLINE_S))
@@ -86,11 +100,18 @@ class LiveEndpoint:
 
 
 class LiveEndpoints:
-    """All live endpoints. Use it as a context: entering it loads those that the store has."""
+    """All live endpoints. Use it as a context: entering it loads those that the store has.
 
-    def __init__(self, store: Store) -> None:
+    Beside them it serves model files that no store has; these are not followed, and not captured.
+    """
+
+    def __init__(self, store: Store, limits: Limits = USUAL) -> None:
+        self.metrics = Metrics()
         self._store = store
+        self._limits = limits
         self._live: Mapping[str, LiveEndpoint] = {}
+        self._held: Mapping[str, Path] = {}
+        self._changing = threading.Lock()  # of the two above: files come and go in other threads than the store's
         self._failed: dict[str, tuple[int, float]] = {}  # name to the revision that failed, and when to try again
         self._heard_at = float("-inf")
         self._stopping = threading.Event()
@@ -110,6 +131,39 @@ class LiveEndpoints:
         """Live endpoints by name; a snapshot."""
         return self._live
 
+    @property
+    def held(self) -> Mapping[str, Path]:
+        """Model files that are served beside the store's endpoints, by name; a snapshot."""
+        return self._held
+
+    def hold(self, name: str, path: Path) -> None:
+        """Serve a model file under a name, until `let_go` or the end of the process.
+
+        Raises ServedAlreadyError, InputError for a bad name or a file that there is not, and ModelFileError.
+        """
+        if not _HELD_NAME.fullmatch(name):
+            raise InputError(f"{name[:80]!r} cannot name a model. Use letters, digits, '_', '-' and '.'.")
+        now = datetime.now(UTC)
+        record = Endpoint(name, name, 0, 0, capture=False, created_at=now, updated_at=now)
+        endpoint = LiveEndpoint(record, _open(path), metrics=self.metrics.of(name, name, 0), limits=self._limits)
+        endpoint.warm()
+        with self._changing:
+            if name in self._live:
+                raise ServedAlreadyError(f"A model is served as {name!r} already. Unload it first.")
+            self._held = {**self._held, name: path}
+            self._live = {**self._live, name: endpoint}
+        _log.info("Model file %s is served as %r.", path, name)
+
+    def let_go(self, name: str) -> None:
+        """End serving a model file. Raises UnknownEndpointError if none is served under this name."""
+        with self._changing:
+            if name not in self._held:
+                raise UnknownEndpointError(
+                    f"No model file is served as {name!r}. Those are: {', '.join(sorted(self._held)) or 'none'}."
+                )
+            self._held = {other: path for other, path in self._held.items() if other != name}
+            self._live = {other: endpoint for other, endpoint in self._live.items() if other != name}
+
     def find(self, name: str | None) -> LiveEndpoint:
         """The endpoint of a name, or the only one if there is no name.
 
@@ -117,7 +171,7 @@ class LiveEndpoints:
         """
         live = self._live
         if name is None and len(live) == 1:
-            return next(iter(live.values()))
+            name = next(iter(live))
         if name is None and live:
             raise UnnamedEndpointError(
                 f"The path names no endpoint, and there are {len(live)}. POST to one of {_paths(live)}."
@@ -125,11 +179,17 @@ class LiveEndpoints:
         endpoint = live.get(name) if name is not None else None
         if endpoint is None:
             raise _unknown(name, live)
+        note_endpoint(endpoint.metrics)
         return endpoint
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the store last answered."""
+        return monotonic() - self._heard_at
 
     def check(self) -> None:
         """Raise NotReadyError if the store has not answered for ten seconds."""
-        silent_s = monotonic() - self._heard_at
+        silent_s = self.silent_s
         if silent_s > _STALE_S:
             raise NotReadyError(f"The store has not answered for {silent_s:.0f} s. The log tells why.")
 
@@ -145,12 +205,17 @@ class LiveEndpoints:
         for record in records:
             if self._is_due(record):
                 self._load(record)
-        names = {record.name for record in records}
-        if not names.issuperset(self._live):
-            self._live = {name: endpoint for name, endpoint in self._live.items() if name in names}
+        with self._changing:
+            names = {record.name for record in records} | self._held.keys()
+            if not names.issuperset(self._live):
+                self._live = {name: endpoint for name, endpoint in self._live.items() if name in names}
+        live = {Key(e.record.name, e.record.model, e.record.version) for e in self._live.values()}
+        self.metrics.keep(live, names, monotonic())
 
     def _is_due(self, record: Endpoint) -> bool:
         """Whether a record is newer than what serves, and its loading has not just failed."""
+        if record.name in self._held:
+            return False
         live = self._live.get(record.name)
         revision, retry_at = self._failed.get(record.name, (-1, 0.0))
         return (live is None or live.record.revision != record.revision) and (
@@ -159,11 +224,14 @@ class LiveEndpoints:
 
     def _load(self, record: Endpoint) -> None:
         model = f"{record.model}:{record.version}"
+        loads, began = self.metrics.loads_of(record.name), monotonic()
         try:
             predictor = self._predictor(record)
-            endpoint = LiveEndpoint(record, predictor, self._explaining(record, predictor))
+            metrics = self.metrics.of(record.name, record.model, record.version)
+            endpoint = LiveEndpoint(record, predictor, self._explaining(record, predictor), metrics, self._limits)
             endpoint.warm()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a new model, the old one goes on serving
+            loads.failed += 1
             self._failed[record.name] = (record.revision, monotonic() + _RETRY_S)
             old = self._live.get(record.name)
             serving = f"{old.record.model}:{old.record.version} goes on serving" if old else "nothing serves it"
@@ -171,7 +239,12 @@ class LiveEndpoints:
             _log.error("Endpoint %r could not switch to %s: %s; %s.", record.name, model, reason, serving)
             return
         self._failed.pop(record.name, None)
-        self._live = {**self._live, record.name: endpoint}
+        loads.loaded += 1
+        loads.seconds += monotonic() - began
+        with self._changing:
+            if record.name in self._held:
+                return  # it came while this was loading
+            self._live = {**self._live, record.name: endpoint}
         _log.info("Endpoint %r serves %s.", record.name, model)
 
     def _predictor(self, record: Endpoint) -> Predictor:
@@ -196,6 +269,16 @@ class LiveEndpoints:
                 self.refresh()
             except Exception:  # noqa: BLE001 - a process that stops following serves an old model for ever
                 _log.exception("Endpoints could not be followed; the next try is in %s s.", _POLL_S)
+
+
+def _open(path: Path) -> Predictor:
+    """The model of a file, or of the only `.onnx` file in a folder."""
+    if not path.is_dir():
+        return Predictor.open(path)
+    files = sorted(path.glob("*.onnx"))
+    if len(files) != 1:
+        raise InputError(f"The folder {str(path)!r} has {len(files)} .onnx files. Put one there, or name the file.")
+    return Predictor.open(files[0])
 
 
 def _unknown(name: str | None, live: Mapping[str, LiveEndpoint]) -> UnknownEndpointError:

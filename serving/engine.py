@@ -10,10 +10,10 @@ captured and counted here, for every protocol.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sized
+from collections.abc import AsyncGenerator, Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from serving.admission import Admission
 from serving.capture import Capture, Captured
 from serving.endpoints import LiveEndpoint
 from serving.errors import AbandonedError, DeadlineError, OptionError, TooManyRowsError
+from serving.exchange import note_answer
 from serving.formats import Answer, Explained
 from serving.media import unpack
 from serving.options import Options
@@ -31,6 +32,8 @@ from storage.predictor import Outputs, Predictor
 
 _PIECE_ROWS = 1_000  # between two looks whether anybody still waits
 
+_Result = TypeVar("_Result")
+
 
 class Written(NamedTuple):
     """The body of an answer, and the headers that tell what it is."""
@@ -40,11 +43,16 @@ class Written(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a body asks: rows, options, and how the answer is written."""
+    """What a body asks: rows, options, and how the answer is written.
+
+    inference_id, deadline: where the body itself says them, as of `Call`; the earlier deadline holds.
+    """
 
     blocks: Blocks
     options: Options
     write: Callable[[Answer], Written]
+    inference_id: str | None = None
+    deadline: float | None = None
 
 
 class Call(NamedTuple):
@@ -97,40 +105,81 @@ class Engine:
         finally:
             call.endpoint.metrics.waiting -= 1
 
+    async def pieces(self, call: Call) -> AsyncGenerator[Written]:
+        """The same answer in pieces of 1,000 rows, each written as soon as it is run; its own `write` writes each.
+
+        Raises what `answer` raises: before the first piece, but for deadlines, clients that go away, and defects. An
+        answer counts, and is captured, when its last piece is there.
+        """
+        endpoint, length = call.endpoint, len(call.request.body)
+        endpoint.metrics.waiting += 1
+        work = _Work(call, self._max_body_bytes, self._max_rows)
+        gone = asyncio.ensure_future(call.request.gone())
+        gone.add_done_callback(lambda _: work.abandon())
+        try:
+            predicted_s = self.admission.admit_large(call.deadline, endpoint.pace, length)
+            began = perf_counter()
+            asked = await self._run(work.read, predicted_s)
+            read = perf_counter()
+            starts = range(0, asked.blocks.rows, _PIECE_ROWS)
+            parts: list[_Done] = []
+            for start in starts:
+                part = await self._run(lambda start=start: work.piece(asked, start), predicted_s / len(starts))
+                parts.append(part)
+                endpoint.metrics.ran(part.blocks.rows)
+                if start == starts[-1]:
+                    times = _summed(began, read, [part.times for part in parts])
+                    endpoint.pace.learn(length, times[-1] - began)
+                    self._note(work.call, asked.blocks, _joined([part.outputs for part in parts]), times)
+                yield part.written
+        finally:
+            gone.cancel()
+            endpoint.metrics.waiting -= 1
+
     async def _small(self, call: Call) -> Written:
-        self.admission.admit_small(call.deadline)
+        company = len(self.under_way)
+        self.admission.admit_small(call.deadline, company)
         began = perf_counter()
         asked = call.read(call.request.body)
         read = perf_counter()
-        options = asked.options
+        call, options = _as_told(call, asked), asked.options
+        if asked.deadline is not None:
+            self.admission.admit_small(call.deadline, company)
         if options.explain or options.interval or not 0 < asked.blocks.rows <= call.endpoint.inline_rows:
             return await self._in_thread(call, lambda work: work.finish(asked, began, read))
         drain = call.endpoint.drain
-        is_alone = len(self.under_way) <= 1 or not drain.steady
+        is_alone = company <= 1 or not drain.steady
         outputs, queued, ran = drain.run_now(asked.blocks) if is_alone else await drain.run(asked.blocks)
         written = asked.write(Answer(outputs, options))
-        self._note(call, asked.blocks, outputs, (began, read, queued, ran, perf_counter()))
+        ended = perf_counter()
+        self.admission.turn.learn(company, ended - began)
+        self._note(call, asked.blocks, outputs, (began, read, queued, ran, ended))
         return written
 
     async def _in_thread(self, call: Call, do: "Callable[[_Work], _Done]") -> Written:
         """Do a call's work in a thread, unless its client goes away before."""
         length = len(call.request.body)
-        predicted_s = call.endpoint.pace.predict(length)
-        self.admission.admit_large(call.deadline, predicted_s)
+        predicted_s = self.admission.admit_large(call.deadline, call.endpoint.pace, length)
         work = _Work(call, self._max_body_bytes, self._max_rows)
         gone = asyncio.ensure_future(call.request.gone())
         gone.add_done_callback(lambda _: work.abandon())
-        self.admission.queued_s += predicted_s
         try:
-            done = await asyncio.get_running_loop().run_in_executor(self._threads, do, work)
+            done = await self._run(lambda: do(work), predicted_s)
         finally:
-            self.admission.queued_s -= predicted_s
             gone.cancel()
         call.endpoint.pace.learn(length, done.times[-1] - done.times[0])
         for start in range(0, done.blocks.rows, _PIECE_ROWS):
             call.endpoint.metrics.ran(min(_PIECE_ROWS, done.blocks.rows - start))
-        self._note(call, done.blocks, done.outputs, done.times)
+        self._note(work.call, done.blocks, done.outputs, done.times)
         return done.written
+
+    async def _run(self, do: Callable[[], _Result], predicted_s: float) -> _Result:
+        """Do something in a thread that will take about so long."""
+        self.admission.queued_s += predicted_s
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, do)
+        finally:
+            self.admission.queued_s -= predicted_s
 
     def _note(self, call: Call, blocks: Blocks, outputs: Outputs, times: "_Times") -> None:
         """Capture and count what was answered."""
@@ -138,9 +187,18 @@ class Engine:
         if endpoint.header is not None:
             self._capture.take(Captured(endpoint.header, call.inference_id, int(now * 1e6), blocks, outputs))
         endpoint.metrics.answer(blocks.rows, times, now)
+        note_answer(blocks.rows, times)
 
 
 _Times = tuple[float, float, float, float, float]
+
+
+def _as_told(call: Call, asked: Asked) -> Call:
+    """A call, with what its body says of it."""
+    if asked.inference_id is None and asked.deadline is None:
+        return call
+    deadlines = [deadline for deadline in (call.deadline, asked.deadline) if deadline is not None]
+    return call._replace(inference_id=asked.inference_id or call.inference_id, deadline=min(deadlines, default=None))
 
 
 class _Done(NamedTuple):
@@ -156,7 +214,7 @@ class _Work:
     """One call's work in a thread. It ends early, by an error, when nobody waits for it any more."""
 
     def __init__(self, call: Call, max_body_bytes: int, max_rows: int) -> None:
-        self._call = call
+        self.call = call
         self._max_body_bytes = max_body_bytes
         self._max_rows = max_rows
         self._abandoned = threading.Event()
@@ -167,22 +225,33 @@ class _Work:
 
     def whole(self) -> _Done:
         """Everything, from the body as it was sent."""
-        self._check()
         began = perf_counter()
-        body, encoding = self._call.request.body, self._call.request.headers.get(b"content-encoding")
-        if encoding is not None:
-            body = unpack(body, encoding, self._max_body_bytes)
-        asked = self._call.read(body)
+        asked = self.read()
         return self.finish(asked, began, perf_counter())
 
-    def finish(self, asked: Asked, began: float, read: float) -> _Done:
-        """What comes after reading."""
-        self._check()
+    def read(self) -> Asked:
+        """What the body asks."""
+        self._check(self.call.endpoint.pace.predict(len(self.call.request.body)))
+        body, encoding = self.call.request.body, self.call.request.headers.get(b"content-encoding")
+        if encoding is not None:
+            body = unpack(body, encoding, self._max_body_bytes)
+        asked = self.call.read(body)
+        self.call = _as_told(self.call, asked)
         if asked.blocks.rows > self._max_rows:
             raise TooManyRowsError(
                 f"The body has {asked.blocks.rows} rows; {self._max_rows} are answered at once. "
                 "Send them in several requests, or raise AUTOPILOT_MAX_ROWS."
             )
+        return asked
+
+    def piece(self, asked: Asked, start: int) -> _Done:
+        """1,000 rows of what comes after reading."""
+        now = perf_counter()
+        return self.finish(asked._replace(blocks=asked.blocks.slice(start, start + _PIECE_ROWS)), now, now)
+
+    def finish(self, asked: Asked, began: float, read: float) -> _Done:
+        """What comes after reading."""
+        self._check()
         queued = perf_counter()
         outputs = self._run(asked)
         explained = self._explain(asked.blocks) if asked.options.explain else None
@@ -191,7 +260,7 @@ class _Work:
         return _Done(written, asked.blocks, outputs, (began, read, queued, ran, perf_counter()))
 
     def _run(self, asked: Asked) -> Outputs:
-        predictor, interval = self._call.endpoint.predictor, asked.options.interval
+        predictor, interval = self.call.endpoint.predictor, asked.options.interval
         starts = range(0, max(asked.blocks.rows, 1), _PIECE_ROWS)
         return _joined([self._piece(predictor, asked.blocks, start, interval=interval) for start in starts])
 
@@ -200,21 +269,29 @@ class _Work:
         return predictor.run(blocks.slice(start, start + _PIECE_ROWS), interval=interval)
 
     def _explain(self, blocks: Blocks) -> Explained:
-        explaining = self._call.endpoint.explaining
+        explaining = self.call.endpoint.explaining
         if explaining is None:
             raise OptionError("Option 'explain' cannot be followed: no rows of training are stored with the model.")
         return explaining.explain(blocks, self._check)
 
-    def _check(self) -> None:
-        """Raise AbandonedError or DeadlineError if nobody waits."""
+    def _check(self, needed_s: float = 0.0) -> None:
+        """Raise AbandonedError or DeadlineError if nobody will wait for so long."""
         if self._abandoned.is_set():
             raise AbandonedError("The client went away before its answer was ready.")
-        deadline = self._call.deadline
-        if deadline is not None and monotonic() > deadline:
-            raise DeadlineError("X-Request-Timeout-Ms went by before the answer was ready. Allow more, or send less.")
+        deadline = self.call.deadline
+        if deadline is not None and monotonic() + needed_s > deadline:
+            self.call.endpoint.pace.doubt()
+            raise DeadlineError("X-Request-Timeout-Ms is over before the answer is ready. Allow more, or send less.")
 
 
 def _joined(parts: list[Outputs]) -> Outputs:
     if len(parts) == 1:
         return parts[0]
     return Outputs(*(None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _summed(began: float, read: float, times: "list[_Times]") -> "_Times":
+    """Times of one answer, of those of its pieces: what passed between them is nobody's."""
+    queued = read + sum(piece[2] - piece[1] for piece in times)
+    ran = queued + sum(piece[3] - piece[2] for piece in times)
+    return began, read, queued, ran, ran + sum(piece[4] - piece[3] for piece in times)

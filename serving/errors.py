@@ -10,8 +10,10 @@ AutopilotError (storage/errors.py)
 │       ├── InferenceIdError     an inference id that cannot be kept
 │       ├── OptionError          an option of the answer that there is not, or with a value that it cannot have
 │       ├── TimeoutHeaderError   a deadline that is no number of milliseconds
+│       ├── SageMakerHeaderError a header of the SageMaker runtime that asks for what is not here
 │       ├── TooManyRowsError     more rows than `max_rows`
 │       ├── AbandonedError       the client went away before its answer was ready
+│       ├── ServedAlreadyError   a name under which a model is served is wanted for another
 │       ├── MethodError          knows the methods that the path allows
 │       ├── UnknownEndpointError nothing is served under this name
 │       └── UnnamedEndpointError several endpoints are served, and the path names none
@@ -56,6 +58,14 @@ class OptionError(RequestError):
 
 class TimeoutHeaderError(RequestError):
     """The header with the deadline is no number of milliseconds."""
+
+
+class SageMakerHeaderError(RequestError):
+    """A header of the SageMaker runtime asks for what there is not."""
+
+
+class ServedAlreadyError(RequestError):
+    """A model is served under the name that another is to have."""
 
 
 class TooManyRowsError(RequestError):

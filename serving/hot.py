@@ -8,6 +8,7 @@ from typing import Protocol as Protocol_
 
 from serving.endpoints import LiveEndpoints
 from serving.errors import MethodError, RequestError
+from serving.exchange import note_body, note_protocol
 from serving.invocations import Invocations
 from serving.media import too_large
 from serving.problems import reply_of
@@ -40,8 +41,8 @@ class Protocol(Protocol_):
 class HotPath:
     """Answers what has to be fast, before Litestar is asked.
 
-    protocols: by the beginning of the paths that are theirs. Nothing that a client sends makes it raise: uvicorn would
-    answer 500 and close the connection.
+    protocols: by the beginning of the paths that are theirs, or by beginning and end with a `*` between. Nothing that a
+    client sends makes it raise: uvicorn would answer 500 and close the connection.
     """
 
     def __init__(
@@ -56,7 +57,10 @@ class HotPath:
         self._endpoints = endpoints
         self._otherwise = otherwise
         self._max_body_bytes = max_body_bytes
-        self._protocols = tuple(protocols.items())
+        self._protocols: list[tuple[str, str, str, Protocol]] = []
+        for paths, protocol in protocols.items():
+            prefix, _, suffix = paths.partition("*")
+            self._protocols.append((prefix, suffix, prefix.split("/")[1], protocol))
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """The ASGI interface."""
@@ -68,12 +72,14 @@ class HotPath:
                 return await self._invoke(path[len(_PREFIX) : -len(_SUFFIX)], scope, receive, send)
             if path == "/ping":
                 return await send_reply(send, self._ping(scope["method"]))
-            for prefix, protocol in self._protocols:
-                if path.startswith(prefix):
+            for prefix, suffix, label, protocol in self._protocols:
+                if path.startswith(prefix) and path.endswith(suffix):
+                    note_protocol(label)
                     return await self._ask(protocol, scope, receive, send)
         await self._otherwise(scope, receive, send)
 
     async def _invoke(self, name: str | None, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
+        note_protocol("invocations")
         try:
             _allow(scope["method"], scope["path"], "POST")
             request = await request_of(scope, receive, self._max_body_bytes)
@@ -113,6 +119,7 @@ async def request_of(scope: "HTTPScope", receive: "Receive", limit_bytes: int) -
     """A request with its whole body. Raises DisconnectedError and BodyTooLargeError."""
     headers = dict(scope["headers"])
     body = await read_body(receive, headers, limit_bytes)
+    note_body(len(body))
     return Request(scope["method"], scope["path"], scope["query_string"], headers, body, partial(_gone, receive))
 
 

@@ -25,15 +25,19 @@ from serving.errors import (
     NotReadyError,
     OptionError,
     OverloadedError,
+    SageMakerHeaderError,
+    ServedAlreadyError,
     TimeoutHeaderError,
     TooManyRowsError,
     UnknownEndpointError,
     UnnamedEndpointError,
 )
+from serving.exchange import note_problem
 from serving.replies import Headers, Reply
 from storage.errors import AutopilotError, FailureError, InputError, RowError, StoreError, UnknownNameError
 
 PROBLEM_TYPE = "application/problem+json"
+_URN = "urn:autopilot:"
 
 _log = logging.getLogger(__name__)
 
@@ -53,12 +57,14 @@ KINDS: dict[type[Exception], Kind] = {
     InferenceIdError: Kind(400, "inference-id", "The inference id cannot be kept"),
     OptionError: Kind(400, "option", "An option cannot be followed"),
     TimeoutHeaderError: Kind(400, "timeout", "The deadline cannot be read"),
+    SageMakerHeaderError: Kind(400, "sagemaker-header", "A header of the SageMaker runtime cannot be followed"),
     UnnamedEndpointError: Kind(400, "unnamed-endpoint", "The path names no endpoint"),
     InputError: Kind(400, "request", "The request cannot be answered"),
     UnknownEndpointError: Kind(404, "unknown-endpoint", "No such endpoint"),
     UnknownNameError: Kind(404, "unknown-name", "The store holds nothing by this name"),
     MethodError: Kind(405, "method", "The path does not know this method"),
     AcceptError: Kind(406, "accept", "No accepted format can be written"),
+    ServedAlreadyError: Kind(409, "served-already", "A model is served under this name"),
     BodyTooLargeError: Kind(413, "body-too-large", "The body is too large"),
     TooManyRowsError: Kind(413, "too-many-rows", "The body has too many rows"),
     MediaTypeError: Kind(415, "media-type", "The body's format is not read here"),
@@ -91,7 +97,7 @@ def problem_of(error: Exception) -> Problem:
     kind = next(KINDS[ancestor] for ancestor in type(error).__mro__ if ancestor in KINDS)
     told = isinstance(error, AutopilotError)
     return Problem(
-        type=f"urn:autopilot:{kind.name}",
+        type=_URN + kind.name,
         title=kind.title,
         status=kind.status,
         detail=str(error) if told else "The log of the server has the traceback. Please report it.",
@@ -109,11 +115,12 @@ def reply_of(error: Exception) -> Reply:
 
 
 def noted(error: Exception) -> Problem:
-    """The problem that an error is. Failures are logged, and defects with their traceback."""
+    """The problem that an error is, noted in the exchange. Failures are logged, and defects with their traceback."""
     problem = problem_of(error)
+    request_id = note_problem(problem.type.removeprefix(_URN)).decode()
     if problem.status >= 500 and not isinstance(error, BusyServerError):
         defect = None if isinstance(error, AutopilotError) else error
-        _log.error("A request was answered with %d: %s", problem.status, error, exc_info=defect)
+        _log.error("Request %s was answered with %d: %s", request_id, problem.status, error, exc_info=defect)
     return problem
 
 

@@ -4,6 +4,7 @@ AutopilotError
 ├── InputError            what the user gave cannot be used; exit code 2, HTTP 4xx
 │   ├── DataError         a table: a file, a column, a row of it
 │   ├── RowError          a row to predict; knows the row's number and the column's name
+│   │   └── CellError      a DataError too: a cell of a table, or a column that it lacks
 │   ├── SettingError      an option, an environment variable, a line of the settings file
 │   ├── UnknownNameError  a model, version, endpoint or run that the store does not hold
 │   └── BusyError         a run that another process works on
@@ -45,6 +46,10 @@ class RowError(InputError):
         super().__init__(message)
         self.row = row
         self.column = column
+
+
+class CellError(DataError, RowError):
+    """A cell of a table cannot be used, or a column that is absent: then `row` is None. Knows what a RowError knows."""
 
 
 class SettingError(InputError):

@@ -26,6 +26,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     port: TCP port of the server, 1-65535; 0 takes a free one.
     max_body_bytes: largest request body that the server reads; more is refused with status 413.
     max_rows: most rows that the server predicts for one request; more is refused with status 413.
+    access_log: whether the server writes a line of JSON for each request to stdout.
     threads: trials that `fit` trains at once, each on one thread; 0 means one for each core.
     """
 
@@ -34,6 +35,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8080
     max_body_bytes: int = 6_291_456  # what the SageMaker runtime accepts
     max_rows: int = 1_000_000
+    access_log: bool = False
     threads: int = 0
 
     @classmethod
@@ -62,8 +64,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> str | None:
-    """The environment variable that sets `name`. PORT, which container platforms set, stands in for AUTOPILOT_PORT."""
-    wanted = [f"AUTOPILOT_{name.upper()}"] + (["PORT"] if name == "port" else [])
+    """The environment variable that sets `name`. What container platforms set stands in for AUTOPILOT_PORT."""
+    wanted = [f"AUTOPILOT_{name.upper()}"] + (["PORT", "SAGEMAKER_BIND_TO_PORT"] if name == "port" else [])
     return next((variable for variable in wanted if variable in environ), None)
 
 

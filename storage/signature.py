@@ -30,6 +30,7 @@ class Column(Struct, frozen=True):
     nullable: whether training rows lacked a value; serving accepts a null either way.
     minimum, maximum: range in training, of numbers and of times in microseconds; None for other kinds and all-null.
     levels: known categories, at most 1,000, most frequent first; empty for other kinds.
+    sensitive: no message shows a value of it; it has neither range nor levels here, so that nothing else does.
     format: how training's times were written, one of `storage.boundary.TIME_FORMATS` such as `%d/%m/%Y`, or the unit
         of an epoch, `s`, `ms`, `us`, `ns`; None for ISO 8601 and for typed times.
     path: where the value is inside a struct or list column, `("address", "zip")` for `address.zip` and `("emb", 0)` for
@@ -45,14 +46,16 @@ class Column(Struct, frozen=True):
     levels: tuple[str, ...] = ()
     format: str | None = None
     path: FieldPath = ()
+    sensitive: bool = False
 
 
 class Dropped(Struct, frozen=True):
-    """A column of the training table that the model does not take, and why. path: as of `Column`."""
+    """A column of the training table that the model does not take, and why. path, sensitive: as of `Column`."""
 
     name: str
     reason: str
     path: FieldPath = ()
+    sensitive: bool = False
 
 
 class Signature(Struct, frozen=True):
@@ -94,6 +97,11 @@ class Signature(Struct, frozen=True):
     def ignorable(self) -> frozenset[str]:
         """Columns that a row may carry though the model does not take them: the target, and what training dropped."""
         return frozenset({self.target, *(dropped.name for dropped in self.dropped)})
+
+    @property
+    def has_sensitive(self) -> bool:
+        """Whether a row may hold what no message shows, in a column that the model takes or in a dropped one."""
+        return any(part.sensitive for part in (*self.columns, *self.dropped))
 
     @property
     def nested(self) -> tuple[FieldPath, ...]:

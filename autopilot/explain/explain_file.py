@@ -30,7 +30,8 @@ def explain_file(
     """
     if out is not None:
         refuse_target(out)
-    table = read(source, delimiter=delimiter, text=predictor.signature.block("text"))
+    signature = predictor.signature
+    table = read(source, delimiter=delimiter, text=signature.block("text"), sensitive=signature.has_sensitive)
     chosen = table if rows is None else table.head(rows)
     found = explain(predictor, chosen, background=table if background is None else background, class_=class_, seed=seed)
     if out is not None:

@@ -21,7 +21,7 @@ _MOST_SHOWN = 4
 
 
 class Explained(NamedTuple):
-    """importances: of all columns. dependences: of the important ones, but for texts."""
+    """importances: of all columns. dependences: of the important ones, but for texts and sensitive ones."""
 
     importances: Importances
     dependences: tuple[Dependence, ...]
@@ -37,9 +37,9 @@ def explained_on(
 ) -> Explained:
     """Of rows that the model has not seen; arguments as of `permutation_importance`."""
     importances = permutation_importance(predictor, frame, y, metric, weights=weights, limit_s=limit_s)
-    kinds = {column.name: column.kind for column in predictor.signature.columns}
+    drawable = {one.name for one in predictor.signature.columns if one.kind != "text" and not one.sensitive}
     ranked = sorted(importances.columns, key=lambda one: one.rank)
-    shown = [one.column for one in ranked if one.lower > 0 and kinds[one.column] != "text"][:_MOST_SHOWN]
+    shown = [one.column for one in ranked if one.lower > 0 and one.column in drawable][:_MOST_SHOWN]
     return Explained(importances, partial_dependence(predictor, frame, shown) if shown else ())
 
 

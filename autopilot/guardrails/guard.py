@@ -115,7 +115,8 @@ def _tried(name: str, check: Check, sample: Sample, gone: frozenset[str]) -> lis
     try:
         return [*check(sample, gone)]
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a check, the table can be learnt from
-        message = f"The check of {name} failed: {type(error).__name__}: {error}"
+        told = "" if sample.table.signature.has_sensitive else f": {error}"
+        message = f"The check of {name} failed: {type(error).__name__}{told}"
         return [Caught(Finding("warning", "check_failed", message[:500], None, "", "It changed nothing."))]
 
 
@@ -181,6 +182,6 @@ def _without(table: Table, gone: list[Dropped]) -> Table:
 
 
 def _with_path(table: Table, drop: Dropped) -> Dropped:
-    """With the place of a value in a struct or list column."""
-    path = next(column.path for column in table.signature.columns if column.name == drop.name)
-    return replace(drop, path=path)
+    """With the place of a value in a struct or list column, and whether it may be told."""
+    column = next(column for column in table.signature.columns if column.name == drop.name)
+    return replace(drop, path=column.path, sensitive=column.sensitive)

@@ -65,4 +65,5 @@ def _is_handed_out(sample: Sample, name: str) -> bool:
 
 def _range(sample: Sample, name: str) -> str:
     column = next(column for column in sample.table.signature.columns if column.name == name)
-    return f"{sample.table.frame.height:,} rows, from {column.minimum:.0f} to {column.maximum:.0f}"
+    span = "" if column.sensitive else f", from {column.minimum:.0f} to {column.maximum:.0f}"
+    return f"{sample.table.frame.height:,} rows{span}"

@@ -47,7 +47,8 @@ def write_notebooks(
 
 def _found_again(run: Run, asked: Asked, checked: Checked, data: Any) -> tuple[Finding, ...]:
     """What is to be said of a run's table."""
-    frame = read_whole(run.data if data is None else data, asked.columns, asked.delimiter)
+    place = run.data if data is None else data
+    frame = read_whole(place, asked.columns, asked.delimiter, sensitive=bool(asked.sensitive))
     return table_of(frame, run.target, asked, checked).findings
 
 

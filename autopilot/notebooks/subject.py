@@ -69,7 +69,8 @@ class Subject(Struct, frozen=True):
     def inferring(self) -> dict[str, Any]:
         """Arguments of `infer`, and of `fit`, that say what the columns are, where the user had said so."""
         columns = {"columns": self.asked.columns} if self.asked.columns else {}
-        return columns | ({"ignore": list(self.asked.ignore)} if self.asked.ignore else {})
+        named = {"ignore": list(self.asked.ignore), "sensitive": list(self.asked.sensitive)}
+        return columns | {argument: names for argument, names in named.items() if names}
 
     @property
     def roles(self) -> dict[str, str]:

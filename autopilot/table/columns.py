@@ -7,6 +7,7 @@ and, in the mean, two rows of each: there the order says nothing, and means of t
 hours, ratings, rooms and counts have no such names.
 """
 
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, cast, get_args
 
 import polars as pl
@@ -15,7 +16,7 @@ from autopilot.table.findings import Finding
 from autopilot.table.instants import Written, are_dates, epoch_unit, is_whole, swapped, unit_in_range, words_of, written
 from autopilot.table.read import LEADING_ZERO
 from autopilot.table.target import MIN_ROWS
-from storage.boundary import EPOCH_UNITS, TIME_FORMATS, parse_times, typed
+from storage.boundary import EPOCH_UNITS, TIME_FORMATS, held, parse_times, typed
 from storage.boundary.numbers import NUMBER, SPACE
 from storage.errors import DataError, InputError
 from storage.signature import Column, Kind, Signature
@@ -38,13 +39,17 @@ _TOLD = "is different in nearly every row, as an identifier is"
 
 
 class Facts(NamedTuple):
-    """What was counted over a whole column. distinct: without null. low, high: of numbers, else None."""
+    """What was counted over a whole column. distinct: without null. low, high: of numbers, else None.
+
+    sensitive: whether no message may show a cell of it.
+    """
 
     rows: int
     distinct: int
     nulls: int
     low: float | None
     high: float | None
+    sensitive: bool = False
 
     @property
     def is_identifier(self) -> bool:
@@ -61,8 +66,8 @@ class Verdict(NamedTuple):
     finding: Finding | None = None
 
 
-def count(frame: pl.DataFrame) -> dict[str, Facts]:
-    """The facts of each column, in one pass over the table.
+def count(frame: pl.DataFrame, sensitive: Collection[str] = ()) -> dict[str, Facts]:
+    """The facts of each column, in one pass over the table. sensitive: names of such columns.
 
     Not as one lazy query: with 3,000 columns its optimizer takes 20 s, and the counting half a second.
     """
@@ -78,6 +83,7 @@ def count(frame: pl.DataFrame) -> dict[str, Facts]:
             nulls[index],
             _as_float(low.get(name)),
             _as_float(high.get(name)),
+            name in sensitive,
         )
         for index, name in enumerate(frame.columns)
     }
@@ -137,9 +143,9 @@ def _judge_number(values: pl.Series, facts: Facts) -> Verdict:
         return Verdict("number", reason=reason)
     low, high = facts.low or 0.0, facts.high or 0.0
     if unit := epoch_unit(values, low, high):
-        return Verdict("time", unit, finding=_epoch(values, unit))
+        return Verdict("time", unit, finding=_epoch(values, facts, unit))
     if are_dates(values, low, high, facts.distinct):
-        return Verdict("time", "%Y%m%d", finding=_read_by(values, "%Y%m%d"))
+        return Verdict("time", "%Y%m%d", finding=_read_by(values, facts, "%Y%m%d"))
     if reason := _identifier(values, facts):
         return Verdict("number", reason=reason)
     if _is_code(values, facts):
@@ -178,10 +184,10 @@ def _beyond(facts: Facts, limit: float) -> bool:
     return max(abs(facts.low or 0.0), abs(facts.high or 0.0)) > limit
 
 
-def _epoch(values: pl.Series, unit: str) -> Finding:
+def _epoch(values: pl.Series, facts: Facts, unit: str) -> Finding:
     words = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}[unit]
     message = (
-        f"{values.name!r} holds {words} since 1970, such as {_first(values)}; they are read as times. "
+        f"{values.name!r} holds {words} since 1970{_such_as(values, facts, ', such as')}; they are read as times. "
         f"If they are not, say --column {values.name}=number."
     )
     return Finding("info", "epoch", message, values.name)
@@ -205,7 +211,7 @@ def _rounded(values: pl.Series, facts: Facts) -> Finding | None:
         return None
     beyond = doubles.drop_nulls().n_unique() < facts.distinct
     message = (
-        f"{values.name!r} holds numbers as large as {_first(values)}; "
+        f"{values.name!r} holds numbers{_such_as(values, facts, ' as large as')}; "
         + ("the model's input keeps 53 bits of them, its features 24" if beyond else "features keep 24 bits of them")
         + f", so that {facts.distinct} distinct ones become {left}. "
         f"If they are codes, say --column {values.name}=category; if they are not, subtract what they have in common."
@@ -213,8 +219,9 @@ def _rounded(values: pl.Series, facts: Facts) -> Finding | None:
     return Finding("warning" if beyond else "info", "rounded", message, values.name)
 
 
-def _first(values: pl.Series) -> object:
-    return values.drop_nulls()[0]
+def _such_as(values: pl.Series, facts: Facts, words: str = " such as", show: Callable[[object], str] = str) -> str:
+    """The first value after these words, inside a message; nothing of a sensitive column."""
+    return "" if facts.sensitive else f"{words} {show(values.drop_nulls()[0])}"
 
 
 # ----------------------------------------------------------------------------------------------------------- text
@@ -227,14 +234,14 @@ def _judge_text(values: pl.Series, facts: Facts, rows: pl.Series) -> Verdict:
         return Verdict("category", reason="holds only blank text")
     if found := written(distinct, bare):
         if found.share == 1:
-            return Verdict("time", found.format, finding=_told_time(bare, found))
-        _refuse_mistakes(values, bare, parse_times(bare, found.format).is_not_null(), "time", rows)
+            return Verdict("time", found.format, finding=_told_time(bare, facts, found))
+        _refuse_mistakes(values, facts, bare, parse_times(bare, found.format).is_not_null(), "time", rows)
     numbers = distinct.str.contains(_NUMBER)
     if numbers.all():
         if len(distinct) > _MAX_NUMBER_LEVELS and not distinct.str.contains(LEADING_ZERO).any():
-            return Verdict("number", finding=_numbers_as_text(values))
+            return Verdict("number", finding=_numbers_as_text(values, facts))
     elif numbers.any():
-        _refuse_mistakes(values, bare, bare.str.contains(_NUMBER), "number", rows)
+        _refuse_mistakes(values, facts, bare, bare.str.contains(_NUMBER), "number", rows)
     return _judge_words(bare.drop_nulls(), distinct, facts)
 
 
@@ -256,44 +263,48 @@ def _judge_words(present: pl.Series, distinct: pl.Series, facts: Facts) -> Verdi
     return Verdict("category")
 
 
-def _refuse_mistakes(values: pl.Series, bare: pl.Series, fits: pl.Series, kind: Kind, rows: pl.Series) -> None:
+def _refuse_mistakes(
+    values: pl.Series, facts: Facts, bare: pl.Series, fits: pl.Series, kind: Kind, rows: pl.Series
+) -> None:
     """Raise if nearly all cells fit a kind: the others are typing mistakes, which would make it a category."""
     wrong = (bare.is_not_null() & ~fits).arg_true()
     known = bare.count()
     if len(wrong) > _MISTAKE_SHARE * known:
         return
+    told = held(values[wrong[0]], sensitive=facts.sensitive)
     raise DataError(
-        f"Column {values.name!r} is a {kind} in {known - len(wrong)} rows, but row {rows[wrong[0]]} holds "
-        f"{values[wrong[0]]!r}. Correct or empty that cell, or say what the column is: --column "
-        f"{values.name}=category, or --ignore {values.name}."
+        f"Column {values.name!r} is a {kind} in {known - len(wrong)} rows, but row {rows[wrong[0]]} holds {told}. "
+        f"Correct or empty that cell, or say what the column is: --column {values.name}=category, or --ignore "
+        f"{values.name}."
     )
 
 
-def _told_time(values: pl.Series, found: Written) -> Finding | None:
+def _told_time(values: pl.Series, facts: Facts, found: Written) -> Finding | None:
     """What is told of a time that was text: nothing where it is ISO 8601, a warning where day and month are guessed."""
     if found.format is None:
         return None
     if found.doubt is None:
-        return _read_by(values, found.format)
+        return _read_by(values, facts, found.format)
     first, name = ("day" if found.format.startswith("%d") else "month"), values.name
     message = (
-        f"{name!r} holds dates such as {_first(values)}, with the day or the month first; the {first} was taken as the "
+        f"{name!r} holds dates{_such_as(values, facts)}, with the day or the month first; the {first} was taken as the "
         f"first, since {found.doubt}. If it is not, say --column {name}=time:{swapped(found.format)}."
     )
     return Finding("warning", "day_or_month", message, name)
 
 
-def _read_by(values: pl.Series, time_format: str) -> Finding:
+def _read_by(values: pl.Series, facts: Facts, time_format: str) -> Finding:
     message = (
-        f"{values.name!r} holds dates such as {_first(values)}; they are read as times by {time_format}. "
+        f"{values.name!r} holds dates{_such_as(values, facts)}; they are read as times by {time_format}. "
         f"If they are none, say --column {values.name}=category."
     )
     return Finding("info", "time_format", message, values.name)
 
 
-def _numbers_as_text(values: pl.Series) -> Finding:
+def _numbers_as_text(values: pl.Series, facts: Facts) -> Finding:
+    example = _such_as(values, facts, ", such as", repr)
     message = (
-        f"{values.name!r} is text that holds numbers, such as {_first(values)!r}; they are read as numbers. "
+        f"{values.name!r} is text that holds numbers{example}; they are read as numbers. "
         f"If they are codes, say --column {values.name}=category."
     )
     return Finding("info", "numbers_as_text", message, values.name)
@@ -316,7 +327,7 @@ def asked(values: pl.Series, facts: Facts, wish: str) -> Verdict:
         verdict = _asked_time(values, facts)
     elif kind == "number" and values.dtype.is_numeric():
         verdict = Verdict(kind, finding=_rounded(values, facts))
-    _refuse_kind(values, verdict, wish)
+    _refuse_kind(values, facts, verdict, wish)
     return verdict
 
 
@@ -340,19 +351,19 @@ def _asked_time(values: pl.Series, facts: Facts) -> Verdict:
     if values.dtype == pl.String:
         bare = _bare(values)
         found = written(bare.drop_nulls().unique(maintain_order=True), bare)
-        return Verdict("time", found and found.format, finding=_told_time(bare, found) if found else None)
+        return Verdict("time", found and found.format, finding=_told_time(bare, facts, found) if found else None)
     if not values.dtype.is_numeric():
         return Verdict("time", finding=_zoned(values))
     low, high = facts.low or 0.0, facts.high or 0.0
     if are_dates(values, low, high, facts.distinct):
-        return Verdict("time", "%Y%m%d", finding=_read_by(values, "%Y%m%d"))
+        return Verdict("time", "%Y%m%d", finding=_read_by(values, facts, "%Y%m%d"))
     unit = unit_in_range(low, high)
-    return Verdict("time", unit, finding=_epoch(values, unit or "us"))
+    return Verdict("time", unit, finding=_epoch(values, facts, unit or "us"))
 
 
-def _refuse_kind(values: pl.Series, verdict: Verdict, wish: str) -> None:
+def _refuse_kind(values: pl.Series, facts: Facts, verdict: Verdict, wish: str) -> None:
     """Raise if not every cell can be read so."""
-    column = Column(values.name, verdict.kind, str(values.dtype), format=verdict.format)
+    column = Column(values.name, verdict.kind, str(values.dtype), format=verdict.format, sensitive=facts.sensitive)
     try:
         typed(Signature("regression", "", (column,)), values.to_frame())
     except DataError as error:

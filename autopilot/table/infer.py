@@ -71,6 +71,7 @@ def infer(
     ignore: str | Sequence[str] = (),
     roles: Roles = NO_ROLES,
     facets: str | Sequence[str] = (),
+    sensitive: str | Sequence[str] = (),
 ) -> Table:
     """Decide what each column is and take out what cannot help.
 
@@ -79,7 +80,8 @@ def infer(
     `columns` overrules what would be inferred, with a kind or a time's format (`time:%d/%m/%Y`), and keeps a column
     that would be dropped, unless it holds one value alone; `ignore` drops more. docs/columns.md tells all rules.
     `roles` names the columns that order, group or weigh the rows: docs/validation.md. `facets` are kept beside, as they
-    are. Raises DataError or InputError, naming column, value and remedy.
+    are. Of `sensitive` columns no message shows a value. Raises DataError or InputError, naming column, value and
+    remedy.
 
     >>> table = infer(pl.DataFrame({"x": [1.5, 2.0, None] * 10, "y": ["a", "b", "a"] * 10}), "y")
     >>> table.signature.task, table.signature.classes, table.signature.columns[0].kind
@@ -90,15 +92,16 @@ def infer(
     wishes, ignore, facets = dict(columns or {}), names_of(ignore), names_of(facets)
     roles.refuse_clashes(target, wishes)
     expanded = expand(frame, plain={target, *ignore, *roles.columns.values()})
-    for name in (*wishes, *ignore, *roles.columns.values(), *facets):
+    for name in (*wishes, *ignore, *roles.columns.values(), *facets, *names_of(sensitive)):
         _refuse_unknown([*frame.columns, *expanded.paths], name, "column")
+    hidden = _hidden(names_of(sensitive), target, expanded)
     known = rows_with_target(frame.get_column(target))
-    role = read_roles(expanded.frame, known, roles, wishes)
+    role = read_roles(expanded.frame, known, roles, wishes, hidden)
     raw = expanded.frame if len(role.rows) == frame.height else expanded.frame[role.rows]
     task, classes, y, told = read_target(raw.get_column(target), task)
     left_out = {name: "was ignored as asked" for name in ignore if name != target} | roles.no_features(wishes)
-    verdicts = _judge(raw.drop(target), wishes, left_out, expanded, role.rows)
-    signature, clean = _settle(Signature(task, target, (), (), classes), raw, verdicts, wishes, expanded)
+    verdicts = _judge(raw.drop(target), wishes, left_out, expanded, role.rows, hidden)
+    signature, clean = _settle(Signature(task, target, (), (), classes), raw, verdicts, wishes, expanded, hidden)
     findings = [
         *tell_missing(target, frame.height, len(known)),
         told,
@@ -120,6 +123,16 @@ def names_of(columns: str | Collection[str]) -> tuple[str, ...]:
     (('age',), ('age', 'sex'))
     """
     return (columns,) if isinstance(columns, str) else tuple(columns)
+
+
+def _hidden(sensitive: Sequence[str], target: str, expanded: Expanded) -> frozenset[str]:
+    """Sensitive columns with the parts of those that are taken apart. Raises InputError for the target."""
+    if target in sensitive:
+        raise InputError(
+            f"Column {target!r} is the target, which a model answers with, so it cannot be sensitive. Leave it out of "
+            "sensitive."
+        )
+    return frozenset(sensitive).union(name for name, path in expanded.paths.items() if path[0] in sensitive)
 
 
 def _facets(raw: pl.DataFrame, names: Sequence[str], target: str, expanded: Expanded) -> pl.DataFrame | None:
@@ -158,14 +171,19 @@ def _refuse_reserved(name: str) -> None:
 
 
 def _judge(
-    raw: pl.DataFrame, wishes: Mapping[str, str], left_out: Mapping[str, str], expanded: Expanded, rows: pl.Series
+    raw: pl.DataFrame,
+    wishes: Mapping[str, str],
+    left_out: Mapping[str, str],
+    expanded: Expanded,
+    rows: pl.Series,
+    hidden: Collection[str],
 ) -> dict[str, Verdict]:
     """What each column becomes, in the table's order; what was dropped on the way here, too."""
     _refuse_wholes(wishes, expanded)
     found = {drop.name: Verdict("number", reason=drop.reason) for drop in expanded.dropped}
     found |= {name: Verdict("number", reason=reason) for name, reason in left_out.items()}
     frame = _normal(raw.drop(name for name in left_out if name in raw.columns))
-    for name, facts in count(frame).items():
+    for name, facts in count(frame, hidden).items():
         values = frame.get_column(name)
         found[name] = asked(values, facts, wishes[name]) if name in wishes else judge(values, facts, rows)
     return found
@@ -192,11 +210,24 @@ def _normal(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _settle(
-    empty: Signature, raw: pl.DataFrame, verdicts: Mapping[str, Verdict], wishes: Mapping[str, str], expanded: Expanded
+    empty: Signature,
+    raw: pl.DataFrame,
+    verdicts: Mapping[str, Verdict],
+    wishes: Mapping[str, str],
+    expanded: Expanded,
+    hidden: Collection[str],
 ) -> tuple[Signature, pl.DataFrame]:
     """The signature with its columns and what was dropped, and the typed frame."""
+    paths = expanded.paths
     columns = [
-        Column(name, verdicts[name].kind, str(dtype), format=verdicts[name].format, path=expanded.paths.get(name, ()))
+        Column(
+            name,
+            verdicts[name].kind,
+            str(dtype),
+            format=verdicts[name].format,
+            path=paths.get(name, ()),
+            sensitive=name in hidden,
+        )
         for name, dtype in raw.schema.items()
         if name != empty.target and verdicts[name].reason is None
     ]
@@ -213,13 +244,15 @@ def _settle(
     return replace(
         empty,
         columns=tuple(_described(column, clean.get_column(column.name)) for column in columns),
-        dropped=tuple(Dropped(name, reason, expanded.paths.get(name, ())) for name, reason in reasons.items()),
+        dropped=tuple(Dropped(name, reason, paths.get(name, ()), name in hidden) for name, reason in reasons.items()),
     ), clean
 
 
 def _described(column: Column, values: pl.Series) -> Column:
-    """The column with its range or levels."""
+    """The column with its range or levels, which a sensitive one does not tell."""
     nullable = values.null_count() > 0
+    if column.sensitive:
+        return replace(column, nullable=nullable)
     if column.kind == "category":
         counts = values.drop_nulls().alias("level").value_counts(sort=True).head(_MAX_LEVELS)
         return replace(column, nullable=nullable, levels=tuple(counts.get_column("level").to_list()))

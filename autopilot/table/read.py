@@ -40,27 +40,44 @@ _FORMATS = {
 _URL_TIMEOUT_S = 20
 
 
-def read(data: Any, *, delimiter: str = ",", text: Collection[str] = ()) -> pl.DataFrame:
+def read(data: Any, *, delimiter: str = ",", text: Collection[str] = (), sensitive: bool = False) -> pl.DataFrame:
     """The table as a Polars frame.
 
     data: a path or an http(s) URL of csv, tsv, parquet, ndjson or arrow, each also with `.gz`; a Polars frame or lazy
         frame; a pandas frame; a pyarrow table; anything with the Arrow capsule interface (`__arrow_c_stream__`).
     delimiter: between the cells of a csv file. text: its columns that are kept as they are written: 01234 is no number
-        where it names a level.
+        where it names a level. sensitive: whether it has columns of which no message shows a value: then what went
+        wrong in another library is told by the name of its error alone, since its words may quote a cell.
 
     Raises DataError if there is no table in it, names repeat, or cells cannot be read; FetchError if a URL does not
     answer.
     """
-    if isinstance(data, str | Path):
-        frame = _read_place(str(data), delimiter, text)
-    elif isinstance(data, pl.LazyFrame):
-        frame = _collect(data)
-    elif isinstance(data, pl.DataFrame):
-        frame = data
-    else:
-        frame = _read_object(data)
+    frame = _without_quotes(data, delimiter, text) if sensitive else _read(data, delimiter, text)
     _refuse_useless(frame, describe(data))
     return frame
+
+
+def _read(data: Any, delimiter: str, text: Collection[str]) -> pl.DataFrame:
+    if isinstance(data, str | Path):
+        return _read_place(str(data), delimiter, text)
+    if isinstance(data, pl.LazyFrame):
+        return _collect(data)
+    return data if isinstance(data, pl.DataFrame) else _read_object(data)
+
+
+def _without_quotes(data: Any, delimiter: str, text: Collection[str]) -> pl.DataFrame:
+    """The table; what another library says of it, in an error or as its cause, is replaced."""
+    try:
+        return _read(data, delimiter, text)
+    except DataError as error:
+        cause = error.__cause__
+        if cause is None or isinstance(cause, OSError | UnicodeDecodeError):  # our own words, and the system's
+            raise
+        name = type(cause).__name__
+    raise DataError(
+        f"{describe(data)} cannot be read: {name}. It has sensitive columns, so what the error says is not shown. "
+        "Check the table, or read it yourself and give the frame."
+    )
 
 
 def describe(data: Any) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from autopilot.table.findings import Finding
 from autopilot.table.instants import written
 from autopilot.table.target import MIN_ROWS
-from storage.boundary import parse_times, typed
+from storage.boundary import held, parse_times, typed
 from storage.boundary.numbers import SPACE
 from storage.errors import DataError, InputError
 from storage.signature import Column, Signature
@@ -82,30 +82,37 @@ class RowRoles(NamedTuple):
     findings: list[Finding]
 
 
-def read_roles(frame: pl.DataFrame, rows: pl.Series, roles: Roles, wishes: Mapping[str, str]) -> RowRoles:
+def read_roles(
+    frame: pl.DataFrame, rows: pl.Series, roles: Roles, wishes: Mapping[str, str], sensitive: Collection[str] = ()
+) -> RowRoles:
     """Read the columns of all roles in these rows of a table, those without weight left out.
 
-    wishes: kinds that the user gave columns, for times with a format. Raises DataError.
+    wishes: kinds that the user gave columns, for times with a format. sensitive: columns of which no value is told.
+    Raises DataError.
     """
     weights = groups = times = None
     findings: list[Finding] = []
     if roles.weight is not None:
-        rows, weights, findings = read_weights(frame.get_column(roles.weight)[rows], rows)
+        values, is_sensitive = frame.get_column(roles.weight)[rows], roles.weight in sensitive
+        rows, weights, findings = read_weights(values, rows, sensitive=is_sensitive)
     if roles.group is not None:
         groups, told = read_groups(frame.get_column(roles.group)[rows])
         findings += told
     if roles.time is not None:
-        times, told = read_times(frame.get_column(roles.time)[rows], rows, wishes)
+        values, is_sensitive = frame.get_column(roles.time)[rows], roles.time in sensitive
+        times, told = read_times(values, rows, wishes, sensitive=is_sensitive)
         findings += told
     return RowRoles(rows, weights, groups, times, findings)
 
 
-def read_weights(values: pl.Series, rows: pl.Series) -> tuple[pl.Series, NDArray[np.float64], list[Finding]]:
+def read_weights(
+    values: pl.Series, rows: pl.Series, *, sensitive: bool = False
+) -> tuple[pl.Series, NDArray[np.float64], list[Finding]]:
     """The rows that count, their weights with mean 1, and what the user should know.
 
     Rows of weight 0 are left out, since nothing would come of them. values: of the column, beside rows, which are the
-    rows' numbers in the table. Raises DataError for what is no number of 0 or more, with the first such row, and where
-    fewer rows are left than a table must have.
+    rows' numbers in the table. sensitive: whether no value is told. Raises DataError for what is no number of 0 or
+    more, with the first such row, and where fewer rows are left than a table must have.
     """
     if not values.dtype.is_numeric():
         raise DataError(f"Column {values.name!r} is {values.dtype}, and weights are numbers. Convert it.")
@@ -116,7 +123,7 @@ def read_weights(values: pl.Series, rows: pl.Series) -> tuple[pl.Series, NDArray
     if len(wrong):
         raise DataError(
             f"Column {values.name!r} is the weight of each row, but row {rows[int(wrong[0])]} holds "
-            f"{values[int(wrong[0])]}. Give a number of 0 or more."
+            f"{held(values[int(wrong[0])], sensitive=sensitive)}. Give a number of 0 or more."
         )
     shares = weights / (weights.max() or 1.0)
     counting = np.flatnonzero(shares)
@@ -177,20 +184,20 @@ def _tell_groups(name: str, sizes: NDArray[np.int64], nulls: int) -> list[Findin
 
 
 def read_times(
-    values: pl.Series, rows: pl.Series, wishes: Mapping[str, str]
+    values: pl.Series, rows: pl.Series, wishes: Mapping[str, str], *, sensitive: bool = False
 ) -> tuple[NDArray[np.int64], list[Finding]]:
     """A number for each row's time, from 0, the same for the same time, and what the user should know.
 
     values: dates, times, durations, numbers, or text that is written as times are, which `wishes` may give a format.
-    rows: the rows' numbers in the table. Raises DataError for what has no order, for rows without a value, and where
-    fewer than three times are distinct.
+    rows: the rows' numbers in the table. sensitive: whether no value is told. Raises DataError for what has no order,
+    for rows without a value, and where fewer than three times are distinct.
 
     >>> read_times(pl.Series("day", ["31.1.2024", "1.2.2024", "31.1.2024", "1.3.2024"]), pl.Series(range(4)), {})[0]
     array([0, 1, 0, 2])
     """
     known = _present(values)
     _refuse_nulls(known, rows, "is the order in time", "Fill these cells or drop these rows")
-    times = _instants(known, rows, wishes.get(values.name, ""))
+    times = _instants(known, rows, wishes.get(values.name, ""), sensitive=sensitive)
     ranks = times.rank("dense").cast(pl.Int64).to_numpy() - 1
     distinct = int(ranks.max()) + 1
     if distinct < _LEAST_TIMES:
@@ -198,13 +205,12 @@ def read_times(
             f"Column {values.name!r} is the order in time, and has {distinct} distinct times; at least {_LEAST_TIMES} "
             "are needed: to train on, to validate on, to test on. Name a finer time, or none."
         )
-    message = (
-        f"{values.name!r} orders the rows in time, from {times.min()} to {times.max()}: {distinct} distinct times."
-    )
+    span = "" if sensitive else f", from {times.min()} to {times.max()}"
+    message = f"{values.name!r} orders the rows in time{span}: {distinct} distinct times."
     return ranks, [Finding("info", "time", message, values.name)]
 
 
-def _instants(known: pl.Series, rows: pl.Series, wish: str) -> pl.Series:
+def _instants(known: pl.Series, rows: pl.Series, wish: str, *, sensitive: bool) -> pl.Series:
     """Values that sort as time goes."""
     if known.dtype not in _TEXT:
         if known.dtype.is_temporal() or known.dtype.is_numeric():
@@ -216,15 +222,16 @@ def _instants(known: pl.Series, rows: pl.Series, wish: str) -> pl.Series:
     text = known.cast(pl.String).str.strip_chars(SPACE)
     _, mark, time_format = wish.partition("time:")
     if mark:
-        column = Column(text.name, "time", "String", format=time_format)
+        column = Column(text.name, "time", "String", format=time_format, sensitive=sensitive)
         return typed(Signature("regression", "", (column,)), text.to_frame()).to_series()
     found = written(text.unique(maintain_order=True), text)
     times = parse_times(text, found.format) if found else pl.Series(text.name, [None] * len(text))
     if times.null_count():
         wrong = times.is_null().arg_true()[0]
+        told = held(text[wrong], sensitive=sensitive)
         raise DataError(
-            f"Column {text.name!r} is the order in time, but row {rows[wrong]} holds {text[wrong]!r}, which is not "
-            f"read as a time. Correct it, or say how times are written: --column {text.name}=time:%d/%m/%Y."
+            f"Column {text.name!r} is the order in time, but row {rows[wrong]} holds {told}, which is not read as a "
+            f"time. Correct it, or say how times are written: --column {text.name}=time:%d/%m/%Y."
         )
     return times
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from serving.errors import BodyError
 from serving.formats.json_rows import not_utf8
-from storage.boundary import Blocks, absent_column, level_of, number_of_text, refuse_unknown, time_value
+from storage.boundary import Blocks, absent_column, level_of, number_of_text, refuse_unknown, time_value, wrong_value
 from storage.errors import RowError
 from storage.signature import Column, Signature
 
@@ -126,10 +126,4 @@ _CONVERSIONS: tuple[tuple[Callable[[Column, list[str]], object], tuple[str, ...]
 
 
 def _wrong(column: Column, cell: str, row: int, remedy: str) -> RowError:
-    shown = repr(cell) if len(cell) <= 60 else repr(cell[:57] + "...")
-    return RowError(
-        f"Column {column.name!r} was {column.kind} in training; row {row} holds {shown}. "
-        f"{remedy}, or leave the cell empty.",
-        row=row,
-        column=column.name,
-    )
+    return wrong_value(column, row, cell, f"{remedy}, or leave the cell empty.")

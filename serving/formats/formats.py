@@ -1,6 +1,7 @@
 """The formats of one model: bodies to inputs, and answers to bodies."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from serving.formats.answer import Answer
@@ -8,6 +9,13 @@ from serving.formats.csv_answers import CsvAnswers
 from serving.formats.csv_rows import CsvRows
 from serving.formats.json_answers import JsonAnswers
 from serving.formats.json_rows import JsonRows
+from serving.formats.jsonlines_answers import JsonLinesAnswers
+from serving.formats.jsonlines_rows import JsonLinesRows
+from serving.formats.npy_answers import NpyAnswers
+from serving.formats.npy_rows import NpyRows
+from serving.formats.table_answers import TableAnswers
+from serving.formats.table_rows import TableRows
+from serving.limits import USUAL, Limits
 from serving.media import Format
 from storage.boundary import Blocks
 from storage.signature import Signature
@@ -37,13 +45,32 @@ class Answers(Protocol):
 
 
 #: The table of formats. To add one, write its file, and name it here and in `media.MEDIA_TYPES`.
-_ROWS: dict[Format, Callable[[Signature], Rows]] = {"json": JsonRows, "csv": CsvRows}
-_ANSWERS: dict[Format, Callable[[Signature], Answers]] = {"json": JsonAnswers, "csv": CsvAnswers}
+_ROWS: dict[Format, Callable[[Signature, Limits], Rows]] = {
+    "json": lambda signature, _: JsonRows(signature),
+    "jsonlines": lambda signature, _: JsonLinesRows(signature),
+    "csv": lambda signature, _: CsvRows(signature),
+    "npy": lambda signature, _: NpyRows(signature),
+    "arrow": partial(TableRows, format="arrow"),
+    "arrow_file": partial(TableRows, format="arrow_file"),
+    "parquet": partial(TableRows, format="parquet"),
+}
+_ANSWERS: dict[Format, Callable[[Signature], Answers]] = {
+    "json": JsonAnswers,
+    "jsonlines": JsonLinesAnswers,
+    "csv": CsvAnswers,
+    "npy": NpyAnswers,
+    "arrow": partial(TableAnswers, format="arrow"),
+    "arrow_file": partial(TableAnswers, format="arrow_file"),
+    "parquet": partial(TableAnswers, format="parquet"),
+}
 
 
 class Formats:
-    """Readers and writers of all formats, for one model; safe to share between threads."""
+    """Readers and writers of all formats, for one model; safe to share between threads.
 
-    def __init__(self, signature: Signature) -> None:
-        self.rows: dict[Format, Rows] = {format: make(signature) for format, make in _ROWS.items()}
+    limits: what packed formats may unpack to. That of others is as long as their body.
+    """
+
+    def __init__(self, signature: Signature, limits: Limits = USUAL) -> None:
+        self.rows: dict[Format, Rows] = {format: make(signature, limits) for format, make in _ROWS.items()}
         self.answers: dict[Format, Any] = {format: make(signature) for format, make in _ANSWERS.items()}

@@ -42,7 +42,9 @@ class JsonRows:
         texts = [column for column in signature.columns if column.kind in ("category", "text")]
         self._levels = [(at, column) for at, column in enumerate(texts) if column.dtype != "String"]
         self._names = set(signature.names)
-        self._typed = _typed_decoders(signature)
+        self._row = _row_type(signature)
+        has_instances = "instances" in self._names
+        self._typed = None if self._row is None else _TypedDecoders(self._row, has_instances_column=has_instances)
         self._untyped = RowReader(signature)
         self._few_rows_bytes = 50 * _least_row_bytes(signature)
 
@@ -93,7 +95,7 @@ class JsonRows:
         try:
             document = loads(body)
         except msgspec.ValidationError as error:
-            raise _beyond_float(refused if refused and "out of range" in str(refused) else error) from error
+            raise beyond_float(refused if refused and "out of range" in str(refused) else error) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             refuse_json(body, error)
         return self._untyped.read(self._rows_of(document))
@@ -161,8 +163,8 @@ class _TypedDecoders:
         return [self._row.decode(body)]
 
 
-def _typed_decoders(signature: Signature) -> _TypedDecoders | None:
-    """Decoders of a struct with one field for each column, numbers first, then text, then times; then the ignorable.
+def _row_type(signature: Signature) -> type[Struct] | None:
+    """A struct with one field for each column, numbers first, then text, then times; then the ignorable.
 
     None if a name has quotes, backslashes or control characters, which msgspec cannot have as a field's name.
     """
@@ -174,8 +176,7 @@ def _typed_decoders(signature: Signature) -> _TypedDecoders | None:
     fields: list[Any] = [(f"c{index}", type_) for index, type_ in enumerate(types)]
     fields += [(f"c{index}", msgspec.Raw, msgspec.Raw()) for index in range(len(columns), len(names))]
     rename = {f"c{index}": name for index, name in enumerate(names)}
-    row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True)
-    return _TypedDecoders(row, has_instances_column="instances" in columns)
+    return msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True)
 
 
 def _least_row_bytes(signature: Signature) -> int:
@@ -193,7 +194,7 @@ def has_constants(body: bytes) -> bool:
 
 
 def loads(body: bytes) -> Any:
-    """Any JSON, with `NaN` and `Infinity` as numbers. Raises msgspec's errors, UnicodeDecodeError and RecursionError."""
+    """Any JSON, `NaN` and `Infinity` as numbers. Raises msgspec's errors, UnicodeDecodeError and RecursionError."""
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
@@ -231,13 +232,13 @@ def _no_rows() -> BodyError:
     return BodyError("The body has no rows. Send at least one.")
 
 
-def _beyond_float(error: msgspec.ValidationError) -> RowError:
-    """The error for a number that float64 cannot hold, such as 1e999."""
+def beyond_float(error: msgspec.ValidationError, row: int = 0) -> RowError:
+    """The error for a number that float64 cannot hold, such as 1e999. row: where the body is one row, its number."""
     what = "a number beyond ±1.8e308. Send a smaller one or null."
     place = _PLACE.search(str(error))
     if place is None:
         return RowError(f"The body holds {what}")
-    row, column = int(place["row"] or 0), place["column"]
+    row, column = int(place["row"] or row), place["column"]
     return RowError(f"Column {column!r} in row {row} holds {what}", row=row, column=column)
 
 

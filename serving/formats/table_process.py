@@ -12,7 +12,7 @@ Text of many rows comes back as the distinct values of a column and each row's n
 """
 
 import io
-import resource
+import signal
 import struct
 import sys
 from contextlib import suppress
@@ -34,15 +34,16 @@ TableFormat = Literal["arrow", "arrow_file", "parquet"]
 _LENGTH = struct.Struct("<Q")
 _MEMORY_BYTES = 4 << 30  # of address space: some hundred MB are Polars itself
 _FEW_ROWS = 5_000  # until then telling values apart takes longer than sending them
-_TEXT_BYTES = 256_000_000  # of distinct values
 
 
 class Task(Struct, frozen=True):
-    """A table to read. most_rows: more are refused before they are unpacked, where the format says how many it has."""
+    """A table to read. most_rows: more are refused before they are unpacked, where the format says how many it has.
+    most_text_bytes: of all rows; text that stands once in the body may be that of each row."""
 
     format: TableFormat
     signature: Signature
     most_rows: int
+    most_text_bytes: int
 
 
 class Text(Struct, frozen=True):
@@ -63,9 +64,9 @@ class Found(Struct, frozen=True, tag=True):
 
 
 class Fault(Struct, frozen=True, tag=True):
-    """Why a table was not read. kind: `cell`, `rows`, or `body` for what is no table at all."""
+    """Why a table was not read. kind: `cell`, `rows`, `text` for more than are allowed, `body` for what is no table."""
 
-    kind: Literal["cell", "rows", "body"]
+    kind: Literal["cell", "rows", "text", "body"]
     message: str
     row: int | None = None
     column: str | None = None
@@ -90,10 +91,8 @@ def receive(file: IO[bytes]) -> bytes:
 
 def main() -> None:
     """Read tables until stdin ends, which it does with the server."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError):  # where memory runs out all the same, this process goes first
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which still answers what it has read
+    _limit_memory()
     while True:
         try:
             task = msgspec.msgpack.decode(receive(sys.stdin.buffer), type=Task)
@@ -101,6 +100,16 @@ def main() -> None:
         except EOFError:
             return
         send(sys.stdout.buffer, msgspec.msgpack.encode(_read(task, body)))
+
+
+def _limit_memory() -> None:
+    with suppress(ImportError):  # Windows knows no limits
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):  # where memory runs out all the same, this process goes first
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _read(task: Task, body: bytes) -> Found | Fault:
@@ -116,7 +125,7 @@ def _read(task: Task, body: bytes) -> Found | Fault:
     if isinstance(frame, Fault):
         return frame
     try:
-        return _found(task.signature, typed(task.signature, frame))
+        return _found(task, typed(task.signature, frame))
     except CellError as error:
         return Fault("cell", str(error), error.row, error.column)
     except DataError as error:
@@ -126,35 +135,47 @@ def _read(task: Task, body: bytes) -> Found | Fault:
 
 
 def _load(task: Task, body: bytes) -> "pl.DataFrame | Fault":
+    """The columns that the model takes; if there are none, all of them, to be told which there are."""
     import polars as pl
 
-    file = io.BytesIO(body)
     if task.format == "parquet":
-        lazy = pl.scan_parquet(file)
+        lazy = pl.scan_parquet(io.BytesIO(body))
         rows = int(lazy.select(pl.len()).collect().item())
-        return lazy.collect() if rows <= task.most_rows else _too_many(rows, task.most_rows)
-    frame = pl.read_ipc_stream(file) if task.format == "arrow" else pl.read_ipc(file)
-    return frame if frame.height <= task.most_rows else _too_many(frame.height, task.most_rows)
+        if rows > task.most_rows:
+            return _too_many(task.most_rows)
+        return lazy.select(_taken(task.signature, lazy.collect_schema().names()) or pl.all()).collect()
+    read = pl.read_ipc_stream if task.format == "arrow" else pl.read_ipc
+    names = read(io.BytesIO(body), n_rows=0).columns
+    columns = _taken(task.signature, names) or None
+    frame = read(io.BytesIO(body), columns=columns, n_rows=task.most_rows + 1)
+    return frame if frame.height <= task.most_rows else _too_many(task.most_rows)
 
 
-def _too_many(rows: int, most: int) -> Fault:
+def _taken(signature: Signature, names: list[str]) -> list[str]:
+    """Those columns of a table that the model takes, or takes parts of."""
+    taken = {*signature.names, *(str(path[0]) for path in signature.nested)}
+    return [name for name in names if name in taken]
+
+
+def _too_many(most: int) -> Fault:
     return Fault(
         "rows",
-        f"The body has {rows} rows; {most} are answered at once. Send them in several requests, "
+        f"The body has more than {most} rows, which are answered at once. Send them in several requests, "
         "or raise AUTOPILOT_MAX_ROWS.",
     )
 
 
-def _found(signature: Signature, frame: "pl.DataFrame") -> Found | Fault:
+def _found(task: Task, frame: "pl.DataFrame") -> Found | Fault:
     from storage.boundary import blocks_of_frame
 
+    signature = task.signature
     words = signature.block("text")
+    if sum(frame.get_column(name).str.len_bytes().sum() or 0 for name in words) > task.most_text_bytes:
+        return Fault("text", "")
     text: list[Text] = []
     for name in words:
         column = frame.get_column(name).fill_null("")
         levels = column.unique() if frame.height > _FEW_ROWS else column
-        if (levels.str.len_bytes().sum() or 0) > _TEXT_BYTES:
-            return Fault("body", f"column {name!r} has more than {_TEXT_BYTES} bytes of text")
         text.append(Text(levels.to_list(), b"" if levels is column else _places(column, levels)))
     numbers = Signature(signature.task, signature.target, tuple(c for c in signature.columns if c.name not in words))
     blocks = blocks_of_frame(numbers, frame)

@@ -21,11 +21,12 @@ import numpy as np
 
 from serving.errors import BodyError, TooManyRowsError
 from serving.formats.table_process import Fault, Found, TableFormat, Task, receive, send
+from serving.limits import Limits
+from serving.media import too_large
 from storage.boundary import Blocks
 from storage.errors import CellError
 from storage.signature import Signature
 
-_MOST_ROWS = 10_000_000
 _PATIENCE_S = 60.0
 _NAMES: dict[TableFormat, str] = {
     "arrow": "Arrow IPC stream",
@@ -37,10 +38,11 @@ _NAMES: dict[TableFormat, str] = {
 class TableRows:
     """Reads tables of one format for one model."""
 
-    def __init__(self, signature: Signature, format: TableFormat) -> None:
+    def __init__(self, signature: Signature, limits: Limits, format: TableFormat) -> None:
         self._signature = signature
+        self._limits = limits
         self._name = _NAMES[format]
-        self._task = msgspec.msgpack.encode(Task(format, signature, _MOST_ROWS))
+        self._task = msgspec.msgpack.encode(Task(format, signature, limits.max_rows, limits.max_body_bytes))
 
     def has_few(self, body: bytes) -> bool:
         """Never: each takes longer than a hop to a thread."""
@@ -75,6 +77,8 @@ class TableRows:
             raise CellError(fault.message, row=fault.row, column=fault.column)
         if fault.kind == "rows":
             raise TooManyRowsError(fault.message)
+        if fault.kind == "text":
+            raise too_large(self._limits.max_body_bytes)
         raise BodyError(f"The body is no {self._name} that can be read: {fault.message}. Send it whole.")
 
 
@@ -91,8 +95,8 @@ class Processes:
         assert process.stdout is not None  # noqa: S101
         try:
             send(process.stdin, task, body)
-            if not select.select([process.stdout], [], [], _PATIENCE_S)[0]:
-                raise EOFError
+            if sys.platform != "win32" and not select.select([process.stdout], [], [], _PATIENCE_S)[0]:
+                raise EOFError  # Windows selects among sockets alone, and waits
             answer = receive(process.stdout)
         except (EOFError, OSError) as error:
             _end(process)

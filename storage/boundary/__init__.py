@@ -18,7 +18,7 @@ Polars is imported where a frame asks for it: a serving process reads rows witho
 """
 
 from storage.boundary.blocks import MISSING_TIME, Blocks
-from storage.boundary.faults import absent_column, refuse_unknown
+from storage.boundary.faults import absent_column, held, refuse_unknown, wrong_value
 from storage.boundary.frames import blocks_of_frame, checked, typed
 from storage.boundary.nested import child_name
 from storage.boundary.numbers import number_of_text, number_value
@@ -38,6 +38,7 @@ __all__ = [
     "blocks_of_rows",
     "checked",
     "child_name",
+    "held",
     "level_of",
     "micros_of_text",
     "number_of_text",
@@ -47,4 +48,5 @@ __all__ = [
     "text_value",
     "time_value",
     "typed",
+    "wrong_value",
 ]

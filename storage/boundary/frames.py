@@ -12,7 +12,7 @@ from storage.boundary.nested import flattened
 from storage.boundary.numbers import number_cells
 from storage.boundary.texts import text_cells
 from storage.boundary.times import time_cells
-from storage.errors import DataError, listed
+from storage.errors import CellError, listed
 from storage.signature import BLOCK_OF_KIND, Block, Column, Signature
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ def typed(signature: Signature, frame: "pl.DataFrame", *, first_row: int = 0) ->
     """Exactly the signature's columns: Float64 without NaN, String without "", Datetime("us") in UTC without a zone.
 
     Null is missing. Columns that the model does not take are left out; a struct or list may stand for its parts.
-    first_row: number of the frame's first row, for messages. Raises DataError that names the columns that are absent,
-    or the first column with a cell that is not as in training.
+    first_row: number of the frame's first row, for messages. Raises CellError, a DataError, that names the columns that
+    are absent, or the first column with a cell that is not as in training.
     """
     reading = _Reading(signature, frame, first_row)
     for fault in reading.faults():
-        raise DataError(fault.tell(int(fault.wrong.arg_true()[0])))
+        at = int(fault.wrong.arg_true()[0])
+        raise CellError(fault.tell(at), row=first_row + at, column=fault.column)
     return reading.clean()
 
 
@@ -57,6 +58,7 @@ def checked(signature: Signature, frame: "pl.DataFrame", *, first_row: int = 0) 
 class _Fault(NamedTuple):
     """Cells of one column that are not as in training. wrong: Boolean (rows). tell: the message for a position."""
 
+    column: str
     wrong: "pl.Series"
     tell: Callable[[int], str]
 
@@ -80,11 +82,11 @@ class _Reading:
     def faults(self) -> Iterator[_Fault]:
         """What is wrong, column by column."""
         for odd in self._odd:
-            yield _Fault(odd.wrong, partial(odd.tell, first_row=self._first_row))
+            yield _Fault(odd.name, odd.wrong, partial(odd.tell, first_row=self._first_row))
         for column, cells in self._cells:
             if cells.values.null_count() == cells.given.null_count():
                 continue
-            yield _Fault(cells.wrong, partial(self._tell, column, cells.remedy))
+            yield _Fault(column.name, cells.wrong, partial(self._tell, column, cells.remedy))
 
     def _tell(self, column: Column, remedy: str, at: int) -> str:
         value = _plain(self._flat.get_column(column.name)[at])
@@ -95,9 +97,10 @@ def _refuse_absent(signature: Signature, frame: "pl.DataFrame", flat: "pl.DataFr
     present = set(flat.columns)
     absent = [name for name in signature.names if name not in present]
     if absent:
-        raise DataError(
+        raise CellError(
             f"The data lacks {listed(absent)}, which the model takes. It has {listed(frame.columns)}. "
-            "Add the column; where its values are unknown, fill it with nulls."
+            "Add the column; where its values are unknown, fill it with nulls.",
+            column=absent[0],
         )
 
 
@@ -120,13 +123,14 @@ def blocks_of_frame(signature: Signature, frame: "pl.DataFrame") -> Blocks:
 
     rows = frame.height
     number, text, time = (signature.block(block) for block in ("number", "text", "time"))
+    words = np.empty((rows, len(text)), dtype=object)
+    for at, name in enumerate(text):
+        words[:, at] = frame.get_column(name).fill_null("").to_numpy()
     return Blocks(
         frame.select(pl.col(name).fill_null(float("nan")) for name in number).to_numpy(order="c")
         if number
         else np.empty((rows, 0)),
-        np.column_stack([np.array(frame.get_column(name).fill_null("").to_list(), dtype=object) for name in text])
-        if text
-        else np.empty((rows, 0), dtype=object),
+        words,
         frame.select(pl.col(name).to_physical().fill_null(MISSING_TIME) for name in time).to_numpy(order="c")
         if time
         else np.empty((rows, 0), dtype=np.int64),

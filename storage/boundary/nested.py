@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from storage.boundary.faults import is_missing, shown
+from storage.boundary.faults import held, is_missing
 from storage.errors import RowError
 from storage.signature import FieldPath, Signature
 
@@ -137,6 +137,7 @@ class _Tree:
         self._inner = {path[:depth] for path in self._paths for depth in range(1, len(path))}
         self._widths = widths(signature)
         self._number = number
+        self._sensitive = [part.path for part in (*signature.columns, *signature.dropped) if part.sensitive]
 
     def leaves(self, path: FieldPath, value: Any) -> Iterator[tuple[FieldPath, Any]]:
         """Values under a path; all missing where a struct or list is."""
@@ -153,13 +154,15 @@ class _Tree:
         if width is None:
             if isinstance(value, Mapping):
                 return cast("Mapping[str, Any]", value).items()
-            raise self._wrong(name, "a struct", value, "Send an object with its fields, or null.")
+            raise self._wrong(path, "a struct", value, "Send an object with its fields, or null.")
         if not isinstance(value, list | tuple | np.ndarray):
-            raise self._wrong(name, "a list", value, f"Send {width} values or null.")
+            raise self._wrong(path, "a list", value, f"Send {width} values or null.")
         if len(value) != width:
             raise RowError(odd_length(name, width, self._number, len(value)), row=self._number, column=name)
         return enumerate(cast("Sequence[Any]", value))
 
-    def _wrong(self, name: str, what: str, value: Any, remedy: str) -> RowError:
-        message = f"Column {name!r} was {what} in training; row {self._number} holds {shown(value)}. {remedy}"
+    def _wrong(self, path: FieldPath, what: str, value: Any, remedy: str) -> RowError:
+        """The error for what stands in the place of a struct or list, which may be a sensitive part of it."""
+        name, told = child_name(path), held(value, sensitive=any(leaf[: len(path)] == path for leaf in self._sensitive))
+        message = f"Column {name!r} was {what} in training; row {self._number} holds {told}. {remedy}"
         return RowError(message, row=self._number, column=name)

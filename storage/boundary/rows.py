@@ -77,7 +77,7 @@ class RowReader:
             except KeyError:
                 raise absent_column(number, name) from None
             except (TypeError, IndexError):
-                raise no_row(row, number) from None
+                raise no_row(self._signature, row, number) from None
             values[block].append(value_of(column, value, number))
         if len(row) > len(self._layout):
             refuse_unknown(self._signature, row, number)

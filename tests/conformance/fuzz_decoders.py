@@ -6,6 +6,7 @@ the bytes that did it. Sound bodies are what the fuzzer starts from.
 
 import contextlib
 import gzip
+import io
 import json
 import sys
 import tempfile
@@ -15,11 +16,15 @@ from functools import partial
 from pathlib import Path
 
 import atheris
+import numpy as np
+import zstandard
 
 with atheris.instrument_imports(include=["serving", "storage.boundary"]):
     from serving.endpoints import LiveEndpoint
+    from serving.engine import Asked
     from serving.media import unpack
     from serving.options import DEFAULT
+    from serving.protocols.inference_v2.bodies import Bodies, Sent
     from serving.protocols.mlflow import MlflowBodies
     from serving.protocols.tf_serving import TfBodies
 
@@ -50,10 +55,44 @@ def targets() -> dict[str, tuple[Callable[[bytes], object], list[bytes]]]:
         ),
         "tf": (partial(endpoint.of(TfBodies).read, DEFAULT), [instances, json.dumps({"inputs": columns}).encode()]),
         "gzip": (lambda body: unpack(body, b"gzip", _LIMIT_BYTES), [gzip.compress(rows[0])]),
+        "zstd": (lambda body: unpack(body, b"zstd", _LIMIT_BYTES), [zstandard.compress(rows[0])]),
+        "v2": (partial(_read_v2, endpoint.of(Bodies)), _sound_v2()),
     }
+    sound = {"npy": [_sound_npy()], "jsonlines": [b"\n".join(rows)], "csv": [b"4,Ulm,2,\n1,,0,2024-05-01"]}
     for name, reader in endpoint.formats.rows.items():
-        found[name] = (reader.decode, [*rows, instances, b"4,Ulm,2,\n1,,0,2024-05-01"])
+        found[name] = (reader.decode, sound.get(name, [*rows, instances]))
     return found
+
+
+def _sound_npy() -> bytes:
+    file = io.BytesIO()
+    dtype = [("amount", "f8"), ("town", "U4"), ("visits", "i4"), ("seen", "M8[us]")]
+    np.save(file, np.array([(4.0, "Ulm", 2, "2024-05-01")], dtype), allow_pickle=False)
+    return file.getvalue()
+
+
+def _read_v2(bodies: Bodies, body: bytes) -> Asked:
+    """The first three bytes are the header that says where the JSON ends; nothing where there are none."""
+    sent = Sent(body[:3].strip() or None, None, "id", is_named=True, at=0.0)
+    return bodies.read(sent, body[3:])
+
+
+def _sound_v2() -> list[bytes]:
+    def tensor(name: str, kind: str, **more: object) -> dict[str, object]:
+        return {"name": name, "shape": [1, 1], "datatype": kind, **more}
+
+    kinds = {"amount": "FP64", "town": "BYTES", "visits": "INT32", "seen": "INT64"}
+    text = json.dumps(
+        {
+            "inputs": [
+                tensor(name, kind, data=[ROWS[0].get(name) if kind != "INT64" else 0]) for name, kind in kinds.items()
+            ]
+        }
+    )
+    raw = {"amount": bytes(8), "town": b"\x03\0\0\0Ulm", "visits": bytes(4), "seen": bytes(8)}
+    sizes = [tensor(name, kind, parameters={"binary_data_size": len(raw[name])}) for name, kind in kinds.items()]
+    head = json.dumps({"inputs": sizes}).encode()
+    return [b"   " + text.encode(), f"{len(head):3}".encode() + head + b"".join(raw.values())]
 
 
 def main() -> None:

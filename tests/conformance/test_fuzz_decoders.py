@@ -8,7 +8,7 @@ import pytest
 
 from tests.serving.conftest import ROOT
 
-TARGETS = ("json", "csv", "mlflow", "tf", "gzip")
+TARGETS = ("json", "jsonlines", "csv", "npy", "v2", "mlflow", "tf", "gzip", "zstd")
 RUNS = 50_000  # of each; some seconds
 
 

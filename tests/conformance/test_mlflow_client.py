@@ -1,6 +1,5 @@
 """MLflow's own scoring client, unmodified, against a server process."""
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +15,9 @@ from tests.serving.conftest import serving
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its import warns of type hints of its own
-        from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+    # Not at the head of the file: imported while no test runs, MLflow sets up reports of its use to its makers.
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
     store = Store.open(tmp_path_factory.mktemp("mlflow") / "store")
     publish(store, regressor(), endpoint="price")
     with serving(store) as server:

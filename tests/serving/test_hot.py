@@ -14,6 +14,7 @@ from serving.app import Parts, create_app
 from serving.capture import Capture
 from serving.endpoints import LiveEndpoints
 from serving.engine import Engine
+from serving.exposition import Exposition
 from serving.hot import HotPath
 from serving.invocations import Invocations
 from storage import Store
@@ -65,9 +66,11 @@ def asker(shared_store: Store) -> Iterator[Asker]:
     """The hot path over the shared store; nothing follows the store, nothing is written."""
     live = LiveEndpoints(shared_store)
     live.refresh()
-    engine = Engine(Capture(shared_store.traffic), threads=2, max_body_bytes=LIMIT_BYTES, max_rows=1000)
+    capture = Capture(shared_store.traffic)
+    engine = Engine(capture, threads=2, max_body_bytes=LIMIT_BYTES, max_rows=1000)
     invocations = Invocations(live, engine)
-    app = create_app(Parts(shared_store, live, invocations, LIMIT_BYTES))
+    exposition = Exposition(live, engine.admission, capture)
+    app = create_app(Parts(shared_store, live, invocations, LIMIT_BYTES, exposition))
     with engine, asyncio.Runner() as runner:
         yield Asker(HotPath(invocations, live, app, LIMIT_BYTES), runner)
 

@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from serving.media import MEDIA_TYPES
 from storage import Predictor, Store
 from tests import portable
 from tests.portable import ROWS
@@ -141,7 +142,7 @@ class TestAnswers:
         """A slash at the end misses the hot path, and reaches the documented route."""
         for path in ("/endpoints/paid/invocations", "/endpoints/nobody/invocations", "/invocations"):
             for body in (json.dumps(ROWS), "[", "[{}]", "x" * 2_000_000):
-                headers = {**JSON, "accept": "text/csv", "x-amzn-sagemaker-inference-id": "same"}
+                headers = {**JSON, "accept": "text/csv", "x-amzn-sagemaker-inference-id": "same", "x-request-id": "7"}
                 hot = server.client.post(path, content=body, headers=headers)
                 slow = server.client.post(path + "/", content=body, headers=headers)
                 assert (hot.status_code, hot.content) == (slow.status_code, slow.content)
@@ -207,6 +208,7 @@ class TestRefusals:
             "row": 3,
             "column": "amount",
             "cell": "[3].amount",
+            "Message": "Column 'amount' was number in training; row 3 holds 'n/a'. Send a number or null.",
         }
 
     def test_a_wrong_method_is_told_those_allowed(self, server: ServerProcess) -> None:
@@ -258,17 +260,22 @@ class TestOtherPages:
         assert document["openapi"].startswith("3.1")
         assert set(document["paths"]) == {
             "/ping",
+            "/metrics",
             "/invocations",
             "/endpoints/{name}/invocations",
+            "/endpoints/{name}/schema",
+            "/endpoints/paid/invocations",
+            "/endpoints/price/invocations",
             "/api/endpoints",
+            "/api/endpoints/{name}",
             "/api/models",
             "/api/reports",
             "/api/reports/{report_id}",
             "/reports/{report_id}",
         }
         invocation = document["paths"]["/endpoints/{name}/invocations"]["post"]
-        assert set(invocation["requestBody"]["content"]) == {"application/json", "text/csv"}
-        assert set(invocation["responses"]) == {"200", "400", "404", "406", "413", "415"}
+        assert set(invocation["requestBody"]["content"]) == set(MEDIA_TYPES.values())
+        assert set(invocation["responses"]) == {"200", "400", "404", "406", "413", "415", "500", "503"}
         assert "http" not in json.dumps(document["paths"])
 
     def test_lists_are_summaries(self, server: ServerProcess) -> None:
@@ -303,6 +310,29 @@ class TestOtherPages:
         for command in commands:
             answer = subprocess.run(shlex.split(command), capture_output=True, check=True)
             assert len(json.loads(answer.stdout)["predictions"]) == 1
+
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/",
+            "/ping",
+            "/metrics",
+            "/schema",
+            "/api/models",
+            "/nowhere",
+            "/invocations",
+            "/endpoints/paid/invocations",
+            "/endpoints/paid/schema",
+            "/v1/models/paid",
+            "/v1/models/paid:predict",
+        ],
+    )
+    def test_each_reply_has_its_requests_id_once(self, server: ServerProcess, method: str, path: str) -> None:
+        """Whoever answers it, and also where it is refused."""
+        answer = server.client.request(method, path, headers={"x-request-id": "trace-7"})
+        assert answer.headers.get_list("x-request-id") == ["trace-7"]
+        assert answer.headers.get_list("x-amzn-requestid") == ["trace-7"]
 
     @pytest.mark.parametrize(
         ("method", "path", "status"),

@@ -31,6 +31,8 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
         "host": "default",
         "port": "AUTOPILOT_PORT",
         "max_body_bytes": "default",
+        "max_rows": "default",
+        "access_log": "default",
         "threads": "default",
     }
 
@@ -47,6 +49,7 @@ def test_port_as_container_platforms_set_it_stands_in() -> None:
     """AUTOPILOT_PORT wins where both are set."""
     assert Settings.load({"PORT": "7000"}).port == 7000
     assert Settings.load({"PORT": "7000", "AUTOPILOT_PORT": "7001"}).port == 7001
+    assert Settings.load({"SAGEMAKER_BIND_TO_PORT": "7002"}).port == 7002
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from serving.formats import table_rows as table_rows_module
 from serving.formats.table_answers import TableAnswers
 from serving.formats.table_process import TableFormat
 from serving.formats.table_rows import TableRows
+from serving.limits import Limits
 from storage import InputError, Predictor
 from storage.boundary import Blocks, blocks_of_rows
 from tests.portable import CLASSIFIER, ROWS, classifier, regressor, with_sets
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FRAME = pl.DataFrame(list(ROWS))
+LIMITS = Limits(6_000_000, 1_000_000)
 FORMATS: tuple[TableFormat, ...] = ("arrow", "arrow_file", "parquet")
 
 
@@ -59,7 +61,7 @@ def same(left: Blocks, right: Blocks) -> bool:
 @pytest.mark.parametrize("format", FORMATS)
 def test_tables_are_the_same_rows_as_json(format: TableFormat) -> None:
     """By Polars and by pyarrow, in any order of columns, with more of them than the model takes."""
-    reader, expected = TableRows(CLASSIFIER, format), blocks_of_rows(CLASSIFIER, ROWS)
+    reader, expected = TableRows(CLASSIFIER, LIMITS, format), blocks_of_rows(CLASSIFIER, ROWS)
     more = FRAME.with_columns(new=pl.lit(1)).select("seen", "new", "town", "visits", "amount")
     for body in (dumped(FRAME, format), dumped(more, format), by_pyarrow(FRAME.to_arrow(), format)):
         assert same(reader.decode(body), expected)
@@ -69,7 +71,7 @@ def test_tables_are_the_same_rows_as_json(format: TableFormat) -> None:
 def test_text_of_many_rows_is_the_same_text(format: TableFormat) -> None:
     """It comes back from the process in another way."""
     rows = [{**ROWS[0], "town": f"town {at % 700}" if at % 11 else None} for at in range(12_000)]
-    blocks = TableRows(CLASSIFIER, format).decode(dumped(pl.DataFrame(rows), format))
+    blocks = TableRows(CLASSIFIER, LIMITS, format).decode(dumped(pl.DataFrame(rows), format))
     assert same(blocks, blocks_of_rows(CLASSIFIER, rows))
 
 
@@ -82,13 +84,13 @@ def test_dictionaries_and_batches_of_pyarrow_are_read() -> None:
     with pa.ipc.new_stream(file, table.schema) as writer:
         for batch in table.to_batches(max_chunksize=2):
             writer.write_batch(batch)
-    assert same(TableRows(CLASSIFIER, "arrow").decode(file.getvalue()), blocks_of_rows(CLASSIFIER, ROWS))
+    assert same(TableRows(CLASSIFIER, LIMITS, "arrow").decode(file.getvalue()), blocks_of_rows(CLASSIFIER, ROWS))
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_wrong_cells_and_absent_columns_are_named(format: TableFormat) -> None:
     """With row and column."""
-    reader = TableRows(CLASSIFIER, format)
+    reader = TableRows(CLASSIFIER, LIMITS, format)
     wrong = FRAME.with_columns(amount=pl.Series(["1", "2", "many", "3"]))
     with pytest.raises(InputError, match="Column 'amount' was number in training; row 2 holds 'many'"):
         reader.decode(dumped(wrong, format))
@@ -103,13 +105,13 @@ def test_wrong_cells_and_absent_columns_are_named(format: TableFormat) -> None:
 def test_other_bytes_are_refused(format: TableFormat, body: bytes) -> None:
     """With what the body should have been."""
     with pytest.raises(BodyError, match=r"no (Arrow IPC|Parquet)|no rows"):
-        TableRows(CLASSIFIER, format).decode(body)
+        TableRows(CLASSIFIER, LIMITS, format).decode(body)
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_no_bytes_end_the_server(format: TableFormat) -> None:
     """Polars is ended by some of these, which ask for exabytes; the next table is read all the same."""
-    reader, sound, random_ = TableRows(CLASSIFIER, format), dumped(FRAME, format), random.Random(7)
+    reader, sound, random_ = TableRows(CLASSIFIER, LIMITS, format), dumped(FRAME, format), random.Random(7)
     for _ in range(60):
         body = bytearray(sound)
         for _ in range(random_.choice([1, 3])):
@@ -129,13 +131,13 @@ def test_a_small_body_of_a_billion_rows_is_refused_by_what_it_says() -> None:
     with pq.ParquetWriter(file, table.schema) as writer:
         for _ in range(12):
             writer.write_table(table)
-    with pytest.raises(TooManyRowsError, match="12000000 rows"):
-        TableRows(CLASSIFIER, "parquet").decode(file.getvalue())
+    with pytest.raises(TooManyRowsError, match="more than 1000000 rows"):
+        TableRows(CLASSIFIER, LIMITS, "parquet").decode(file.getvalue())
 
 
 def test_a_process_that_was_killed_is_replaced() -> None:
     """As it is after a body that killed it."""
-    reader, body = TableRows(CLASSIFIER, "arrow"), dumped(FRAME, "arrow")
+    reader, body = TableRows(CLASSIFIER, LIMITS, "arrow"), dumped(FRAME, "arrow")
     reader.decode(body)
     for process in list(table_rows_module._PROCESSES._idle):
         process.kill()

@@ -1,0 +1,217 @@
+"""Tensors to a model's inputs: one for each column, or all columns in one.
+
+A cell means what it means in JSON rows, since `storage.boundary` reads it: a category may be a whole number, a number
+may be text, a time ISO text or whole microseconds. What is missing is null in JSON, NaN in floats, "" in BYTES, and in
+whole numbers that are times the smallest INT64.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.errors import BodyError
+from serving.protocols.inference_v2.tensors import Cells, Tensor, count_of_bytes, read_binary, wrong_element
+from storage.boundary import MISSING_TIME, Blocks, number_value, text_value, time_value
+from storage.errors import RowError, listed
+from storage.signature import BLOCK_OF_KIND, BLOCKS, Block, Column, Signature
+
+#: The datatype of each kind of column in metadata; others are taken too.
+DATATYPE_OF_KIND = {"number": "FP64", "category": "BYTES", "text": "BYTES", "time": "INT64"}
+
+_PLAIN = {float, int, bool, type(None)}
+_EXACT = 2**53  # beyond it not each whole number is a float64
+#: Formats of times in which a whole number is no count of microseconds.
+_OTHER_WHOLES = {"s", "ms", "ns", "%Y%m%d"}
+
+
+class Inputs:
+    """Reads tensors for one model."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._widths = [len(signature.block(block)) for block in BLOCKS]
+        self._places: dict[str, tuple[Column, int, int]] = {}
+        for column in signature.columns:
+            block = BLOCK_OF_KIND[column.kind]
+            at = signature.block(block).index(column.name)
+            self._places[column.name] = (column, BLOCKS.index(block), at)
+        self._are_numbers = all(column.kind == "number" for column in signature.columns)
+
+    def read(self, tensors: Sequence[Tensor]) -> Blocks:
+        """The rows of these tensors. Raises BodyError, and RowError for a cell that is not as in training."""
+        if not tensors:
+            raise BodyError(f"The request has no inputs. Send {listed(self._signature.names)}.")
+        if len(tensors) == 1 and self._are_numbers and self._is_matrix(tensors[0]):
+            return self._read_matrix(tensors[0])
+        rows = tensors[0].shape[0]
+        found: list[list[Any]] = [[None] * width for width in self._widths]
+        names: set[str] = set()
+        for tensor in tensors:
+            name, _, shape, _ = tensor
+            if shape[0] != rows or (len(shape) == 2 and shape[1] != 1):
+                raise self._misshapen(tensor, tensors[0])
+            if name in names:
+                raise BodyError(f"The input {name!r} is sent twice. Send each once.")
+            names.add(name)
+            place = self._places.get(name)
+            if place is not None:
+                column, block, at = place
+                found[block][at] = _COLUMNS[block](column, tensor)
+            elif name not in self._signature.ignorable:
+                raise BodyError(f"The model has no input {name!r}. It takes {listed(self._signature.names)}.")
+        for name in self._signature.names:
+            if name not in names:
+                raise BodyError(f"The input {name!r} is missing. Send it, with null or NaN where it is unknown.")
+        number, text, time = found
+        return Blocks(_packed(number, rows, np.float64), _packed(text, rows, object), _packed(time, rows, np.int64))
+
+    def read_raw(self, body: bytes) -> Blocks:
+        """The rows of a body that is the bytes of the only input, of text one cell. Raises BodyError and RowError."""
+        if len(self._signature.columns) != 1:
+            raise BodyError(
+                f"Inference-Header-Content-Length is 0, which is for models with one input. "
+                f"This one has {len(self._signature.columns)}. Send JSON."
+            )
+        column = self._signature.columns[0]
+        datatype = DATATYPE_OF_KIND[column.kind]
+        if datatype == "BYTES":
+            count, body = 1, len(body).to_bytes(4, "little") + body
+        else:
+            count = count_of_bytes(column.name, datatype, len(body))
+        return self.read([read_binary(column.name, datatype, [count], count, memoryview(body))])
+
+    def _is_matrix(self, tensor: Tensor) -> bool:
+        """Whether a lone tensor holds all columns of a model of numbers."""
+        return tensor.name not in self._places or (len(tensor.shape) == 2 and tensor.shape[1] == len(self._places) > 1)
+
+    def _read_matrix(self, tensor: Tensor) -> Blocks:
+        columns = self._signature.columns
+        if len(tensor.shape) != 2 or tensor.shape[1] != len(columns) or tensor.datatype == "BYTES":
+            raise BodyError(
+                f"The model has no input {tensor.name!r}. It takes {listed(self._signature.names)}; or one of numbers "
+                f"with the shape [N,{len(columns)}], which has all of them in this order."
+            )
+        rows = tensor.shape[0]
+        numbers = _numbers_of_matrix(columns, tensor).reshape(rows, len(columns))
+        return Blocks(numbers, np.empty((rows, 0), dtype=object), np.empty((rows, 0), dtype=np.int64))
+
+    def _misshapen(self, tensor: Tensor, first: Tensor) -> BodyError:
+        if len(tensor.shape) == 2 and tensor.shape[1] != 1:
+            return BodyError(
+                f"Input {tensor.name!r} has the shape {list(tensor.shape)}. Send [N] or [N,1], an element for each row."
+            )
+        return BodyError(
+            f"Input {tensor.name!r} has {tensor.shape[0]} rows, and {first.name!r} has {first.shape[0]}. "
+            "Send as many of each."
+        )
+
+
+def _packed(columns: list[Cells], rows: int, dtype: Any) -> NDArray[Any]:
+    """Columns as a block."""
+    if not columns:
+        return np.empty((rows, 0), dtype=dtype)
+    return np.ascontiguousarray(np.array(columns, dtype=dtype).T)
+
+
+# ----------------------------------------------------------------------------------------------------- one column
+
+
+def _numbers(column: Column, tensor: Tensor) -> Cells:
+    """A column's numbers: floats, or what becomes float64 without loss."""
+    cells = tensor.cells
+    if isinstance(cells, list):
+        if tensor.datatype in ("FP64", "BOOL") and _PLAIN.issuperset(map(type, cells)) and _are_floats(cells):
+            return cells
+        return [_number(column, tensor, at, cell, at) for at, cell in enumerate(cells)]
+    _check_exact(tensor, cells)
+    return cells
+
+
+def _number(column: Column, tensor: Tensor, row: int, cell: Any, at: int) -> float:
+    if type(cell) is int and abs(cell) > _EXACT and tensor.datatype.endswith("INT64"):
+        _check_exact(tensor, np.array([cell], dtype=object), at)
+    return _told(number_value, column, tensor, row, cell, at)
+
+
+def _are_floats(cells: list[Any]) -> bool:
+    """Whether no whole number is beyond float64."""
+    try:
+        np.array(cells, dtype=np.float64)
+    except OverflowError:
+        return False
+    return True
+
+
+def _check_exact(tensor: Tensor, cells: NDArray[Any], first: int = 0) -> None:
+    """Raise RowError for the first INT64 or UINT64 that is no float64."""
+    if not tensor.datatype.endswith("INT64"):
+        return
+    for at in np.flatnonzero((cells > _EXACT) | (cells < -_EXACT)).tolist():
+        value = int(cells[at])
+        if int(float(value)) != value:
+            place = first + at
+            width = tensor.shape[1] if len(tensor.shape) == 2 else 1
+            what = f"It is {value}, which is between two numbers of float64, in which the model computes. Send FP64."
+            raise wrong_element(what, tensor.place(place), place // width)
+
+
+def _texts(column: Column, tensor: Tensor) -> list[str]:
+    cells: list[Any] = tensor.cells if isinstance(tensor.cells, list) else tensor.cells.tolist()
+    if column.dtype == "String" and _are_texts(cells):
+        return cells
+    return [_told(text_value, column, tensor, row, cell, row) for row, cell in enumerate(cells)]
+
+
+def _are_texts(cells: list[Any]) -> bool:
+    """Whether all are text that UTF-8 can hold."""
+    try:
+        text = "".join(cells)
+        return text.isascii() or bool(text.encode())
+    except (TypeError, UnicodeEncodeError):
+        return False
+
+
+def _times(column: Column, tensor: Tensor) -> Cells:
+    cells = tensor.cells
+    if not isinstance(cells, list):
+        if tensor.datatype == "INT64" and column.format not in _OTHER_WHOLES:
+            return cells
+        cells = cells.tolist()
+    return [
+        MISSING_TIME if cell == MISSING_TIME else _told(time_value, column, tensor, row, cell, row)
+        for row, cell in enumerate(cells)
+    ]
+
+
+def _told(
+    value_of: Callable[[Column, Any, int], Any], column: Column, tensor: Tensor, row: int, cell: Any, at: int
+) -> Any:
+    """What a cell becomes. Raises RowError that names it."""
+    try:
+        return value_of(column, cell, row)
+    except RowError as error:
+        error.cell = tensor.place(at)
+        raise
+
+
+_COLUMNS_OF_BLOCK: dict[Block, Callable[[Column, Tensor], Cells]] = {"number": _numbers, "text": _texts, "time": _times}
+_COLUMNS = [_COLUMNS_OF_BLOCK[block] for block in BLOCKS]
+
+
+# ---------------------------------------------------------------------------------------------------- all columns
+
+
+def _numbers_of_matrix(columns: Sequence[Column], tensor: Tensor) -> NDArray[np.float64]:
+    """Elements of a tensor of numbers as float64; those of binary FP64 are not copied."""
+    cells = tensor.cells
+    if isinstance(cells, list):
+        if tensor.datatype in ("FP64", "BOOL") and _PLAIN.issuperset(map(type, cells)) and _are_floats(cells):
+            return np.array(cells, dtype=np.float64)
+        width = len(columns)
+        cells = [_number(columns[at % width], tensor, at // width, cell, at) for at, cell in enumerate(cells)]
+        return np.array(cells, dtype=np.float64)
+    _check_exact(tensor, cells)
+    numbers = cells.astype(np.float64, copy=False)
+    return numbers if numbers.flags.aligned else numbers.copy()

@@ -1,0 +1,205 @@
+"""The paths of the protocol."""
+
+import asyncio
+import re
+from functools import partial
+from importlib.metadata import version
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from serving.admission import deadline_of
+from serving.endpoints import LiveEndpoint, LiveEndpoints
+from serving.engine import Call, Engine
+from serving.errors import BodyError, MethodError, RequestError, UnknownEndpointError
+from serving.inference_ids import INFERENCE_ID, InferenceIds
+from serving.problems import headers_of, noted
+from serving.protocols.inference_v2.bodies import Bodies, Sent
+from serving.protocols.inference_v2.models import About
+from serving.protocols.inference_v2.requests import HEADER_LENGTH
+from serving.replies import Reply
+from serving.requests import Request
+from storage.errors import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PREFIX = "/v2"
+
+#: What Triton calls what is here beyond the Open Inference Protocol.
+EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "parameters", "statistics")
+
+_MODEL = re.compile(
+    r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<verb>infer|ready|config|stats))?"
+)
+_REPOSITORY = re.compile(r"/v2/repository/models/(?P<name>[^/]+)/(?P<verb>load|unload)")
+_JSON = [(b"content-type", b"application/json")]
+
+
+class InferenceV2:
+    """Answers what is below `/v2`."""
+
+    def __init__(self, endpoints: LiveEndpoints, engine: Engine) -> None:
+        self._endpoints = endpoints
+        self._engine = engine
+        self._ids = InferenceIds()
+        self._plain: dict[str, tuple[str, Callable[[Request], Any]]] = {
+            "/v2": ("GET", lambda _: _server()),
+            "/v2/health/live": ("GET", lambda _: {"live": True}),
+            "/v2/health/ready": ("GET", self._ready),
+            "/v2/models": ("GET", lambda _: {"models": sorted(self._endpoints.live)}),
+            "/v2/models/stats": ("GET", lambda _: self._all_statistics()),
+            "/v2/repository/index": ("POST", self._index),
+        }
+
+    async def answer(self, request: Request) -> Reply:
+        """The reply to a request. Errors become `{"error": ...}`."""
+        try:
+            return await self._answer(request)
+        except Exception as error:  # noqa: BLE001 - each error has a reply
+            return self.refuse(error)
+
+    def refuse(self, error: Exception) -> Reply:
+        """The reply to a request that ended in an error."""
+        problem = noted(error)
+        told = problem.detail if problem.cell is None else f"{problem.cell}: {problem.detail}"
+        return Reply(problem.status, _JSON + headers_of(error), msgspec.json.encode({"error": told}))
+
+    async def _answer(self, request: Request) -> Reply:
+        path = request.path.rstrip("/")
+        if plain := self._plain.get(path):
+            method, tell = plain
+            _allow(request, method)
+            return _told(tell(request))
+        if found := _MODEL.fullmatch(path):
+            return await self._answer_model(request, found["name"], found["version"], found["verb"])
+        if found := _REPOSITORY.fullmatch(path):
+            _allow(request, "POST")
+            await (self._load if found["verb"] == "load" else self._unload)(found["name"], request.body)
+            return Reply(200, [], b"")
+        raise UnknownEndpointError(
+            f"There is nothing at {request.path!r}. Ask {PREFIX}/models, or POST to {PREFIX}/models/NAME/infer."
+        )
+
+    # ------------------------------------------------------------------------------------------------- one model
+
+    async def _answer_model(self, request: Request, name: str, version: str | None, verb: str | None) -> Reply:
+        _allow(request, "POST" if verb == "infer" else "GET")
+        endpoint = self._find(name, version)
+        if verb == "infer":
+            return await self._infer(endpoint, request)
+        if verb == "ready":
+            return _told({"name": name, "ready": True})
+        about = endpoint.of(About)
+        if verb == "config":
+            return _told(about.configuration())
+        if verb == "stats":
+            return _told({"model_stats": [about.statistics()]})
+        return _told(about.metadata())
+
+    def _find(self, name: str, version: str | None) -> LiveEndpoint:
+        """An endpoint by name. Raises UnknownEndpointError, in the words that Triton's clients look for."""
+        live = self._endpoints.live
+        if name not in live:
+            served = (
+                f"Served are {listed(sorted(live))}." if live else "Deploy one: autopilot deploy MODEL --endpoint NAME."
+            )
+            raise UnknownEndpointError(f"Request for unknown model: {name!r} is not found. {served}")
+        endpoint = self._endpoints.find(name)
+        served = str(endpoint.record.version)
+        if version not in (None, served):
+            raise UnknownEndpointError(
+                f"Request for unknown model: {name!r} version {version} is not found. Served is version {served}."
+            )
+        return endpoint
+
+    async def _infer(self, endpoint: LiveEndpoint, request: Request) -> Reply:
+        headers, body, now = request.headers, request.body, monotonic()
+        bodies = endpoint.of(Bodies)
+        inference_id = self._ids.of(headers)
+        sent = Sent(
+            headers.get(HEADER_LENGTH), headers.get(b"accept-encoding"), inference_id, INFERENCE_ID in headers, now
+        )
+        read = partial(bodies.read, sent)
+        call = Call(endpoint, request, read, bodies.has_few(body), inference_id, deadline_of(headers, now))
+        written = await self._engine.answer(call)
+        return Reply(200, written.headers, written.body)
+
+    # ------------------------------------------------------------------------------------------------ all models
+
+    def _ready(self, _: Request) -> dict[str, Any]:
+        self._endpoints.check()
+        return {"ready": True}
+
+    def _all_statistics(self) -> dict[str, Any]:
+        live = self._endpoints.live
+        return {"model_stats": [live[name].of(About).statistics() for name in sorted(live)]}
+
+    def _index(self, request: Request) -> list[dict[str, str]]:
+        """$repository_index_response; those that could not be loaded are unavailable."""
+        wanted = _decode(request.body, _IndexRequest)
+        live = self._endpoints.live
+        told = [
+            {"name": name, "version": str(live[name].record.version), "state": "READY", "reason": ""}
+            for name in sorted(live)
+        ]
+        if not wanted.ready:
+            reason = "It could not be loaded. The log of the server tells why."
+            failed = sorted(name for name in self._endpoints.metrics.loads if name not in live)
+            told += [{"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason} for name in failed]
+        return told
+
+    async def _load(self, name: str, body: bytes) -> None:
+        """Look into the store now. Raises UnknownEndpointError if it has no such endpoint, or cannot load it."""
+        if parameters := _decode(body, _LoadRequest).parameters:
+            raise RequestError(f"Parameter {next(iter(parameters))!r} is not followed: models come from the store.")
+        await asyncio.to_thread(self._endpoints.refresh)
+        if name not in self._endpoints.live:
+            raise UnknownEndpointError(
+                f"failed to load {name!r}: no endpoint of this name could be loaded from the store. "
+                "Deploy one: autopilot deploy MODEL --endpoint NAME. If there is one, the log of the server tells more."
+            )
+
+    async def _unload(self, name: str, _: bytes) -> None:
+        """End serving a model file. Raises RequestError for an endpoint: all servers of the store serve it."""
+        if name in self._endpoints.held:
+            return self._endpoints.let_go(name)
+        self._find(name, None)
+        raise RequestError(
+            f"failed to unload {name!r}: it is an endpoint of the store, and served as long as it is there. "
+            "Deploy another version in its place: autopilot deploy MODEL --endpoint NAME."
+        )
+
+
+class _IndexRequest(Struct):
+    ready: bool | None = None
+
+
+class _LoadRequest(Struct):
+    parameters: dict[str, Any] | None = None
+
+
+def _decode(body: bytes, kind: Any) -> Any:
+    """A body that may be empty. Raises BodyError."""
+    if not body.strip():
+        return kind()
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BodyError(f"The body is not as the protocol has it: {error}. Send nothing or an object.") from error
+
+
+def _server() -> dict[str, Any]:
+    return {"name": "autopilot", "version": version("autopilot"), "extensions": EXTENSIONS}
+
+
+def _told(told: Any) -> Reply:
+    return Reply(200, _JSON, msgspec.json.encode(told))
+
+
+def _allow(request: Request, method: str) -> None:
+    allowed = ("GET", "HEAD") if method == "GET" else (method,)
+    if request.method not in allowed:
+        raise MethodError(f"{request.path} was asked by {request.method}. Use {' or '.join(allowed)}.", allowed=allowed)

@@ -1,0 +1,135 @@
+"""What Prometheus scrapes is what was asked of the server."""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from storage import Store
+from tests import portable
+from tests.portable import ROWS
+from tests.serving.conftest import ROOT, ServerProcess, serving
+
+GUIDE = (ROOT / "docs" / "observability.md").read_text()
+
+
+class Scrape:
+    """A server's metrics at one time."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.families = list(parse(server.client.get("/metrics").text))
+
+    def value(self, name: str, **labels: str) -> float:
+        """The only sample of a name with these labels."""
+        (found,) = [
+            sample.value
+            for family in self.families
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        return found
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that has answered two requests of four rows and refused three."""
+    store = Store.open(tmp_path_factory.mktemp("asked") / "store")
+    portable.publish(store, portable.classifier(), name="classifier", endpoint="paid")
+    portable.publish(store, portable.regressor(), name="regressor", endpoint="price")
+    with serving(store) as server:
+        for body in (ROWS, ROWS, [{"amount": 1}]):
+            server.client.post("/endpoints/paid/invocations", json=body)
+        server.client.post("/endpoints/paid/invocations", json=ROWS, headers={"accept": "image/png"})
+        server.client.post("/endpoints/never/invocations", json=ROWS)
+        server.client.post("/v1/models/price:predict", json={"instances": ROWS})
+        yield server
+    store.close()
+
+
+def test_requests_are_counted_by_endpoint_model_version_protocol_and_status(asked: ServerProcess) -> None:
+    """And refusals by their reason; a name that no endpoint has becomes no label."""
+    scrape = Scrape(asked)
+    paid = {"endpoint": "paid", "model": "classifier", "version": "1", "protocol": "invocations"}
+    assert scrape.value("autopilot_requests_total", **paid, status="200") == 2
+    assert scrape.value("autopilot_requests_total", **paid, status="400") == 1
+    assert scrape.value("autopilot_requests_total", **paid, status="406") == 1
+    assert scrape.value("autopilot_refused_requests_total", **paid, reason="row") == 1
+    assert scrape.value("autopilot_refused_requests_total", **paid, reason="accept") == 1
+    assert scrape.value("autopilot_requests_total", endpoint="price", protocol="v1", status="200") == 1
+    assert scrape.value("autopilot_refused_requests_total", endpoint="", reason="unknown-endpoint") == 1
+    assert "never" not in asked.client.get("/metrics").text
+
+
+def test_rows_runs_and_times_are_counted(asked: ServerProcess) -> None:
+    """Each answer in all four phases."""
+    scrape = Scrape(asked)
+    paid = {"endpoint": "paid", "model": "classifier", "version": "1"}
+    assert scrape.value("autopilot_predicted_rows_total", **paid) == 8
+    assert scrape.value("autopilot_run_rows_bucket", **paid, le="2.0") == 0
+    assert scrape.value("autopilot_run_rows_bucket", **paid, le="5.0") == 2
+    assert scrape.value("autopilot_run_rows_sum", **paid) == 8
+    assert scrape.value("autopilot_request_duration_seconds_count", **paid) == 2
+    total = scrape.value("autopilot_request_duration_seconds_sum", **paid)
+    phases = [
+        scrape.value("autopilot_request_phase_duration_seconds_sum", **paid, phase=phase)
+        for phase in ("read", "queue", "run", "write")
+    ]
+    assert sum(phases) == pytest.approx(total)
+    assert scrape.value("autopilot_requests_in_flight", **paid) == 0
+
+
+def test_triton_names_stand_for_the_same(asked: ServerProcess) -> None:
+    """By endpoint, which is what Triton's protocol calls a model; without the suffix of a counter."""
+    scrape = Scrape(asked)
+    paid = {"model": "paid", "version": "1"}
+    assert scrape.value("nv_inference_request_success", **paid) == 2
+    assert scrape.value("nv_inference_request_failure", **paid) == 2
+    assert scrape.value("nv_inference_count", **paid) == 8
+    assert scrape.value("nv_inference_exec_count", **paid) == 2
+    assert scrape.value("nv_inference_pending_request_count", **paid) == 0
+    for name in ("request", "queue", "compute_input", "compute_infer", "compute_output"):
+        assert scrape.value(f"nv_inference_{name}_duration_us", **paid) >= 0
+
+
+def test_openmetrics_is_written_where_it_is_asked_for(asked: ServerProcess) -> None:
+    """And is sound by its own parser, which is strict."""
+    answer = asked.client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    plain = asked.client.get("/metrics")
+    assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert len(list(parse_openmetrics(answer.text))) == len(list(parse(plain.text)))
+
+
+def test_each_metric_is_in_the_guide_and_has_help(asked: ServerProcess) -> None:
+    """Those of the process are Prometheus' own."""
+    told = set(re.findall(r"`((?:autopilot|nv)_\w+)`", GUIDE))
+    families = [family for family in Scrape(asked).families if not family.name.startswith("process_")]
+    assert {family.name + ("_total" if family.type == "counter" else "") for family in families} == told
+    assert all(family.documentation for family in families)
+
+
+def test_loads_and_their_failures_are_counted_and_counts_outlive_a_redeploy(store: Store) -> None:
+    """Of a version that is deployed again, and of one that is damaged."""
+    version = portable.publish(store, portable.regressor(), endpoint="demo")
+    with serving(store) as server:
+        server.client.post("/invocations", json=ROWS)
+        store.endpoints.deploy("demo", version, datetime.now(UTC), capture=False)
+        wait_for_loads(server, "autopilot_model_loads_total", 2)
+        server.client.post("/invocations", json=ROWS)
+        assert Scrape(server).value("autopilot_predicted_rows_total", endpoint="demo") == 8
+        broken = portable.publish(store, portable.regressor(shift=1))
+        (store.root / "blobs" / broken.digest[:2] / broken.digest).write_bytes(b"damaged")
+        store.endpoints.deploy("demo", broken, datetime.now(UTC))
+        wait_for_loads(server, "autopilot_model_load_failures_total", 1)
+        assert Scrape(server).value("autopilot_endpoint_info", endpoint="demo", version="1") == 1
+
+
+def wait_for_loads(server: ServerProcess, name: str, count: int) -> None:
+    end = time.monotonic() + 5
+    while Scrape(server).value(name, endpoint="demo") < count:
+        assert time.monotonic() < end
+        time.sleep(0.05)
