@@ -124,12 +124,10 @@ def blocks_of_frame(signature: Signature, frame: "pl.DataFrame") -> Blocks:
     rows = frame.height
     number, text, time = (signature.block(block) for block in ("number", "text", "time"))
     words = np.empty((rows, len(text)), dtype=object)
-    for at, name in enumerate(text):
-        words[:, at] = frame.get_column(name).fill_null("").to_numpy()
+    for at, column in enumerate(frame.select(pl.col(name).fill_null("") for name in text)):
+        words[:, at] = column.to_numpy()
     return Blocks(
-        frame.select(pl.col(name).fill_null(float("nan")) for name in number).to_numpy(order="c")
-        if number
-        else np.empty((rows, 0)),
+        frame.select(number).to_numpy(order="c") if number else np.empty((rows, 0)),  # NaN for null
         words,
         frame.select(pl.col(name).to_physical().fill_null(MISSING_TIME) for name in time).to_numpy(order="c")
         if time

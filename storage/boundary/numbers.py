@@ -84,8 +84,13 @@ def number_cells(column: Column, series: "pl.Series") -> Cells:
         return _numbers_of_texts(column, series)
     if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
         return Cells(series, pl.Series(series.name, [None] * len(series), dtype=pl.Float64), _REMEDY)
-    given = series.fill_nan(None) if dtype.is_float() else series
+    given = without_nan(series) if dtype.is_float() else series
     return Cells(given, given if dtype == pl.Float64 else given.cast(pl.Float64), _REMEDY)
+
+
+def without_nan(floats: "pl.Series") -> "pl.Series":
+    """Floats with null for NaN. Mostly there is none, and to look takes a third of what to replace does."""
+    return floats.fill_nan(None) if floats.is_nan().any() else floats
 
 
 def _numbers_of_texts(column: Column, series: "pl.Series") -> Cells:

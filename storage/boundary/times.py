@@ -12,7 +12,7 @@ import numpy as np
 
 from storage.boundary.blocks import MISSING_TIME
 from storage.boundary.faults import Cells, is_missing, wrong_value
-from storage.boundary.numbers import NUMBER, SPACE
+from storage.boundary.numbers import NUMBER, SPACE, without_nan
 from storage.boundary.written_times import TIME_FORMATS, micros_of_datetime, micros_of_text, parse_times
 from storage.signature import Column
 
@@ -107,12 +107,14 @@ def time_cells(column: Column, series: "pl.Series") -> Cells:
     import polars as pl
 
     dtype, given = series.dtype, series
+    if dtype == pl.Datetime("us"):  # without a zone: as it is to become
+        return Cells(series, series, _REMEDY)
     if dtype == pl.String:
         bare = series.str.strip_chars(SPACE)
         given = bare.set(bare == "", None)
         micros = _micros_of_texts(column, given)
     elif dtype.is_float():
-        given = series.fill_nan(None)
+        given = without_nan(series)
         micros = _micros_of_floats(column, given.cast(pl.Float64))
     elif dtype.is_integer():
         micros = _micros_of_wholes(column, series)

@@ -12,6 +12,7 @@ from serving.errors import BodyError
 from serving.formats.csv_rows import CsvRows
 from storage import Column, RowError, Signature
 from storage.boundary import MISSING_TIME, Blocks
+from storage.signature import Kind
 from tests.portable import CLASSIFIER
 
 LATE_US = 1_704_067_200_000_000  # 2024-01-01 UTC
@@ -133,3 +134,13 @@ def test_what_a_csv_writer_wrote_is_read(rows: list[tuple[float | None, str]]) -
     expected = [np.nan if amount is None else amount for amount, _ in rows]
     np.testing.assert_array_equal(blocks.number[:, 0], expected)
     assert blocks.text[:, 0].tolist() == [town for _, town in rows]
+
+
+@given(token=st.text("bcdghkqwxz", min_size=12, max_size=90), kind=st.sampled_from(["number", "time"]))
+def test_a_sensitive_cell_is_refused_without_its_value(token: str, kind: Kind) -> None:
+    """The message tells where it is and how long, and so do the errors behind it."""
+    signature = Signature("regression", "y", (Column("secret", kind, "any", sensitive=True),))
+    expected = f"row 1 holds a string of {len(token)} characters. Send a .*, or leave the cell empty.$"
+    with pytest.raises(RowError, match=expected) as caught:
+        decode(f"\n{token}\n", signature)
+    assert token[:7] not in f"{caught.value}{caught.value.__cause__}"
