@@ -77,13 +77,12 @@ class Pace:
 class Admission:
     """Admits requests. For the event loop alone.
 
-    queued_s: seconds of work that is admitted to threads and not done. refused: requests that were not admitted.
+    queued_s: seconds of work that is admitted to threads and not done.
     """
 
     def __init__(self, threads: int) -> None:
         self.turn = Turn()
         self.queued_s = 0.0
-        self.refused = 0
         self._threads = threads
 
     @property
@@ -103,7 +102,6 @@ class Admission:
         """
         wait_s = self.wait_s
         if wait_s > _MOST_QUEUED_S:
-            self.refused += 1
             raise OverloadedError(
                 f"The server has work for {wait_s:.1f} s, and keeps no more waiting. Try again then.",
                 retry_after_s=wait_s,
@@ -116,7 +114,6 @@ class Admission:
     def _check(self, deadline: float, needed_s: float, guess: "Turn | Pace") -> None:
         late_s = monotonic() + needed_s - deadline
         if late_s > 0:
-            self.refused += 1
             guess.doubt()
             raise DeadlineError(
                 f"The answer would come {1000 * late_s:.0f} ms after X-Request-Timeout-Ms. Try later, or allow more.",
