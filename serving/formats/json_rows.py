@@ -81,7 +81,9 @@ class JsonRows:
             [time_value(column, value, index) for column, value in zip(self._times, row[number + text :], strict=False)]
             for index, row in enumerate(values)
         ]
-        words = [[_text(value) for value in row[number : number + text]] for row in values]
+        words = [
+            [value if type(value) is str else _text(value) for value in row[number : number + text]] for row in values
+        ]
         for at, column in self._levels:
             for row in words:
                 row[at] = level_of(column, row[at])
@@ -184,8 +186,8 @@ def _least_row_bytes(signature: Signature) -> int:
     return 1 + sum(len(name.encode()) + len('"":0,') for name in signature.names)
 
 
-def _text(value: str | int | None) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
+def _text(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def has_constants(body: bytes) -> bool:

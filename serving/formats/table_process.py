@@ -138,16 +138,13 @@ def _load(task: Task, body: bytes) -> "pl.DataFrame | Fault":
     """The columns that the model takes; if there are none, all of them, to be told which there are."""
     import polars as pl
 
-    if task.format == "parquet":
-        lazy = pl.scan_parquet(io.BytesIO(body))
-        rows = int(lazy.select(pl.len()).collect().item())
-        if rows > task.most_rows:
-            return _too_many(task.most_rows)
-        return lazy.select(_taken(task.signature, lazy.collect_schema().names()) or pl.all()).collect()
-    read = pl.read_ipc_stream if task.format == "arrow" else pl.read_ipc
-    names = read(io.BytesIO(body), n_rows=0).columns
-    columns = _taken(task.signature, names) or None
-    frame = read(io.BytesIO(body), columns=columns, n_rows=task.most_rows + 1)
+    if task.format == "arrow":
+        names, read = pl.read_ipc_stream(body, n_rows=0).columns, pl.read_ipc_stream
+    elif task.format == "arrow_file":
+        names, read = list(pl.read_ipc_schema(io.BytesIO(body))), pl.read_ipc
+    else:
+        names, read = list(pl.read_parquet_schema(io.BytesIO(body))), pl.read_parquet
+    frame = read(body, columns=_taken(task.signature, names) or None, n_rows=task.most_rows + 1)
     return frame if frame.height <= task.most_rows else _too_many(task.most_rows)
 
 
@@ -166,15 +163,17 @@ def _too_many(most: int) -> Fault:
 
 
 def _found(task: Task, frame: "pl.DataFrame") -> Found | Fault:
+    import polars as pl
+
     from storage.boundary import blocks_of_frame
 
     signature = task.signature
     words = signature.block("text")
-    if sum(frame.get_column(name).str.len_bytes().sum() or 0 for name in words) > task.most_text_bytes:
+    filled = frame.select(pl.col(name).fill_null("") for name in words)
+    if words and filled.select(pl.sum_horizontal(pl.all().str.len_bytes().sum())).item() > task.most_text_bytes:
         return Fault("text", "")
     text: list[Text] = []
-    for name in words:
-        column = frame.get_column(name).fill_null("")
+    for column in filled:
         levels = column.unique() if frame.height > _FEW_ROWS else column
         text.append(Text(levels.to_list(), b"" if levels is column else _places(column, levels)))
     numbers = Signature(signature.task, signature.target, tuple(c for c in signature.columns if c.name not in words))

@@ -3,10 +3,13 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
+import polars as pl
 import pytest
 
 from monitor import DriftReport, run
-from monitor.run import compared_kinds
+from monitor.compare import compare
+from monitor.drift import Bars
+from monitor.run import compared_kinds, masked
 from storage import Column, SettingError, Signature, Store, UnknownNameError
 from tests import portable
 from tests.monitor import till
@@ -152,3 +155,28 @@ def test_a_bad_level_leaves_no_report(store: Store) -> None:
     with pytest.raises(SettingError):
         run(store, till.ENDPOINT, now=NOW, level=5)
     assert store.reports.list() == []
+
+
+def test_charts_show_no_value_of_a_sensitive_column() -> None:
+    """Levels lose their names, ranges of numbers and times their chart; lengths of texts are no values, tests stay."""
+    columns = (
+        Column("name", "category", "String", sensitive=True),
+        Column("pay", "number", "Int64", sensitive=True),
+        Column("born", "time", "Datetime", sensitive=True),
+        Column("note", "text", "String", sensitive=True),
+    )
+    table = pl.DataFrame(
+        {
+            "name": ["Jane", "Jim"] * 20,
+            "pay": range(40),
+            "born": [NOW - number * HOUR for number in range(40)],
+            "note": [f"a note of number {number}" for number in range(40)],
+        }
+    )
+    drift = compare(table, table, kinds={column.name: column.kind for column in columns})
+    name, pay, born, note = masked(drift, Signature("regression", "y", columns)).columns
+    assert isinstance(name.chart, Bars)
+    assert name.chart.levels == ("level 1", "level 2")
+    assert (pay.chart, born.chart, note.chart) == (None, None, drift.columns[3].chart)
+    assert (name.p_value, pay.p_value) == (drift.columns[0].p_value, drift.columns[1].p_value)
+    assert masked(drift, Signature("regression", "y", ())) == drift

@@ -1,9 +1,11 @@
 """The guide tells what the server does."""
 
 import re
+from typing import Any
 
 import pytest
 
+from serving.media import ALIASES, MEDIA_TYPES
 from serving.problems import KINDS
 from tests.serving.conftest import ROOT, ServerProcess
 
@@ -24,7 +26,23 @@ def test_each_example_is_answered_as_the_guide_says(
     """To the letter."""
     headers = {"content-type": content_type} | ({"accept": accept} if accept else {})
     reply = server.client.post("/endpoints/price/invocations", content=body.replace("\\n", "\n"), headers=headers)
-    assert reply.text.strip() == answer
+    assert reply.text.strip() == answer.replace("\\n", "\n")
+
+
+def test_its_python_prints_what_it_says(server: ServerProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the server's own address."""
+    (block,) = re.findall("```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block.replace("http://127.0.0.1:8080", server.url), names)  # noqa: S102 - our own guide
+    names["client"].close()
+    assert capsys.readouterr().out.splitlines() == re.findall("^# (.+)", block, flags=re.MULTILINE)
+
+
+def test_each_media_type_is_in_the_guide() -> None:
+    """With the format that it is; but for that which curl sends unasked."""
+    told = {name: at for at, cells in enumerate(table("format")) for name in re.findall(r"[\w.+-]+/[\w.+-]+", cells[1])}
+    names = {name: list(MEDIA_TYPES).index(format) for name, format in ALIASES.items() if "form-url" not in name}
+    assert told == names | {name: at for at, name in enumerate(MEDIA_TYPES.values())}
 
 
 def test_each_problem_is_in_the_guide() -> None:

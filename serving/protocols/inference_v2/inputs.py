@@ -6,7 +6,7 @@ whole numbers that are times the smallest INT64.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from storage.signature import BLOCK_OF_KIND, BLOCKS, Block, Column, Signature
 DATATYPE_OF_KIND = {"number": "FP64", "category": "BYTES", "text": "BYTES", "time": "INT64"}
 
 _PLAIN = {float, int, bool, type(None)}
-_EXACT = 2**53  # beyond it not each whole number is a float64
+_WIDE = ("INT64", "UINT64")  # datatypes of whole numbers that no float64 may be
+_EXACT = 2**53  # until there each whole number is one
 #: Formats of times in which a whole number is no count of microseconds.
 _OTHER_WHOLES = {"s", "ms", "ns", "%Y%m%d"}
 
@@ -32,11 +33,11 @@ class Inputs:
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
         self._widths = [len(signature.block(block)) for block in BLOCKS]
-        self._places: dict[str, tuple[Column, int, int]] = {}
+        self._places: dict[str, _Place] = {}
         for column in signature.columns:
             block = BLOCK_OF_KIND[column.kind]
             at = signature.block(block).index(column.name)
-            self._places[column.name] = (column, BLOCKS.index(block), at)
+            self._places[column.name] = (column, BLOCKS.index(block), at, _READERS[block])
         self._are_numbers = all(column.kind == "number" for column in signature.columns)
 
     def read(self, tensors: Sequence[Tensor]) -> Blocks:
@@ -47,25 +48,21 @@ class Inputs:
             return self._read_matrix(tensors[0])
         rows = tensors[0].shape[0]
         found: list[list[Any]] = [[None] * width for width in self._widths]
-        names: set[str] = set()
+        places = self._places
         for tensor in tensors:
             name, _, shape, _ = tensor
             if shape[0] != rows or (len(shape) == 2 and shape[1] != 1):
                 raise self._misshapen(tensor, tensors[0])
-            if name in names:
-                raise BodyError(f"The input {name!r} is sent twice. Send each once.")
-            names.add(name)
-            place = self._places.get(name)
-            if place is not None:
-                column, block, at = place
-                found[block][at] = _COLUMNS[block](column, tensor)
-            elif name not in self._signature.ignorable:
-                raise BodyError(f"The model has no input {name!r}. It takes {listed(self._signature.names)}.")
-        for name in self._signature.names:
-            if name not in names:
-                raise BodyError(f"The input {name!r} is missing. Send it, with null or NaN where it is unknown.")
+            if name in places:
+                column, columns, at, read = places[name]
+                found[columns][at] = read(column, tensor)
+        self._check_names([tensor.name for tensor in tensors])
         number, text, time = found
-        return Blocks(_packed(number, rows, np.float64), _packed(text, rows, object), _packed(time, rows, np.int64))
+        try:
+            numbers = _packed(number, rows, np.float64)
+        except OverflowError:
+            self._refuse_beyond_float(tensors)
+        return Blocks(numbers, _packed(text, rows, object), _packed(time, rows, np.int64))
 
     def read_raw(self, body: bytes) -> Blocks:
         """The rows of a body that is the bytes of the only input, of text one cell. Raises BodyError and RowError."""
@@ -81,6 +78,29 @@ class Inputs:
         else:
             count = count_of_bytes(column.name, datatype, len(body))
         return self.read([read_binary(column.name, datatype, [count], count, memoryview(body))])
+
+    def _check_names(self, names: Sequence[str]) -> None:
+        """Raise BodyError unless each column is there once, and nothing else but what rows may carry."""
+        sent = set(names)
+        if sent == self._places.keys() and len(names) == len(sent):
+            return
+        for name in names:
+            if name not in self._places and name not in self._signature.ignorable:
+                raise BodyError(f"The model has no input {name!r}. It takes {listed(self._signature.names)}.")
+            if names.count(name) > 1:
+                raise BodyError(f"The input {name!r} is sent twice. Send each once.")
+        for name in self._signature.names:
+            if name not in sent:
+                raise BodyError(f"The input {name!r} is missing. Send it, with null or NaN where it is unknown.")
+
+    def _refuse_beyond_float(self, tensors: Sequence[Tensor]) -> NoReturn:
+        """Raise RowError for the whole number that no float64 is near to."""
+        for tensor in tensors:
+            if isinstance(tensor.cells, list) and tensor.name in self._places:
+                column, block, _, _ = self._places[tensor.name]
+                if block == BLOCKS.index("number"):
+                    _read_numbers(column, tensor)
+        raise AssertionError("only called where there is one")
 
     def _is_matrix(self, tensor: Tensor) -> bool:
         """Whether a lone tensor holds all columns of a model of numbers."""
@@ -122,31 +142,25 @@ def _numbers(column: Column, tensor: Tensor) -> Cells:
     """A column's numbers: floats, or what becomes float64 without loss."""
     cells = tensor.cells
     if isinstance(cells, list):
-        if tensor.datatype in ("FP64", "BOOL") and _PLAIN.issuperset(map(type, cells)) and _are_floats(cells):
-            return cells
-        return [_number(column, tensor, at, cell, at) for at, cell in enumerate(cells)]
+        is_plain = tensor.datatype not in _WIDE and _PLAIN.issuperset(map(type, cells))
+        return cells if is_plain else _read_numbers(column, tensor)
     _check_exact(tensor, cells)
     return cells
 
 
+def _read_numbers(column: Column, tensor: Tensor) -> list[float]:
+    return [_number(column, tensor, at, cell, at) for at, cell in enumerate(tensor.cells)]
+
+
 def _number(column: Column, tensor: Tensor, row: int, cell: Any, at: int) -> float:
-    if type(cell) is int and abs(cell) > _EXACT and tensor.datatype.endswith("INT64"):
+    if type(cell) is int and abs(cell) > _EXACT and tensor.datatype in _WIDE:
         _check_exact(tensor, np.array([cell], dtype=object), at)
     return _told(number_value, column, tensor, row, cell, at)
 
 
-def _are_floats(cells: list[Any]) -> bool:
-    """Whether no whole number is beyond float64."""
-    try:
-        np.array(cells, dtype=np.float64)
-    except OverflowError:
-        return False
-    return True
-
-
 def _check_exact(tensor: Tensor, cells: NDArray[Any], first: int = 0) -> None:
     """Raise RowError for the first INT64 or UINT64 that is no float64."""
-    if not tensor.datatype.endswith("INT64"):
+    if tensor.datatype not in _WIDE:
         return
     for at in np.flatnonzero((cells > _EXACT) | (cells < -_EXACT)).tolist():
         value = int(cells[at])
@@ -175,9 +189,10 @@ def _are_texts(cells: list[Any]) -> bool:
 
 def _times(column: Column, tensor: Tensor) -> Cells:
     cells = tensor.cells
+    is_micros = tensor.datatype == "INT64" and column.format not in _OTHER_WHOLES
+    if is_micros and (not isinstance(cells, list) or set(map(type, cells)) == {int}):
+        return cells
     if not isinstance(cells, list):
-        if tensor.datatype == "INT64" and column.format not in _OTHER_WHOLES:
-            return cells
         cells = cells.tolist()
     return [
         MISSING_TIME if cell == MISSING_TIME else _told(time_value, column, tensor, row, cell, row)
@@ -196,8 +211,11 @@ def _told(
         raise
 
 
-_COLUMNS_OF_BLOCK: dict[Block, Callable[[Column, Tensor], Cells]] = {"number": _numbers, "text": _texts, "time": _times}
-_COLUMNS = [_COLUMNS_OF_BLOCK[block] for block in BLOCKS]
+_Reader = Callable[[Column, Tensor], Cells]
+_READERS: dict[Block, _Reader] = {"number": _numbers, "text": _texts, "time": _times}
+
+#: A column, the block that it is in, where it is there, and what reads it.
+_Place = tuple[Column, int, int, _Reader]
 
 
 # ---------------------------------------------------------------------------------------------------- all columns
@@ -207,8 +225,11 @@ def _numbers_of_matrix(columns: Sequence[Column], tensor: Tensor) -> NDArray[np.
     """Elements of a tensor of numbers as float64; those of binary FP64 are not copied."""
     cells = tensor.cells
     if isinstance(cells, list):
-        if tensor.datatype in ("FP64", "BOOL") and _PLAIN.issuperset(map(type, cells)) and _are_floats(cells):
-            return np.array(cells, dtype=np.float64)
+        if tensor.datatype not in _WIDE and _PLAIN.issuperset(map(type, cells)):
+            try:
+                return np.array(cells, dtype=np.float64)
+            except OverflowError:  # told below
+                pass
         width = len(columns)
         cells = [_number(columns[at % width], tensor, at // width, cell, at) for at, cell in enumerate(cells)]
         return np.array(cells, dtype=np.float64)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from serving.errors import BodyError
-from serving.formats.json_rows import has_constants, loads, refuse_json
+from serving.formats.json_rows import has_constants, loads
 from serving.protocols.inference_v2.tensors import DATATYPES, Tensor, read_binary, read_json
 
 HEADER_LENGTH = b"inference-header-content-length"
@@ -86,19 +86,12 @@ def read_request(body: bytes, json_length: int | None) -> tuple[InferRequest, li
 def _decode(head: bytes) -> InferRequest:
     try:
         return _DECODER.decode(head)
-    except msgspec.MsgspecError as error:
-        if has_constants(head):
-            return _decode_constants(head)
-        raise _refused(head, error) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        refuse_json(head, error)
-
-
-def _decode_constants(head: bytes) -> InferRequest:
-    """The same of JSON with NaN, which Python and tritonclient write."""
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        if not has_constants(head):
+            raise _refused(head, error) from error
     try:
         request = msgspec.convert(loads(head), InferRequest)
-        (request.id or "").encode()  # Python's reader lets lone surrogates pass
+        (request.id or "").encode()  # Python's reader of JSON lets lone surrogates pass
         return request
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _refused(head, error) from error
@@ -106,15 +99,19 @@ def _decode_constants(head: bytes) -> InferRequest:
 
 def _refused(head: bytes, error: Exception) -> BodyError:
     if isinstance(error, msgspec.ValidationError):
-        return BodyError(
-            f"The request is not as the protocol has it: {error}. "
-            'Send {"inputs": [{"name": ..., "shape": [...], "datatype": ..., "data": [...]}, ...]}.'
-        )
+        return BodyError(f"The request is not as the protocol has it: {error}. {_SHAPE}")
     if not head.strip():
-        return BodyError('The body is empty. Send {"inputs": [...]}.')
+        return BodyError(f"The body is empty. {_SHAPE}")
+    if isinstance(error, RecursionError):
+        return BodyError(f"The JSON is nested too deeply. {_SHAPE}")
+    if isinstance(error, UnicodeError):
+        return BodyError(f"The request is no UTF-8: {error}. Encode it as UTF-8.")
     return BodyError(
         f"The request is no JSON: {error}. Send it whole; Inference-Header-Content-Length counts its bytes."
     )
+
+
+_SHAPE = 'Send {"inputs": [{"name": ..., "shape": [...], "datatype": ..., "data": [...]}, ...]}.'
 
 
 def _tensors(inputs: Sequence[Input], rest: memoryview) -> list[Tensor]:
@@ -163,6 +160,6 @@ def _count(one: Input) -> int:
     shape = one.shape
     if len(shape) == 1 and shape[0] >= 0:
         return shape[0]
-    if len(shape) == 2 and min(shape) >= 0:
+    if len(shape) == 2 and shape[0] >= 0 and shape[1] >= 0:
         return shape[0] * shape[1]
     raise BodyError(f"Input {one.name!r} has the shape {shape}. Send [N] or [N,1] for N rows.")

@@ -26,6 +26,8 @@ _SIZES = {"BF16": 2, **{name: dtype.itemsize for name, dtype in _NATIVE.items()}
 #: All datatypes that there are.
 DATATYPES = (*_NATIVE, "BF16", "BYTES")
 
+_LIMITS = {name: (int(np.iinfo(code).min), int(np.iinfo(code).max)) for name, code in _WHOLE.items()}
+
 _PLAIN = {float, int, type(None)}
 
 
@@ -137,7 +139,7 @@ def read_json(name: str, datatype: str, shape: Sequence[int], count: int, data: 
     if datatype == "BF16":
         raise BodyError(f"Input {name!r} is BF16, which JSON does not have. Send it in binary, or as FP32.")
     tensor = Tensor(name, datatype, shape, cells)
-    return tensor._replace(cells=_rounded(tensor) if datatype in _FRACTIONS else _whole(tensor))
+    return Tensor(name, datatype, shape, _rounded(tensor) if datatype in _FRACTIONS else _whole(tensor))
 
 
 def _flat(name: str, shape: Sequence[int], data: list[Any]) -> list[Any]:
@@ -170,13 +172,11 @@ def _rounded(tensor: Tensor) -> Cells:
 
 def _whole(tensor: Tensor) -> Cells:
     """Elements as whole numbers of the datatype; 5.0 is one. Raises RowError for fractions and beyond the range."""
+    least, most = _LIMITS[tensor.datatype]
     cells: list[Any] = [_int(cell) for cell in tensor.cells]
-    limits = np.iinfo(_WHOLE[tensor.datatype])
     for at, cell in enumerate(cells):
-        if type(cell) is float or (type(cell) is int and not limits.min <= cell <= limits.max):
+        if type(cell) is float or (type(cell) is int and not least <= cell <= most):
             raise _beyond(tensor, at)
-    if set(map(type, cells)) == {int}:
-        return np.array(cells, dtype=_WHOLE[tensor.datatype])
     return cells
 
 
