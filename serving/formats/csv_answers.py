@@ -7,8 +7,6 @@ or the value; then what else was asked for. A set is written as its classes with
 bit; one that is not finite is an empty cell.
 """
 
-import csv
-import io
 import math
 from typing import Any
 
@@ -44,6 +42,4 @@ def _cell(value: Any) -> str:
 def _quoted(text: str) -> str:
     if not any(character in text for character in '",\r\n'):
         return text
-    file = io.StringIO()
-    csv.writer(file, lineterminator="").writerow([text])
-    return file.getvalue()
+    return '"' + text.replace('"', '""') + '"'

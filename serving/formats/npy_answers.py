@@ -23,8 +23,9 @@ class NpyAnswers:
 
     def write(self, answer: Answer) -> bytes:
         """The body of an answer."""
-        file = io.BytesIO()
-        np.save(file, self._array(answer), allow_pickle=False)
+        file, array = io.BytesIO(), self._array(answer)
+        version = (1, 0) if array.dtype.names is None else (3, 0)  # of any length, in UTF-8
+        np.lib.format.write_array(file, array, version, allow_pickle=False)
         return file.getvalue()
 
     def _array(self, answer: Answer) -> NDArray[Any]:

@@ -23,7 +23,7 @@ from serving.formats import Answer
 from serving.formats.json_answers import flat_entries
 from serving.formats.json_rows import loads, refuse_json
 from serving.options import DEFAULT, Options, options_of
-from storage.boundary import Blocks, RowReader
+from storage.boundary import Blocks, RowReader, held
 from storage.errors import RowError
 
 _SHAPES = ("dataframe_split", "dataframe_records", "inputs")
@@ -114,8 +114,8 @@ class MlflowBodies:
             rows = [[row] for row in rows]  # of a lone column, [1, 2] is two rows
         for number, row in enumerate(rows):
             if not isinstance(row, list) or len(cast("list[Any]", row)) != len(names):
-                got = f"{len(cast('list[Any]', row))} cells" if isinstance(row, list) else repr(row)[:60]
-                raise RowError(f"{place}[{number}] has {got}. Send a list of {len(names)} cells.", row=number)
+                told = held(row, sensitive=True)
+                raise RowError(f"{place}[{number}] is {told}. Send a list of {len(names)} cells.", row=number)
         return [{name: row[at] for at, name in kept} for row in rows]
 
 
@@ -154,4 +154,4 @@ def _list(place: str, value: Any) -> list[Any]:
 
 
 def _refuse(place: str, value: Any, wanted: str) -> NoReturn:
-    raise BodyError(f"{place} is {repr(value)[:60]}. Send {wanted}.")
+    raise BodyError(f"{place} is {held(value, sensitive=True)}. Send {wanted}.")  # what it holds may be sensitive

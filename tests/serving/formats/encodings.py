@@ -55,7 +55,8 @@ class Encoding(NamedTuple):
 
 
 def _jsonable(row: Row) -> Row:
-    return {name: cell.isoformat() if isinstance(cell, datetime) else cell for name, cell in row.items()}
+    """In the order of the signature."""
+    return {name: row[name].isoformat() if isinstance(row[name], datetime) else row[name] for name in NAMES}
 
 
 def _json(rows: Sequence[Row]) -> bytes:

@@ -90,15 +90,15 @@ def test_params_are_options_of_the_answer() -> None:
 @pytest.mark.parametrize(
     ("body", "error", "message"),
     [
-        ({"dataframe_split": 3}, BodyError, "dataframe_split is 3. Send an object"),
-        ({"dataframe_split": {"columns": NAMES}}, BodyError, "dataframe_split.data is None. Send an array"),
+        ({"dataframe_split": 3}, BodyError, "dataframe_split is a number. Send an object"),
+        ({"dataframe_split": {"columns": NAMES}}, BodyError, "dataframe_split.data is null. Send an array"),
         ({"dataframe_split": {"columns": ["a", "a"], "data": []}}, BodyError, "twice"),
-        ({"dataframe_split": {"data": [[1]]}}, RowError, r"dataframe_split.data\[0\] has 1 cells. Send a list of 4"),
+        ({"dataframe_split": {"data": [[1]]}}, RowError, r"dataframe_split.data\[0\] is an array of 1 value. Send a list of 4"),
         ({"dataframe_records": []}, BodyError, "no rows"),
-        ({"dataframe_records": [3]}, BodyError, r"dataframe_records\[0\] is 3"),
+        ({"dataframe_records": [3]}, BodyError, r"dataframe_records\[0\] is a number"),
         ({"inputs": {"amount": [1, 2], "town": ["x"]}}, BodyError, "'amount' has 2, 'town' has 1"),
         ({"inputs": [], "dataframe_records": []}, BodyError, "exactly one"),
-        ({"inputs": [LISTS[0]], "params": 3}, BodyError, "params is 3"),
+        ({"inputs": [LISTS[0]], "params": 3}, BodyError, "params is a number"),
         ({"inputs": [LISTS[0]], "params": {"depth": 3}}, OptionError, "'depth' is no option"),
     ],
 )
