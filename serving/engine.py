@@ -146,6 +146,7 @@ class Engine:
         if asked.deadline is not None:
             self.admission.admit_small(call.deadline, company)
         if options.explain or options.interval or not 0 < asked.blocks.rows <= call.endpoint.inline_rows:
+            _refuse_many(asked.blocks.rows, self._max_rows)
             return await self._in_thread(call, lambda work: work.finish(asked, began, read))
         drain = call.endpoint.drain
         is_alone = company <= 1 or not drain.steady
@@ -201,6 +202,15 @@ def _as_told(call: Call, asked: Asked) -> Call:
     return call._replace(inference_id=asked.inference_id or call.inference_id, deadline=min(deadlines, default=None))
 
 
+def _refuse_many(rows: int, most: int) -> None:
+    """Raise TooManyRowsError if these are more than are answered at once."""
+    if rows > most:
+        raise TooManyRowsError(
+            f"The body has {rows} rows; {most} are answered at once. "
+            "Send them in several requests, or raise AUTOPILOT_MAX_ROWS."
+        )
+
+
 class _Done(NamedTuple):
     """Work that is done."""
 
@@ -237,11 +247,7 @@ class _Work:
             body = unpack(body, encoding, self._max_body_bytes)
         asked = self.call.read(body)
         self.call = _as_told(self.call, asked)
-        if asked.blocks.rows > self._max_rows:
-            raise TooManyRowsError(
-                f"The body has {asked.blocks.rows} rows; {self._max_rows} are answered at once. "
-                "Send them in several requests, or raise AUTOPILOT_MAX_ROWS."
-            )
+        _refuse_many(asked.blocks.rows, self._max_rows)
         return asked
 
     def piece(self, asked: Asked, start: int) -> _Done:

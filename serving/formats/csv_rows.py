@@ -52,7 +52,7 @@ class CsvRows:
         except UnicodeDecodeError as error:
             raise not_utf8(body) from error
         try:
-            lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+            lines = _split(text)
         except csv.Error as error:
             raise BodyError(f"The body is no CSV: {error}. Quote cells as RFC 4180 tells, or send JSON.") from error
         if len(self._signature.columns) == 1:
@@ -71,6 +71,19 @@ class CsvRows:
         if len(set(first)) < len(first):
             raise BodyError("The header names a column twice. Name each once.")
         return first
+
+
+def _split(text: str) -> list[list[str]]:
+    """Lines as their cells; an empty line has none. Raises csv.Error.
+
+    Without quotes there is little to be read, and to split takes a tenth of the time.
+    """
+    if '"' in text:
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line.split(",") if line else [] for line in lines]
 
 
 def _refuse_ragged(rows: Sequence[Sequence[str]], names: Sequence[str], *, has_header: bool) -> None:

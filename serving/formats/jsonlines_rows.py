@@ -54,7 +54,7 @@ class JsonLinesRows(JsonRows):
         except msgspec.ValidationError as error:
             raise beyond_float(self._refusal(line) or error, at) from error
         except UnicodeDecodeError as error:
-            what = f"Row {at} is no UTF-8: {error.reason} (byte {error.start} of its line). Encode it as UTF-8."
+            what = f"Row {at} is no UTF-8: {error.reason} (byte {_wrong_byte(line)} of its line). Encode it as UTF-8."
             raise BodyError(what) from error
         except RecursionError as error:
             raise BodyError(f"Row {at} is nested too deeply. Send an object with a value for each column.") from error
@@ -73,3 +73,11 @@ class JsonLinesRows(JsonRows):
     def _cell(self, body: bytes, error: RowError) -> str:
         """Where a wrong cell is: `[3].age` of the rows."""
         return f"[{error.row}]" + ("" if error.column is None else f".{error.column}")
+
+
+def _wrong_byte(line: bytes) -> int:
+    """The first byte that is no UTF-8; msgspec counts from the beginning of the text that holds it."""
+    try:
+        return len(line.decode())
+    except UnicodeDecodeError as error:
+        return error.start

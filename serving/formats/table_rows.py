@@ -28,6 +28,9 @@ from storage.errors import CellError
 from storage.signature import Signature
 
 _PATIENCE_S = 60.0
+_PIPE_BYTES = (
+    1 << 20
+)  # a table of some thousand rows at once: with the usual 64 KiB both sides wait for each other often
 _NAMES: dict[TableFormat, str] = {
     "arrow": "Arrow IPC stream",
     "arrow_file": "Arrow IPC file",
@@ -120,6 +123,7 @@ class Processes:
             [sys.executable, "-m", "serving.formats.table_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            pipesize=_PIPE_BYTES,
             stderr=subprocess.DEVNULL,  # what Polars says when it panics helps nobody
             env={**os.environ, "POLARS_MAX_THREADS": "1"},
         )

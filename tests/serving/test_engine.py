@@ -95,8 +95,9 @@ def test_limits_hold_after_unpacking(engine: Engine, endpoint: LiveEndpoint) -> 
     with pytest.raises(BodyTooLargeError):
         asyncio.run(engine.answer(call(endpoint, gzip.compress(bytes(20_000)), few=False, encoding=b"gzip")))
     many = json.dumps([ROWS[0]] * 61).encode()
-    with pytest.raises(TooManyRowsError, match="61 rows; 60 are answered at once"):
-        asyncio.run(engine.answer(call(endpoint, many, few=False)))
+    for few in (False, True):
+        with pytest.raises(TooManyRowsError, match="61 rows; 60 are answered at once"):
+            asyncio.run(engine.answer(call(endpoint, many, few=few)))
 
 
 def test_options_that_the_model_cannot_follow_are_refused(engine: Engine, endpoint: LiveEndpoint) -> None:

@@ -9,7 +9,7 @@ from serving.errors import OptionError
 from serving.options import Options
 from serving.protocols.inference_v2.inputs import Inputs
 from serving.protocols.inference_v2.outputs import Outputs, Reply, write
-from serving.protocols.inference_v2.requests import InferRequest, header_length, read_request
+from serving.protocols.inference_v2.requests import InferRequest, header_length, read_request, read_tensors
 from storage.boundary import Blocks
 
 _FEW_ROWS = 50
@@ -39,6 +39,11 @@ class Bodies:
         names = endpoint.signature.names
         self._few_bytes = sum(_INPUT_BYTES + len(name.encode()) + _FEW_ROWS * _CELL_BYTES for name in names)
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All outputs that can be asked for."""
+        return tuple(self._outputs.all)
+
     def has_few(self, body: bytes) -> bool:
         """Whether a body is read in microseconds: it has some 50 rows at most, unless its cells are very short."""
         return len(body) <= self._few_bytes
@@ -46,12 +51,17 @@ class Bodies:
     def read(self, sent: Sent, body: bytes) -> Asked:
         """What a body asks. Raises BodyError, RowError and OptionError."""
         length = header_length(sent.json_length, body)
+        if length is None:
+            request = read_request(body)
+            blocks = self._inputs.read_plain(request.inputs)
+            return self._asked(sent, request, blocks or self._inputs.read(read_tensors(request.inputs, None)))
         if length == 0:
-            request, blocks = InferRequest([], parameters={"binary_data_output": True}), self._inputs.read_raw(body)
-        else:
-            request, tensors = read_request(body, length)
-            blocks = self._inputs.read(tensors)
-        return self._asked(sent, request, blocks)
+            return self._asked(
+                sent, InferRequest([], parameters={"binary_data_output": True}), self._inputs.read_raw(body)
+            )
+        request = read_request(body[:length])
+        tensors = read_tensors(request.inputs, memoryview(body)[length:])
+        return self._asked(sent, request, self._inputs.read(tensors))
 
     def _asked(self, sent: Sent, request: InferRequest, blocks: Blocks) -> Asked:
         asking = self._outputs.asking(request)

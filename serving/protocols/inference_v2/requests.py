@@ -74,16 +74,8 @@ def header_length(header: bytes | None, body: bytes) -> int | None:
     return int(text)
 
 
-def read_request(body: bytes, json_length: int | None) -> tuple[InferRequest, list[Tensor]]:
-    """A request and its tensors. Raises BodyError, and RowError for an element that its datatype cannot hold."""
-    if json_length is None:
-        request = _decode(body)
-        return request, [_tensor(one) for one in request.inputs]
-    request = _decode(body[:json_length])
-    return request, _tensors(request.inputs, memoryview(body)[json_length:])
-
-
-def _decode(head: bytes) -> InferRequest:
+def read_request(head: bytes) -> InferRequest:
+    """A request's JSON. Raises BodyError."""
     try:
         return _DECODER.decode(head)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -114,8 +106,13 @@ def _refused(head: bytes, error: Exception) -> BodyError:
 _SHAPE = 'Send {"inputs": [{"name": ..., "shape": [...], "datatype": ..., "data": [...]}, ...]}.'
 
 
-def _tensors(inputs: Sequence[Input], rest: memoryview) -> list[Tensor]:
-    """Tensors of JSON, and of bytes that stand one after the other."""
+def read_tensors(inputs: Sequence[Input], rest: memoryview | None) -> list[Tensor]:
+    """Tensors that are in the JSON, and those that stand behind it one after the other; rest: all that is behind it.
+
+    Raises BodyError, and RowError for an element that its datatype cannot hold.
+    """
+    if rest is None:
+        return [_tensor(one) for one in inputs]
     tensors: list[Tensor] = []
     at = 0
     for one in inputs:

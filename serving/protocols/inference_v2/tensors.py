@@ -5,6 +5,7 @@ BYTES its length as UINT32 and then so many bytes, UTF-8 here. BF16 is the upper
 See https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
 """
 
+import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ _SIZES = {"BF16": 2, **{name: dtype.itemsize for name, dtype in _NATIVE.items()}
 DATATYPES = (*_NATIVE, "BF16", "BYTES")
 
 _LIMITS = {name: (int(np.iinfo(code).min), int(np.iinfo(code).max)) for name, code in _WHOLE.items()}
+
+_LENGTH = struct.Struct("<I")
 
 _PLAIN = {float, int, type(None)}
 
@@ -88,21 +91,22 @@ def count_of_bytes(name: str, datatype: str, length: int) -> int:
 
 def _texts(name: str, count: int, data: memoryview) -> list[str]:
     texts: list[str] = []
-    octets, at, end = bytes(data), 0, len(data)
-    while at + 4 <= end and len(texts) < count:
-        start = at + 4
-        at = start + int.from_bytes(octets[at:start], "little")
-        if at > end:
-            break
-        try:
+    octets, at = bytes(data), 0
+    try:
+        for _ in range(count):
+            (length,) = _LENGTH.unpack_from(octets, at)
+            start = at + 4
+            at = start + length
             texts.append(octets[start:at].decode())
-        except UnicodeDecodeError as error:
-            row = len(texts)
-            what = f"It is no UTF-8: {error.reason} (its byte {error.start}). Encode text as UTF-8."
-            raise wrong_element(what, f"inputs[{name}][{row}]", row) from error
-    if at != end or len(texts) != count:
+    except struct.error:  # the bytes end before the elements do
+        at = -1
+    except UnicodeDecodeError as error:
+        row = len(texts)
+        what = f"It is no UTF-8: {error.reason} (its byte {error.start}). Encode text as UTF-8."
+        raise wrong_element(what, f"inputs[{name}][{row}]", row) from error
+    if at != len(octets):
         raise BodyError(
-            f"Input {name!r} has {count} elements of BYTES by its shape; its {end} bytes are not so many. "
+            f"Input {name!r} has {count} elements of BYTES by its shape; its {len(octets)} bytes are not so many. "
             "Send each as its length, 4 bytes little-endian, and then its bytes."
         )
     return texts
@@ -115,7 +119,7 @@ def write_binary(datatype: str, cells: Cells) -> bytes:
     parts: list[bytes] = []
     for text in cells:
         octets = text.encode()
-        parts += (len(octets).to_bytes(4, "little"), octets)
+        parts += (_LENGTH.pack(len(octets)), octets)
     return b"".join(parts)
 
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import BodyError
+from serving.formats import csv_rows
 from serving.formats.csv_rows import CsvRows
 from storage import Column, RowError, Signature
-from storage.boundary import MISSING_TIME, Blocks
+from storage.boundary import MISSING_TIME, Blocks, number_of_text
 from storage.signature import Kind
 from tests.portable import CLASSIFIER
 
@@ -144,3 +145,32 @@ def test_a_sensitive_cell_is_refused_without_its_value(token: str, kind: Kind) -
     with pytest.raises(RowError, match=expected) as caught:
         decode(f"\n{token}\n", signature)
     assert token[:7] not in f"{caught.value}{caught.value.__cause__}"
+
+
+@given(
+    st.lists(st.sampled_from(["a", ",", "\n", "\r", "\r\n", " ", "\x0b", "\x1c", "\u2028", "\x85", "é", "'"])).map(
+        "".join
+    )
+)
+def test_text_without_quotes_is_split_as_the_csv_module_reads_it(text: str) -> None:
+    """Which takes ten times as long."""
+    assert csv_rows._split(text) == list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["", "1", " 2.5 ", "-1e3", "nan", "inf", "-Infinity", "1_0", "٣", "true", "x", "\u20031", "+", "0x1"]
+        )
+    )
+)
+def test_numbers_are_read_at_once_as_one_by_one(cells: list[str]) -> None:
+    """Whatever stands in a column."""
+    for dtype in ("Float64", "Boolean"):
+        column = Column("x", "number", dtype)
+        one_by_one = [number_of_text(column, cell) for cell in cells]
+        if None in one_by_one:
+            with pytest.raises(RowError):
+                csv_rows._numbers(column, cells)
+        else:
+            np.testing.assert_array_equal(csv_rows._numbers(column, cells), np.array(one_by_one, dtype=np.float64))

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from serving.formats import Answer
 from serving.formats.csv_answers import CsvAnswers
 from serving.formats.json_answers import JsonAnswers
+from serving.options import Options
 from storage import Signature
 from storage.predictor import Outputs
 
@@ -34,6 +35,14 @@ def test_classes_as_json_and_csv() -> None:
         b'{"label":"no","probabilities":{"no":0.5,"yes":0.5}}]}'
     )
     assert CsvAnswers(BINARY).write(Answer(outputs)) == b"yes,0.25,0.75\nno,0.5,0.5\n"
+
+
+def test_labels_of_csv_are_quoted_as_rfc_4180_wants() -> None:
+    """With commas, quotes and line ends."""
+    outputs = classes(["a,b", 'say "x"', "two\nlines", "\r"], [[0.0, 1.0]] * 4)
+    answers = CsvAnswers(Signature("multiclass", "y", (), classes=("", "")))
+    body = answers.write(Answer(outputs, Options(columns=("label",))))
+    assert body == b'"a,b"\n"say ""x"""\n"two\nlines"\n"\r"\n'
 
 
 def test_values_as_json_and_csv() -> None:

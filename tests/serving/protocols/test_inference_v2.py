@@ -3,10 +3,12 @@
 import asyncio
 import gzip
 import json
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,9 +22,11 @@ from serving.endpoints import LiveEndpoints
 from serving.engine import Engine
 from serving.errors import BodyTooLargeError
 from serving.protocols.inference_v2 import InferenceV2
+from serving.protocols.inference_v2.bodies import Bodies
 from serving.requests import Request
 from storage import Store
 from tests.portable import PROBABILITIES, ROWS, SCORES, classifier, publish, regressor, with_interval, with_sets
+from tests.serving.conftest import ROOT
 
 DATATYPES = {"amount": "FP64", "town": "BYTES", "visits": "FP64", "seen": "BYTES"}
 CELLS = {name: [row[name] for row in ROWS] for name in DATATYPES}
@@ -264,6 +268,16 @@ def test_loading_looks_into_the_store_at_once(store: Store) -> None:
         assert (reply.status, "'config'" in reply.error) == (400, True)
 
 
+def test_a_model_file_can_be_unloaded(asker: Asker, tmp_path: Path) -> None:
+    """It is this server's alone, unlike endpoints of the store."""
+    (tmp_path / "model.onnx").write_bytes(regressor())
+    asker.live.hold("file", tmp_path)
+    assert asker.infer("file", document()).outputs["prediction"] == list(SCORES)
+    assert asker.get("/v2/models/file")["versions"] == ["0"]
+    assert asker.ask("POST", "/v2/repository/models/file/unload", b"{}").status == 200
+    assert asker.ask("GET", "/v2/models/file/ready").status == 404
+
+
 def test_a_body_that_was_not_read_is_refused_in_the_same_shape(asker: Asker) -> None:
     """As the server calls it when a body is too long."""
     reply = asker.protocol.refuse(BodyTooLargeError("too long"))
@@ -364,6 +378,12 @@ def test_parameters_of_others_are_not_looked_at(asker: Asker) -> None:
     told = document(parameters={"priority": 1, "sequence_id": 3, "sequence_start": True, "content_type": "pd"})
     told["inputs"][0]["parameters"] = {"content_type": "np"}
     assert asker.infer("price", told).outputs["prediction"] == list(SCORES)
+
+
+def test_more_rows_than_are_answered_at_once_are_refused(asker: Asker) -> None:
+    """As in all formats."""
+    reply = asker.infer("price", {"inputs": [tensor(name, [None] * 20_001) for name in DATATYPES]})
+    assert (reply.status, "20001 rows" in reply.error) == (413, True)
 
 
 def test_a_deadline_may_be_in_the_body(asker: Asker) -> None:
@@ -503,7 +523,7 @@ def test_malformed_binary_is_refused(
         (b'{"inputs": [NaN]}', "not as the protocol has it"),
         (b'{"inputs": [{"name": "\xff"}]}', "UTF-8"),
         (b'{"other": ' + b"[" * 5000, "nested too deeply"),
-        (b'{"id": "\\ud800", "inputs": [], "x": NaN}', "no JSON"),
+        (b'{"id": "\\ud800", "inputs": [], "x": NaN}', "no UTF-8"),
         ({"inputs": []}, "no inputs. Send 'amount', 'town', 'visits', 'seen'"),
         (without("amount"), "The input 'amount' is missing"),
         (without("amount", tensor("amuont", [1, 2, 3, 4], "FP64")), "no input 'amuont'. It takes 'amount', 'town'"),
@@ -573,3 +593,26 @@ def test_whatever_bytes_are_sent_the_answer_is_no_failure(
     reply = asker.ask("POST", f"/v2/models/{model}/infer", body, headers)
     assert reply.status in (200, 400)
     assert reply.status == 200 or list(reply.json) == ["error"]
+
+
+GUIDE = (ROOT / "docs" / "inference-v2.md").read_text()
+
+
+def table(heading: str) -> list[list[str]]:
+    """Cells of the rows of the table whose first column is headed so."""
+    lines = GUIDE.split(f"\n| {heading} |", 1)[1].splitlines()[2:]
+    rows = [line[1:-1].split("|") for line in lines[: lines.index("")]]
+    return [[cell.strip().strip("`") for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize(("request_", "answer"), table("request"))
+def test_each_example_of_the_guide_is_answered_as_it_says(asker: Asker, request_: str, answer: str) -> None:
+    """To the letter."""
+    assert asker.infer("price", request_.encode()).body.decode() == answer
+
+
+def test_the_guide_names_each_output(asker: Asker) -> None:
+    """Of classifiers and regressors."""
+    named = set(re.findall(r"\w+", " ".join(cells[0] for cells in table("output"))))
+    found = {name for model in ("sets", "sure") for name in asker.live.live[model].of(Bodies).outputs}
+    assert named == found
