@@ -96,7 +96,7 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     hot = HotPath(invocations, live, app, options.max_body_bytes, protocols)
     observed = Observed(hot, live.metrics.observe, *_observers(options, stack))
     server = Server(observed, f"Serving {_url(listener)} from {store.root}")
-    engine.under_way = server.server_state.tasks
+    engine.company = lambda: len(server.server_state.tasks) - hot.uploading
     server.run(sockets=[listener])
 
 

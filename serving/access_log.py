@@ -44,6 +44,7 @@ class AccessLog:
         self._file = file
         self._waiting: deque[_Entry] = deque()
         self._dropped = 0
+        self._ended = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
 
@@ -57,6 +58,8 @@ class AccessLog:
 
     def observe(self, exchange: Exchange) -> None:
         """Take an exchange that is over."""
+        if self._ended:
+            return
         if len(self._waiting) >= _MOST_WAITING:
             self._dropped += 1
         else:
@@ -68,6 +71,8 @@ class AccessLog:
                 self._write()
             self._write()
         except (OSError, ValueError) as error:  # ValueError: the file is closed
+            self._ended = True
+            self._waiting.clear()
             _log.error("The access log cannot be written and ends here: %s.", error)
 
     def _write(self) -> None:

@@ -16,6 +16,7 @@ _MOST_QUEUED_S = 10.0  # of work that waits for a thread: beyond it clients have
 _TURNS = 3
 _FORGETTING = 0.1  # the weight of the latest request in what is known of earlier ones
 _DOUBT = 0.02  # 34 refusals halve what is believed: less than a second of overload
+_LEAST_BYTES = 50_000  # what shorter bodies take is not for their bytes
 _LONGEST_MS = 3_600_000
 
 
@@ -25,7 +26,7 @@ def deadline_of(headers: Mapping[bytes, bytes], now: float) -> float | None:
     if header is None:
         return None
     text = header.decode("latin-1").strip()
-    if not (text.isdecimal() and text.isascii() and 1 <= int(text[:9]) <= _LONGEST_MS):
+    if not (text.isdecimal() and text.isascii() and len(text) <= 9 and 1 <= int(text) <= _LONGEST_MS):
         raise TimeoutHeaderError(
             f"X-Request-Timeout-Ms is {text[:40]!r}. Send whole milliseconds from 1 to {_LONGEST_MS}, or leave it out."
         )
@@ -67,7 +68,7 @@ class Pace:
 
     def learn(self, length: int, seconds: float) -> None:
         """Note what a body took."""
-        self._per_byte += _FORGETTING * (seconds / max(length, 1) - self._per_byte)
+        self._per_byte += _FORGETTING * (seconds / max(length, _LEAST_BYTES) - self._per_byte)
 
     def doubt(self) -> None:
         """Note that a body was refused, as `Turn.doubt`."""

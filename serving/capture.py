@@ -113,7 +113,8 @@ class Capture:
         except OSError as error:
             self.losses.failed_rows += sum(captured.blocks.rows for captured in batch)
             self.losses.reason = str(error)
-        self._drained_cells += sum(_cells(captured) for captured in batch)
+        finally:
+            self._drained_cells += sum(_cells(captured) for captured in batch)
 
     def _run(self) -> None:
         rotate_at = monotonic() + _ROTATE_S

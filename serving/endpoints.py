@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.25
 _INLINE_S = 0.002  # of a run in the event loop: 20 hops to a thread, and nobody notices
+_STEADY_ROW_S = 0.0005  # heavier models gain nothing by company, and are not tried
+_TRIED_ROWS = 1_000  # models were seen that company changes in one row of fifty
+_INLINE_BYTES, _INLINE_TEXT_BYTES = 100_000, 10_000  # long texts cost, and lengthen those they run together with
 _TOGETHER_S = 0.005  # of a run of many requests: each of them would have waited as long for the others
 _RETRY_S = 10.0  # a version that failed to load is tried again after this: a blob may arrive late
 _STALE_S = 10.0  # without word from the store for so long, the process calls itself unhealthy
@@ -48,7 +51,7 @@ _log = logging.getLogger(__name__)
 class LiveEndpoint:
     """One endpoint with its model, ready to answer; safe to share between threads but for `drain`.
 
-    inline_rows: rows that the event loop predicts itself; beyond them a run takes longer than others may be held up.
+    inline_rows, inline_bytes: of requests that the event loop answers itself; beyond them others are held up for long.
 
     What a protocol makes of a model once, it keeps here: `of`.
     """
@@ -77,9 +80,10 @@ class LiveEndpoint:
         self.drain = Drain(
             predictor,
             self.metrics,
-            steady=is_steady(predictor, rows),
+            steady=cost.row_s < _STEADY_ROW_S and is_steady(predictor, likely_rows(self.signature, _TRIED_ROWS)),
             most_rows=max(1, cost.rows_within(_TOGETHER_S)),
         )
+        self.inline_bytes = _INLINE_TEXT_BYTES if self.signature.of_kind("text") else _INLINE_BYTES
         self.pace = Pace(_SECONDS_PER_BYTE)
         self.explaining = explaining
         self._made: dict[type, Any] = {}
@@ -111,6 +115,7 @@ class LiveEndpoints:
         self._limits = limits
         self._live: Mapping[str, LiveEndpoint] = {}
         self._held: Mapping[str, Path] = {}
+        self._refreshing = threading.Lock()
         self._changing = threading.Lock()  # of the two above: files come and go in other threads than the store's
         self._failed: dict[str, tuple[int, float]] = {}  # name to the revision that failed, and when to try again
         self._heard_at = float("-inf")
@@ -194,7 +199,14 @@ class LiveEndpoints:
             raise NotReadyError(f"The store has not answered for {silent_s:.0f} s. The log tells why.")
 
     def refresh(self) -> None:
-        """Load what changed in the store since the last call, and let go of what it no longer has."""
+        """Load what changed in the store since the last call, and let go of what it no longer has.
+
+        One thread at a time: who read the store before another would take away what that has loaded.
+        """
+        with self._refreshing:
+            self._refresh()
+
+    def _refresh(self) -> None:
         try:
             records = self._store.endpoints.list()
         except AutopilotError as error:
@@ -273,11 +285,11 @@ class LiveEndpoints:
 
 def _open(path: Path) -> Predictor:
     """The model of a file, or of the only `.onnx` file in a folder."""
-    if not path.is_dir():
-        return Predictor.open(path)
-    files = sorted(path.glob("*.onnx"))
+    files = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
     if len(files) != 1:
         raise InputError(f"The folder {str(path)!r} has {len(files)} .onnx files. Put one there, or name the file.")
+    if files[0].exists() and not files[0].is_file():  # a pipe would be waited for
+        raise InputError(f"{str(files[0])!r} is no file. Name a model file.")
     return Predictor.open(files[0])
 
 

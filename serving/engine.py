@@ -10,7 +10,7 @@ captured and counted here, for every protocol.
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sized
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, perf_counter
 from typing import NamedTuple, TypeVar
@@ -20,9 +20,10 @@ import numpy as np
 from serving.admission import Admission
 from serving.capture import Capture, Captured
 from serving.endpoints import LiveEndpoint
-from serving.errors import AbandonedError, DeadlineError, OptionError, TooManyRowsError
+from serving.errors import AbandonedError, DeadlineError, OptionError, OverloadedError, TooManyRowsError
 from serving.exchange import note_answer
 from serving.formats import Answer, Explained
+from serving.formats.table_rows import close_processes
 from serving.media import unpack
 from serving.options import Options
 from serving.replies import Headers
@@ -30,6 +31,7 @@ from serving.requests import Request
 from storage.boundary import Blocks
 from storage.predictor import Outputs, Predictor
 
+_MOST_EXPLAINING = 32  # some seconds of one thread
 _PIECE_ROWS = 1_000  # between two looks whether anybody still waits
 
 _Result = TypeVar("_Result")
@@ -73,10 +75,10 @@ class Call(NamedTuple):
 class Engine:
     """Answers calls of all protocols. Use it as a context: leaving it waits for its threads.
 
-    under_way: the server's requests that are read and not answered; those that are alone run at once.
+    company: how many requests the server has read and not answered; one that is alone runs at once.
     """
 
-    under_way: Sized = ()
+    company: Callable[[], int] = staticmethod(lambda: 1)
 
     def __init__(self, capture: Capture, *, threads: int, max_body_bytes: int, max_rows: int) -> None:
         self.admission = Admission(threads)
@@ -84,12 +86,16 @@ class Engine:
         self._max_body_bytes = max_body_bytes
         self._max_rows = max_rows
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+        self._explainers = ThreadPoolExecutor(max(1, threads // 2), thread_name_prefix="explain")
+        self._explaining = 0
 
     def __enter__(self) -> "Engine":
         return self
 
     def __exit__(self, *_: object) -> None:
+        close_processes()  # a thread that waits for a table would hold up the end
         self._threads.shutdown()
+        self._explainers.shutdown()
 
     async def answer(self, call: Call) -> Written:
         """The answer to a call.
@@ -99,11 +105,16 @@ class Engine:
         """
         call.endpoint.metrics.waiting += 1
         try:
-            if call.few and call.endpoint.inline_rows and b"content-encoding" not in call.request.headers:
+            if self._is_small(call):
                 return await self._small(call)
             return await self._in_thread(call, _Work.whole)
         finally:
             call.endpoint.metrics.waiting -= 1
+
+    def _is_small(self, call: Call) -> bool:
+        endpoint, request = call.endpoint, call.request
+        is_short = call.few and len(request.body) <= endpoint.inline_bytes and endpoint.inline_rows > 0
+        return is_short and b"content-encoding" not in request.headers
 
     async def pieces(self, call: Call) -> AsyncGenerator[Written]:
         """The same answer in pieces of 1,000 rows, each written as soon as it is run; its own `write` writes each.
@@ -122,22 +133,24 @@ class Engine:
             asked = await self._run(work.read, predicted_s)
             read = perf_counter()
             starts = range(0, asked.blocks.rows, _PIECE_ROWS)
-            parts: list[_Done] = []
+            outputs: list[Outputs] = []
+            parts: list[_Times] = []
             for start in starts:
                 part = await self._run(lambda start=start: work.piece(asked, start), predicted_s / len(starts))
-                parts.append(part)
+                outputs.append(part.outputs)
+                parts.append(part.times)
                 endpoint.metrics.ran(part.blocks.rows)
                 if start == starts[-1]:
-                    times = _summed(began, read, [part.times for part in parts])
-                    endpoint.pace.learn(length, times[-1] - began)
-                    self._note(work.call, asked.blocks, _joined([part.outputs for part in parts]), times)
+                    times = _summed(began, read, parts)
+                    self._learn(call, asked.options, times)
+                    self._note(work.call, asked.blocks, _joined(outputs), times)
                 yield part.written
         finally:
             gone.cancel()
             endpoint.metrics.waiting -= 1
 
     async def _small(self, call: Call) -> Written:
-        company = len(self.under_way)
+        company = self.company()
         self.admission.admit_small(call.deadline, company)
         began = perf_counter()
         asked = call.read(call.request.body)
@@ -147,7 +160,7 @@ class Engine:
             self.admission.admit_small(call.deadline, company)
         if options.explain or options.interval or not 0 < asked.blocks.rows <= call.endpoint.inline_rows:
             _refuse_many(asked.blocks.rows, self._max_rows)
-            return await self._in_thread(call, lambda work: work.finish(asked, began, read))
+            return await self._in_thread(call, lambda work: work.finish(asked, began, read), explains=options.explain)
         drain = call.endpoint.drain
         is_alone = company <= 1 or not drain.steady
         outputs, queued, ran = drain.run_now(asked.blocks) if is_alone else await drain.run(asked.blocks)
@@ -157,22 +170,40 @@ class Engine:
         self._note(call, asked.blocks, outputs, (began, read, queued, ran, ended))
         return written
 
-    async def _in_thread(self, call: Call, do: "Callable[[_Work], _Done]") -> Written:
-        """Do a call's work in a thread, unless its client goes away before."""
+    async def _in_thread(self, call: Call, do: "Callable[[_Work], _Done]", *, explains: bool = False) -> Written:
+        """Do a call's work in a thread, unless its client goes away before.
+
+        explains: whether it is known to be explained. That takes so long that there are threads for it alone.
+        """
         length = len(call.request.body)
         predicted_s = self.admission.admit_large(call.deadline, call.endpoint.pace, length)
         work = _Work(call, self._max_body_bytes, self._max_rows)
         gone = asyncio.ensure_future(call.request.gone())
         gone.add_done_callback(lambda _: work.abandon())
         try:
-            done = await self._run(lambda: do(work), predicted_s)
+            done = await (self._explained(lambda: do(work)) if explains else self._run(lambda: do(work), predicted_s))
         finally:
             gone.cancel()
-        call.endpoint.pace.learn(length, done.times[-1] - done.times[0])
+        self._learn(call, done.options, done.times)
         for start in range(0, done.blocks.rows, _PIECE_ROWS):
             call.endpoint.metrics.ran(min(_PIECE_ROWS, done.blocks.rows - start))
         self._note(work.call, done.blocks, done.outputs, done.times)
         return done.written
+
+    async def _explained(self, do: Callable[[], _Result]) -> _Result:
+        """Do what explains in one of the threads for it. Raises OverloadedError if many wait for that already."""
+        if self._explaining >= _MOST_EXPLAINING:
+            raise OverloadedError(f"{_MOST_EXPLAINING} requests wait to be explained. Try again in some seconds.")
+        self._explaining += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._explainers, do)
+        finally:
+            self._explaining -= 1
+
+    def _learn(self, call: Call, options: Options, times: "_Times") -> None:
+        """Learn from what a body took, unless it was packed, or was explained: that is another pace."""
+        if not options.explain and b"content-encoding" not in call.request.headers:
+            call.endpoint.pace.learn(len(call.request.body), times[-1] - times[0])
 
     async def _run(self, do: Callable[[], _Result], predicted_s: float) -> _Result:
         """Do something in a thread that will take about so long."""
@@ -215,6 +246,7 @@ class _Done(NamedTuple):
     """Work that is done."""
 
     written: Written
+    options: Options
     blocks: Blocks
     outputs: Outputs
     times: _Times
@@ -259,11 +291,11 @@ class _Work:
         """What comes after reading."""
         self._check()
         queued = perf_counter()
-        outputs = self._run(asked)
         explained = self._explain(asked.blocks) if asked.options.explain else None
+        outputs = self._run(asked)
         ran = perf_counter()
         written = asked.write(Answer(outputs, asked.options, explained))
-        return _Done(written, asked.blocks, outputs, (began, read, queued, ran, perf_counter()))
+        return _Done(written, asked.options, asked.blocks, outputs, (began, read, queued, ran, perf_counter()))
 
     def _run(self, asked: Asked) -> Outputs:
         predictor, interval = self.call.endpoint.predictor, asked.options.interval

@@ -14,6 +14,7 @@ AutopilotError (storage/errors.py)
 │       ├── TooManyRowsError     more rows than `max_rows`
 │       ├── AbandonedError       the client went away before its answer was ready
 │       ├── ServedAlreadyError   a name under which a model is served is wanted for another
+│       ├── TableTimeoutError    a table that took longer to read than a minute
 │       ├── MethodError          knows the methods that the path allows
 │       ├── UnknownEndpointError nothing is served under this name
 │       └── UnnamedEndpointError several endpoints are served, and the path names none
@@ -70,6 +71,10 @@ class ServedAlreadyError(RequestError):
 
 class TooManyRowsError(RequestError):
     """The body holds more rows than are answered at once."""
+
+
+class TableTimeoutError(RequestError):
+    """A table could not be read in the time that there is for it."""
 
 
 class MethodError(RequestError):

@@ -37,7 +37,10 @@ class Exposition:
 
     def text(self, accept: str) -> tuple[bytes, str]:
         """All metrics, and their media type: OpenMetrics if `Accept` asks for it, else Prometheus' own text."""
-        encode, media_type = choose_encoder(accept)
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # of a version that is no number
+            encode, media_type = choose_encoder("")
         return encode(self._registry), media_type
 
 

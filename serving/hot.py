@@ -41,8 +41,9 @@ class Protocol(Protocol_):
 class HotPath:
     """Answers what has to be fast, before Litestar is asked.
 
-    protocols: by the beginning of the paths that are theirs, or by beginning and end with a `*` between. Nothing that a
-    client sends makes it raise: uvicorn would answer 500 and close the connection.
+    protocols: by the beginning of the paths that are theirs, or by beginning and end with a `*` between. uploading: how
+    many requests wait for the rest of their body. Nothing that a client sends makes it raise: uvicorn would answer 500
+    and close the connection.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class HotPath:
         self._endpoints = endpoints
         self._otherwise = otherwise
         self._max_body_bytes = max_body_bytes
+        self.uploading = 0
         self._protocols: list[tuple[str, str, str, Protocol]] = []
         for paths, protocol in protocols.items():
             prefix, _, suffix = paths.partition("*")
@@ -82,7 +84,7 @@ class HotPath:
         note_protocol("invocations")
         try:
             _allow(scope["method"], scope["path"], "POST")
-            request = await request_of(scope, receive, self._max_body_bytes)
+            request = await self._request(scope, receive)
         except DisconnectedError:
             return
         except RequestError as error:
@@ -91,7 +93,7 @@ class HotPath:
 
     async def _ask(self, protocol: Protocol, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
         try:
-            request = await request_of(scope, receive, self._max_body_bytes)
+            request = await self._request(scope, receive)
         except DisconnectedError:
             return
         except RequestError as error:
@@ -100,6 +102,13 @@ class HotPath:
         if isinstance(reply, Stream):
             return await send_stream(send, reply)
         await send_reply(send, reply)
+
+    async def _request(self, scope: "HTTPScope", receive: "Receive") -> Request:
+        self.uploading += 1
+        try:
+            return await request_of(scope, receive, self._max_body_bytes)
+        finally:
+            self.uploading -= 1
 
     def _ping(self, method: str) -> Reply:
         try:

@@ -28,11 +28,15 @@ _PACKED_FROM_BYTES = 14_600
 
 
 class Prepared(NamedTuple):
-    """A call for the engine, the format that its answer is wanted in, and headers of the reply."""
+    """A call for the engine, the format that its answer is wanted in, and headers of the reply.
+
+    is_clarify: whether the answer is one document of Clarify's, whatever the format.
+    """
 
     call: Call
     wanted: Format
     headers: Headers
+    is_clarify: bool
 
 
 class Invocations:
@@ -79,7 +83,7 @@ class Invocations:
         read = partial(_read, endpoint, sent, wanted, asks)
         call = Call(endpoint, request, read, few, inference_id, deadline_of(headers, monotonic()))
         own = [(b"x-inference-id", inference_id.encode()), *endpoint.reply_headers]
-        return Prepared(call, wanted, own + asks.echo if asks.echo else own)
+        return Prepared(call, wanted, own + asks.echo if asks.echo else own, asks.clarify)
 
 
 _NOTHING = Asks()

@@ -2,11 +2,11 @@
 
 import zlib
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import zstandard
 
+from serving.caches import remembered
 from serving.errors import AcceptError, BodyError, BodyTooLargeError, MediaTypeError
 
 Format = Literal["json", "jsonlines", "csv", "npy", "arrow", "arrow_file", "parquet"]
@@ -39,7 +39,7 @@ _FORMATS: dict[str, Format] = {**{name: format for format, name in MEDIA_TYPES.i
 _CHARSETS = {"utf-8", "utf8", "us-ascii"}
 
 
-@lru_cache(maxsize=256)
+@remembered
 def sent_format(content_type: bytes | None) -> Format:
     """The format of a request's body; JSON if the header is absent or what `curl -d` sends. Raises MediaTypeError.
 
@@ -57,7 +57,7 @@ def sent_format(content_type: bytes | None) -> Format:
     return format
 
 
-@lru_cache(maxsize=256)
+@remembered
 def wanted_format(accept: bytes | None, sent: Format) -> Format:
     """The format of the answer: what `Accept` likes best, and the request's own where it does not care.
 
@@ -219,7 +219,7 @@ def _unpacked(name: str, coding: _Coding, body: bytes, limit_bytes: int) -> byte
     return bytes(out)
 
 
-@lru_cache(maxsize=256)
+@remembered
 def wanted_encoding(accept_encoding: bytes | None) -> str | None:
     """How an answer may be packed: what `Accept-Encoding` likes best, None if that is not to pack it.
 

@@ -38,7 +38,7 @@ class Observed:
                 exchange.status = message["status"]
                 message["headers"] = [*message["headers"], *request_id_headers(exchange.request_id)]
             elif message["type"] == "http.response.body":
-                exchange.bytes_out += len(message["body"])
+                exchange.bytes_out += len(message.get("body", b""))
             return send(message)
 
         try:

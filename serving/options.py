@@ -5,12 +5,12 @@ Each protocol has its own way to say them: a query string (`?interval=true&colum
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
+from serving.caches import remembered
 from serving.errors import OptionError
 
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
@@ -48,7 +48,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
     return Options(**values)
 
 
-@lru_cache(maxsize=256)
+@remembered
 def query_options(query: bytes) -> Options:
     """Options of a query string. Raises OptionError.
 

@@ -130,6 +130,8 @@ def _read(task: Task, body: bytes) -> Found | Fault:
         return Fault("cell", str(error), error.row, error.column)
     except DataError as error:
         return Fault("cell", str(error))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OverflowError, ValueError):
+        return Fault("body", "a cell holds what its type does not allow, such as a date beyond the year 9999")
     except MemoryError:
         return Fault("body", "it takes too much memory")
 

@@ -14,12 +14,12 @@ import subprocess
 import sys
 from collections import deque
 from contextlib import suppress
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import msgspec
 import numpy as np
 
-from serving.errors import BodyError, TooManyRowsError
+from serving.errors import BodyError, TableTimeoutError, TooManyRowsError
 from serving.formats.table_process import Fault, Found, TableFormat, Task, receive, send
 from serving.limits import Limits
 from serving.media import too_large
@@ -28,9 +28,8 @@ from storage.errors import CellError
 from storage.signature import Signature
 
 _PATIENCE_S = 60.0
-_PIPE_BYTES = (
-    1 << 20
-)  # a table of some thousand rows at once: with the usual 64 KiB both sides wait for each other often
+_MOST_IDLE = 2  # a hundred MB each
+_PIPE_BYTES = 1 << 20  # some thousand rows at once: with the usual 64 KiB both sides wait for each other often
 _NAMES: dict[TableFormat, str] = {
     "arrow": "Arrow IPC stream",
     "arrow_file": "Arrow IPC file",
@@ -90,25 +89,35 @@ class Processes:
 
     def __init__(self) -> None:
         self._idle: deque[subprocess.Popen[bytes]] = deque()
+        self._busy: set[subprocess.Popen[bytes]] = set()
 
     def ask(self, task: bytes, body: bytes) -> bytes:
-        """What a process answers. Raises EOFError if it died of the question, or took longer than a minute."""
+        """What a process answers. Raises EOFError if it died of the question, TableTimeoutError after a minute."""
         process = self._idle_or_new()
+        self._busy.add(process)
         assert process.stdin is not None  # noqa: S101 - for the type checker: both are pipes
         assert process.stdout is not None  # noqa: S101
         try:
             send(process.stdin, task, body)
-            if sys.platform != "win32" and not select.select([process.stdout], [], [], _PATIENCE_S)[0]:
-                raise EOFError  # Windows selects among sockets alone, and waits
-            answer = receive(process.stdout)
-        except (EOFError, OSError) as error:
+            answer = receive(process.stdout) if _is_ready(process.stdout) else None
+        except (EOFError, OSError, ValueError) as error:  # of a pipe that `close` has closed it is a ValueError
             _end(process)
             raise EOFError from error
-        self._idle.append(process)
+        finally:
+            self._busy.discard(process)
+        if answer is None:
+            _end(process)
+            raise TableTimeoutError(f"The table was not read within {_PATIENCE_S:.0f} s. Send fewer rows at once.")
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(process)
+        else:
+            _end(process)
         return answer
 
     def close(self) -> None:
-        """End those that are idle. The others end when their thread does."""
+        """End all. Whoever waits for one gets an EOFError."""
+        for process in list(self._busy):
+            process.kill()
         while self._idle:
             _end(self._idle.pop())
 
@@ -129,6 +138,15 @@ class Processes:
         )
 
 
+def _is_ready(pipe: IO[bytes]) -> bool:
+    """Whether something comes within a minute."""
+    if sys.platform == "win32":  # where one can wait for sockets alone
+        return True
+    poll = select.poll()  # `select` knows no more than 1,024 files
+    poll.register(pipe, select.POLLIN)
+    return bool(poll.poll(_PATIENCE_S * 1000))
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.kill()
     process.wait()
@@ -139,4 +157,11 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 _PROCESSES = Processes()
-atexit.register(_PROCESSES.close)
+
+
+def close_processes() -> None:
+    """End the processes that read tables; the next table starts another."""
+    _PROCESSES.close()
+
+
+atexit.register(close_processes)

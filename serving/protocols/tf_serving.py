@@ -33,7 +33,7 @@ from serving.requests import Request
 
 PREFIX = "/v1/models/"
 
-_PATH = re.compile(r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+))?(?P<verb>:predict|/metadata)?$")
+_PATH = re.compile(r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+))?(?P<verb>:predict|/metadata)?")
 _JSON = [(b"content-type", b"application/json")]
 _DTYPES = {"number": "DT_DOUBLE", "category": "DT_STRING", "text": "DT_STRING", "time": "DT_INT64"}
 
@@ -59,7 +59,7 @@ class TfServing:
         return Reply(problem.status, _JSON + headers_of(error), msgspec.json.encode({"error": problem.detail}))
 
     async def _answer(self, request: Request) -> Reply:
-        path = _PATH.match(request.path)
+        path = _PATH.fullmatch(request.path)
         if path is None:
             raise UnknownEndpointError(f"There is nothing at {request.path!r}. POST to {PREFIX}NAME:predict.")
         endpoint = self._find(path["name"], path["version"])

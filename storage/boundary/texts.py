@@ -58,8 +58,14 @@ def level_of(column: Column, text: str) -> str:
     """Text as training wrote the same level."""
     if is_numeric(column):
         found = _WHOLE_TEXT.fullmatch(text.strip(SPACE))
-        return text if found is None else str(int(found[0].partition(".")[0]))
+        return text if found is None else _without_zeros(found[0].partition(".")[0])
     return _WORDS.get(text.strip(SPACE).lower(), text) if column.dtype == "Boolean" else text
+
+
+def _without_zeros(whole: str) -> str:
+    """A whole number as Python writes it; of any length, as `int` is not."""
+    digits = whole.lstrip("+-").lstrip("0")
+    return f"-{digits}" if digits and whole.startswith("-") else digits or "0"
 
 
 def is_numeric(column: Column) -> bool:

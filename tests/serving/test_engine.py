@@ -81,7 +81,7 @@ def test_the_answer_is_the_same_in_the_event_loop_and_in_a_thread(
     engine: Engine, endpoint: LiveEndpoint, few: bool, company: int
 ) -> None:
     """Alone, together with others, and packed."""
-    engine.under_way = [None] * company
+    engine.company = lambda: company
     assert values(asyncio.run(engine.answer(call(endpoint, few=few)))) == list(SCORES)
     packed = call(endpoint, gzip.compress(BODY), few=few, encoding=b"gzip")
     assert values(asyncio.run(engine.answer(packed))) == list(SCORES)

@@ -4,9 +4,8 @@ The header `Inference-Header-Content-Length` goes on counting bytes of the body 
 ways: aiohttp accepts it where it can, and tritonclient, which unpacks by itself what aiohttp brings, cannot.
 """
 
-from functools import lru_cache
-
 from serving import media
+from serving.caches import remembered
 from serving.replies import Headers
 
 _LEAST_BYTES = 14_600  # what a connection sends before it waits for the first word back (RFC 6928)
@@ -22,7 +21,7 @@ def pack(body: bytes, accept: bytes | None) -> tuple[bytes, Headers]:
     return media.pack(body, encoding), [(b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
 
 
-@lru_cache(maxsize=256)
+@remembered
 def wanted_encoding(accept: bytes) -> str | None:
     """What `Accept-Encoding` likes best, of those that all clients of the protocol can unpack.
 

@@ -58,6 +58,8 @@ class InferRequest(Struct):
     outputs: list[Wanted] | None = None
 
 
+_LARGEST = 2**31 - 1
+
 _DECODER = msgspec.json.Decoder(InferRequest)
 
 
@@ -66,7 +68,7 @@ def header_length(header: bytes | None, body: bytes) -> int | None:
     if header is None:
         return None
     text = header.decode("latin-1").strip()
-    if not (text.isascii() and text.isdecimal() and int(text[:20]) <= len(body)):
+    if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) <= len(body)):
         raise BodyError(
             f"Inference-Header-Content-Length is {text[:40]!r}; the body has {len(body)} bytes, unpacked. "
             "Send the number of bytes of JSON that it begins with."
@@ -82,9 +84,7 @@ def read_request(head: bytes) -> InferRequest:
         if not has_constants(head):
             raise _refused(head, error) from error
     try:
-        request = msgspec.convert(loads(head), InferRequest)
-        (request.id or "").encode()  # Python's reader of JSON lets lone surrogates pass
-        return request
+        return msgspec.convert(loads(head), InferRequest)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _refused(head, error) from error
 
@@ -155,6 +155,8 @@ def _count(one: Input) -> int:
     if one.datatype not in DATATYPES:
         raise BodyError(f"Input {one.name!r} has the datatype {one.datatype!r}. There are {', '.join(DATATYPES)}.")
     shape = one.shape
+    if any(size > _LARGEST for size in shape):
+        raise BodyError(f"Input {one.name!r} has a dimension of more than {_LARGEST}. Send fewer rows at once.")
     if len(shape) == 1 and shape[0] >= 0:
         return shape[0]
     if len(shape) == 2 and shape[0] >= 0 and shape[1] >= 0:

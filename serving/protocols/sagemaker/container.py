@@ -29,13 +29,13 @@ from serving.invocations import Invocations
 from serving.problems import reply_of
 from serving.replies import Reply
 from serving.requests import Request
-from storage.errors import InputError
+from storage.errors import InputError, ModelFileError
 
 #: Where SageMaker puts the models of an endpoint that has several.
 MODELS = Path("/opt/ml/models")
 PREFIXES = ("/execution-parameters", "/models")
 
-_PATH = re.compile(r"/models(?:/(?P<name>[^/]+)(?P<invoke>/invoke)?)?/?$")
+_PATH = re.compile(r"/models(?:/(?P<name>[^/]+)(?P<invoke>/invoke)?)?/?")
 _JSON = [(b"content-type", b"application/json")]
 _MEGABYTE = 2**20
 _PAGE = 100
@@ -86,7 +86,7 @@ class Container:
         if request.path.rstrip("/") == "/execution-parameters":
             _allow(request, "GET")
             return _told(self._parameters)
-        path = _PATH.match(request.path)
+        path = _PATH.fullmatch(request.path)
         if path is None:
             raise UnknownEndpointError(f"There is nothing at {request.path!r}. GET /models lists models.")
         name = path["name"]
@@ -119,15 +119,21 @@ class Container:
     async def _load(self, body: bytes) -> Reply:
         try:
             load = msgspec.json.decode(body, type=Load)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BodyError(f'{error}. Send {{"model_name": "NAME", "url": "{self._models}/NAME/model"}}.') from error
         if load.model_name in self._endpoints.live:
             raise ServedAlreadyError(f"A model is served as {load.model_name!r} already. Unload it first.")
         if load.url:
-            await asyncio.to_thread(self._endpoints.hold, load.model_name, self._path(load.url))
+            await asyncio.to_thread(self._hold, load.model_name, load.url)
         else:
             await asyncio.to_thread(self._endpoints.refresh)
         return _told(self._model(load.model_name))
+
+    def _hold(self, name: str, url: str) -> None:
+        try:
+            self._endpoints.hold(name, self._path(url))
+        except ModelFileError as error:
+            raise InputError(f"url {url[:200]!r} cannot be loaded. {error}") from error
 
     def _path(self, url: str) -> Path:
         """The file or folder that is meant. Raises InputError for one that no model may be loaded from."""

@@ -52,8 +52,8 @@ class ResponseStreams:
         if request.method != "POST":
             raise MethodError(f"{request.path} was asked by {request.method}. Use POST.", allowed=("POST",))
         name, accept = request.path[len(_PREFIX) : -len(_SUFFIX)], request.headers.get(_ACCEPT)
-        call, wanted, headers = self._invocations.prepare(name, request, accept, is_container=False)
-        if wanted in _BY_LINES:
+        call, wanted, headers, is_clarify = self._invocations.prepare(name, request, accept, is_container=False)
+        if wanted in _BY_LINES and not is_clarify:
             pieces = self._engine.pieces(call)
             first = await anext(pieces)  # what is wrong with the request is raised here
         else:

@@ -160,7 +160,7 @@ class TestSeveralModels:
         [
             ("x", "{files}/nowhere", 400, "There is no model file"),
             ("x", "{files}/empty", 400, "has 0 .onnx files"),
-            ("x", "{files}/broken.onnx", 500, "is not an ONNX model"),
+            ("x", "{files}/broken.onnx", 400, "is not an ONNX model"),
             ("x", "{files}/../outside.onnx", 400, "from which models are loaded"),
             ("x", "{files}/link.onnx", 400, "from which models are loaded"),
             ("x", "/etc/passwd", 400, "from which models are loaded"),

@@ -93,7 +93,11 @@ def test_params_are_options_of_the_answer() -> None:
         ({"dataframe_split": 3}, BodyError, "dataframe_split is a number. Send an object"),
         ({"dataframe_split": {"columns": NAMES}}, BodyError, "dataframe_split.data is null. Send an array"),
         ({"dataframe_split": {"columns": ["a", "a"], "data": []}}, BodyError, "twice"),
-        ({"dataframe_split": {"data": [[1]]}}, RowError, r"dataframe_split.data\[0\] is an array of 1 value. Send a list of 4"),
+        (
+            {"dataframe_split": {"data": [[1]]}},
+            RowError,
+            r"dataframe_split.data\[0\] is an array of 1 value. Send a list of 4",
+        ),
         ({"dataframe_records": []}, BodyError, "no rows"),
         ({"dataframe_records": [3]}, BodyError, r"dataframe_records\[0\] is a number"),
         ({"inputs": {"amount": [1, 2], "town": ["x"]}}, BodyError, "'amount' has 2, 'town' has 1"),
