@@ -378,11 +378,12 @@ class TestEndpoints:
             for model in versions[1:]:
                 portable.publish(store, model, endpoint="demo")
                 time.sleep(0.5)
+            wait_for(lambda: seen[-1][2] == "demo:6", timeout_s=20)
             stop.set()
             for thread in threads:
                 thread.join()
         assert {status for status, _, _ in seen} == {200}
-        assert {(value, model) for _, value, model in seen} == {
+        assert {(value, model) for _, value, model in seen} <= {
             (1.0 + shift, f"demo:{shift + 1}") for shift in range(6)
         }
 
