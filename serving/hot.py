@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from typing import Protocol as Protocol_
 
 from serving.endpoints import LiveEndpoints
-from serving.errors import MethodError, RequestError
+from serving.errors import RequestError
 from serving.exchange import note_body, note_protocol
 from serving.invocations import Invocations
 from serving.media import too_large
 from serving.problems import reply_of
 from serving.replies import Reply, Stream
-from serving.requests import Request
+from serving.requests import Request, allow
 from storage.errors import AutopilotError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class HotPath:
     async def _invoke(self, name: str | None, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
         note_protocol("invocations")
         try:
-            _allow(scope["method"], scope["path"], "POST")
+            allow(scope["method"], scope["path"], "POST")
             request = await self._request(scope, receive)
         except DisconnectedError:
             return
@@ -112,16 +112,11 @@ class HotPath:
 
     def _ping(self, method: str) -> Reply:
         try:
-            _allow(method, "/ping", "GET", "HEAD")
+            allow(method, "/ping", "GET", "HEAD")
             self._endpoints.check()
         except AutopilotError as error:
             return reply_of(error)
         return Reply(200, [(b"content-type", b"text/plain")], b"")
-
-
-def _allow(method: str, path: str, *allowed: str) -> None:
-    if method not in allowed:
-        raise MethodError(f"{path} was asked by {method}. Use {' or '.join(allowed)}.", allowed=allowed)
 
 
 async def request_of(scope: "HTTPScope", receive: "Receive", limit_bytes: int) -> Request:

@@ -13,7 +13,16 @@ from serving.endpoints import LiveEndpoint, LiveEndpoints
 from serving.engine import Asked, Call, Engine, Written
 from serving.formats import Answer
 from serving.inference_ids import InferenceIds
-from serving.media import MEDIA_TYPES, TEXT_FORMATS, Format, pack, sent_format, wanted_encoding, wanted_format
+from serving.media import (
+    MEDIA_TYPES,
+    PACKED_FROM_BYTES,
+    TEXT_FORMATS,
+    Format,
+    pack,
+    sent_format,
+    wanted_encoding,
+    wanted_format,
+)
 from serving.options import query_options
 from serving.protocols.mlflow import MlflowBodies
 from serving.protocols.sagemaker.clarify import check_format, write_clarify
@@ -23,8 +32,6 @@ from serving.replies import Headers, Reply
 from serving.requests import Request
 
 _CONTENT_TYPES: dict[Format, bytes] = {format: name.encode() for format, name in MEDIA_TYPES.items()}
-#: What a connection sends before it waits for the first word back (RFC 6928): what is shorter arrives no sooner packed.
-_PACKED_FROM_BYTES = 14_600
 
 
 class Prepared(NamedTuple):
@@ -56,7 +63,7 @@ class Invocations:
         try:
             prepared = self.prepare(name, request, request.headers.get(b"accept"), is_container=is_container)
             written = await self._engine.answer(prepared.call)
-            if len(written.body) >= _PACKED_FROM_BYTES and prepared.wanted in TEXT_FORMATS:
+            if len(written.body) >= PACKED_FROM_BYTES and prepared.wanted in TEXT_FORMATS:
                 written = await _packed(written, request.headers.get(b"accept-encoding"))
         except Exception as error:  # noqa: BLE001 - each error has a reply; those that nobody raised on purpose are logged
             return refuse(error) if is_container else refuse(error, request.headers)

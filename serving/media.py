@@ -234,6 +234,10 @@ def wanted_encoding(accept_encoding: bytes | None) -> str | None:
     return best if liking[best] > 0 and liking[best] >= weights.get("identity", 0.0) else None
 
 
+#: What a connection sends before it waits for the first word back (RFC 6928): what is shorter arrives no sooner packed.
+PACKED_FROM_BYTES = 14_600
+
+
 def pack(body: bytes, encoding: str) -> bytes:
     """A body packed by an encoding that `wanted_encoding` gave."""
     return _CODINGS[encoding].pack(body)

@@ -21,7 +21,7 @@ import msgspec
 from serving.admission import deadline_of
 from serving.endpoints import LiveEndpoint, LiveEndpoints
 from serving.engine import Asked, Call, Engine, Written
-from serving.errors import BodyError, MethodError, UnknownEndpointError
+from serving.errors import BodyError, UnknownEndpointError
 from serving.formats import Answer
 from serving.formats.answer import sets_of
 from serving.inference_ids import InferenceIds
@@ -29,7 +29,7 @@ from serving.options import DEFAULT, Options, query_options
 from serving.problems import headers_of, noted
 from serving.protocols.mlflow import MlflowBodies
 from serving.replies import Reply
-from serving.requests import Request
+from serving.requests import Request, allow
 
 PREFIX = "/v1/models/"
 
@@ -63,9 +63,7 @@ class TfServing:
         if path is None:
             raise UnknownEndpointError(f"There is nothing at {request.path!r}. POST to {PREFIX}NAME:predict.")
         endpoint = self._find(path["name"], path["version"])
-        allowed = "POST" if path["verb"] == ":predict" else "GET"
-        if request.method != allowed:
-            raise MethodError(f"{request.path} was asked by {request.method}. Use {allowed}.", allowed=(allowed,))
+        allow(request.method, request.path, "POST" if path["verb"] == ":predict" else "GET")
         if path["verb"] == ":predict":
             return await self._predict(endpoint, request)
         told = _metadata(endpoint) if path["verb"] else _status(endpoint)
@@ -101,7 +99,7 @@ class TfBodies:
     def read(self, options: Options, body: bytes) -> Asked:
         """What a body asks. Raises BodyError and RowError."""
         if re.match(rb'\s*\{\s*"inputs"\s*:', body):
-            return self._columns.read(body, options)._replace(write=partial(self._write_columns, options))
+            return self._columns.read(body, options)._replace(write=self._write_columns)
         if not re.match(rb'\s*\{\s*"(instances|signature_name)"\s*:', body):
             raise BodyError('The body has neither "instances" nor "inputs". Send {"instances": [{...}, ...]}.')
         return Asked(self._rows.decode(body), options, self._write_rows)
@@ -114,7 +112,7 @@ class TfBodies:
             predictions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         return Written(_JSON, msgspec.json.encode({"predictions": predictions}))
 
-    def _write_columns(self, _: Options, answer: Answer) -> Written:
+    def _write_columns(self, answer: Answer) -> Written:
         columns = self._outputs(answer)
         outputs: Any = columns if len(columns) > 1 else next(iter(columns.values()))
         return Written(_JSON, msgspec.json.encode({"outputs": outputs}))

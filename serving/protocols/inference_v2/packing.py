@@ -8,12 +8,10 @@ from serving import media
 from serving.caches import remembered
 from serving.replies import Headers
 
-_LEAST_BYTES = 14_600  # what a connection sends before it waits for the first word back (RFC 6928)
-
 
 def pack(body: bytes, accept: bytes | None) -> tuple[bytes, Headers]:
     """A body packed if that is worth it, and the headers that say so. accept: the header Accept-Encoding."""
-    if accept is None or len(body) < _LEAST_BYTES:
+    if accept is None or len(body) < media.PACKED_FROM_BYTES:
         return body, []
     encoding = wanted_encoding(accept)
     if encoding is None:

@@ -13,14 +13,14 @@ from msgspec import Struct
 from serving.admission import deadline_of
 from serving.endpoints import LiveEndpoint, LiveEndpoints
 from serving.engine import Call, Engine
-from serving.errors import BodyError, MethodError, RequestError, UnknownEndpointError
+from serving.errors import BodyError, RequestError, UnknownEndpointError
 from serving.inference_ids import INFERENCE_ID, InferenceIds
 from serving.problems import headers_of, noted
 from serving.protocols.inference_v2.bodies import Bodies, Sent
 from serving.protocols.inference_v2.models import About
 from serving.protocols.inference_v2.requests import HEADER_LENGTH
 from serving.replies import Reply
-from serving.requests import Request
+from serving.requests import Request, allow
 from storage.errors import listed
 
 if TYPE_CHECKING:
@@ -200,6 +200,4 @@ def _told(told: Any) -> Reply:
 
 
 def _allow(request: Request, method: str) -> None:
-    allowed = ("GET", "HEAD") if method == "GET" else (method,)
-    if request.method not in allowed:
-        raise MethodError(f"{request.path} was asked by {request.method}. Use {' or '.join(allowed)}.", allowed=allowed)
+    allow(request.method, request.path, *(("GET", "HEAD") if method == "GET" else (method,)))

@@ -24,11 +24,11 @@ import msgspec
 from msgspec import Struct
 
 from serving.endpoints import LiveEndpoints
-from serving.errors import BodyError, MethodError, ServedAlreadyError, UnknownEndpointError
+from serving.errors import BodyError, ServedAlreadyError, UnknownEndpointError
 from serving.invocations import Invocations
 from serving.problems import reply_of
 from serving.replies import Reply
-from serving.requests import Request
+from serving.requests import Request, allow
 from storage.errors import InputError, ModelFileError
 
 #: Where SageMaker puts the models of an endpoint that has several.
@@ -84,19 +84,19 @@ class Container:
 
     async def _answer(self, request: Request) -> Reply:
         if request.path.rstrip("/") == "/execution-parameters":
-            _allow(request, "GET")
+            allow(request.method, request.path, "GET")
             return _told(self._parameters)
         path = _PATH.fullmatch(request.path)
         if path is None:
             raise UnknownEndpointError(f"There is nothing at {request.path!r}. GET /models lists models.")
         name = path["name"]
         if path["invoke"]:
-            _allow(request, "POST")
+            allow(request.method, request.path, "POST")
             return await self._invocations.answer(name, request, is_container=True)
         if name is None:
-            _allow(request, "GET", "POST")
+            allow(request.method, request.path, "GET", "POST")
             return self._list(request.query) if request.method == "GET" else await self._load(request.body)
-        _allow(request, "GET", "DELETE")
+        allow(request.method, request.path, "GET", "DELETE")
         told = self._model(name)
         if request.method == "DELETE":
             self._unload(name)
@@ -149,11 +149,6 @@ class Container:
         if name not in self._endpoints.held:
             raise InputError(f"Model {name!r} is an endpoint of the store. Only what POST /models loaded is unloaded.")
         self._endpoints.let_go(name)
-
-
-def _allow(request: Request, *allowed: str) -> None:
-    if request.method not in allowed:
-        raise MethodError(f"{request.path} was asked by {request.method}. Use {' or '.join(allowed)}.", allowed=allowed)
 
 
 def _told(value: Any) -> Reply:

@@ -13,14 +13,14 @@ last frame: the time is over (ErrorCode ModelInvocationTimeExceeded), or anythin
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from serving.engine import Engine, Written
-from serving.errors import DeadlineError, MethodError
+from serving.errors import DeadlineError
 from serving.event_stream import CONTENT_TYPE, event, exception
 from serving.invocations import Invocations
 from serving.media import Format
 from serving.problems import noted
 from serving.protocols.sagemaker.errors import refuse
 from serving.replies import Headers, Reply, Stream
-from serving.requests import Request
+from serving.requests import Request, allow
 
 PATHS = "/endpoints/*/invocations-response-stream"
 
@@ -49,8 +49,7 @@ class ResponseStreams:
         return refuse(error)
 
     async def _answer(self, request: Request) -> Reply | Stream:
-        if request.method != "POST":
-            raise MethodError(f"{request.path} was asked by {request.method}. Use POST.", allowed=("POST",))
+        allow(request.method, request.path, "POST")
         name, accept = request.path[len(_PREFIX) : -len(_SUFFIX)], request.headers.get(_ACCEPT)
         call, wanted, headers, is_clarify = self._invocations.prepare(name, request, accept, is_container=False)
         if wanted in _BY_LINES and not is_clarify:
