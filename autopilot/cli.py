@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from autopilot import __version__
+from autopilot.endpoint_commands import endpoints
+from autopilot.parameters import Json, StorePath, open_store
 from storage.errors import InputError
+from storage.records import CapturePolicy
 from storage.settings import Settings
-from storage.store import Store
 
 app = App(
     name="autopilot",
@@ -26,12 +28,11 @@ monitor = App(name="monitor", help="Drift reports on an endpoint's traffic: now,
 app.command(monitor)
 jobs = App(name="jobs", help="Runs that have not ended: list, watch, stop or remove them.")
 app.command(jobs)
+app.command(endpoints)
 
 #: From when a budget counts, by `time.monotonic`: the start of the process. None is the call.
 began: float | None = None
 
-StorePath = Annotated[str | None, Parameter(name="--store", help="Folder of the store; default: the setting `store`.")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
 Delimiter = Annotated[str, Parameter(help="Between the cells of a csv file.")]
 
 
@@ -242,7 +243,7 @@ def explain(
         text, sensitive = signature.block("text"), signature.has_sensitive
         usual = read(background, delimiter=delimiter, text=text, sensitive=sensitive)
     elif not (model.endswith(".onnx") or Path(model).is_file()):
-        registered = _open(store)
+        registered = open_store(store)
         usual = read_usual(registered, registered.models.get(model))
     found = explain_file(opened, file, out, background=usual, class_=class_, rows=rows, seed=seed, delimiter=delimiter)
     if json:
@@ -320,7 +321,9 @@ def process(
 
 
 @app.command
-def deploy(model: str, /, *, endpoint: str, capture: bool = True, store: StorePath = None, json: Json = False) -> None:
+def deploy(
+    model: str, /, *, endpoint: str, capture: bool | None = None, store: StorePath = None, json: Json = False
+) -> None:
     """Serve a model version under a name; servers that run follow at once.
 
     Parameters
@@ -330,12 +333,13 @@ def deploy(model: str, /, *, endpoint: str, capture: bool = True, store: StorePa
     endpoint
         Name of the endpoint; made if it is new.
     capture
-        Keep requests and answers for the monitor.
+        Keep requests and answers for the monitor; default: as it is, and for a new endpoint yes.
     """
     from autopilot import terminal
 
-    opened = _open(store)
-    deployed = opened.endpoints.deploy(endpoint, opened.models.get(model), datetime.now(UTC), capture=capture)
+    opened = open_store(store)
+    policy = None if capture is None else CapturePolicy(share=float(capture))
+    deployed = opened.endpoints.deploy(endpoint, opened.models.get(model), datetime.now(UTC), capture=policy)
     if json:
         terminal.print_json(deployed)
         return
@@ -361,7 +365,7 @@ def serve(
     from autopilot import servers
 
     settings = Settings.load()
-    root = str(_open(store).root)
+    root = str(open_store(store).root)
     wanted = settings.access_log if access_log is None else access_log
     options = ["--access-log" if wanted else "--no-access-log"]
     return servers.serve(root, host or settings.host, settings.port if port is None else port, *options)
@@ -389,7 +393,7 @@ def monitor_run(
     """
     from autopilot import servers, terminal
 
-    opened = _open(store)
+    opened = open_store(store)
     report = servers.ask_monitor(
         "run", endpoint, "--store", str(opened.root), "--level", str(level), "--hours", str(hours)
     )
@@ -466,7 +470,7 @@ def monitor_schedule(
     from autopilot import servers, terminal
     from storage.records import Schedule
 
-    opened = _open(store)
+    opened = open_store(store)
     opened.endpoints.get(endpoint)
     if remove or cron is None:
         removed = opened.schedules.remove(endpoint) if remove else False
@@ -489,7 +493,7 @@ def models(*, store: StorePath = None, json: Json = False) -> None:
     """List the registered model versions."""
     from autopilot import terminal
 
-    found = _open(store).models.list()
+    found = open_store(store).models.list()
     terminal.print_json(found) if json else terminal.print_models(found)
 
 
@@ -539,7 +543,7 @@ def runs(run: str | None = None, /, *, store: StorePath = None, json: Json = Fal
     """
     from autopilot import terminal
 
-    opened = _open(store)
+    opened = open_store(store)
     if run is None:
         found = opened.runs.list()
         terminal.print_json(found) if json else terminal.print_runs(found)
@@ -571,7 +575,7 @@ def report(
     from autopilot.report.archive import evidence_of
     from autopilot.report.page import Page, render
 
-    written = Page(render(evidence_of(_open(store), run))).save(out)
+    written = Page(render(evidence_of(open_store(store), run))).save(out)
     if json:
         terminal.print_json({"run": run, "out": str(written.resolve()), "bytes": written.stat().st_size})
     else:
@@ -629,7 +633,7 @@ def notebooks(
     from autopilot import terminal
     from autopilot.notebooks import write_notebooks
 
-    opened = _open(store)
+    opened = open_store(store)
     exploration, candidate = write_notebooks(opened, opened.runs.get(run), out, data=data)
     if json:
         terminal.print_json({"exploration": str(exploration.resolve()), "candidate": str(candidate.resolve())})
@@ -643,7 +647,7 @@ def jobs_list(*, store: StorePath = None, json: Json = False) -> None:
     from autopilot import terminal
     from autopilot.jobs import list_jobs
 
-    found = list_jobs(_open(store))
+    found = list_jobs(open_store(store))
     terminal.print_json(found) if json else terminal.print_jobs(found)
 
 
@@ -662,7 +666,7 @@ def jobs_watch(run: str, /, *, store: StorePath = None) -> None:
 
     clock = Clock()
     with showing(clock) as observe:
-        ended = watch(_open(store), run, observe, clock.tell)
+        ended = watch(open_store(store), run, observe, clock.tell)
     terminal.print_runs([ended])
 
 
@@ -678,7 +682,7 @@ def jobs_stop(run: str, /, *, store: StorePath = None, json: Json = False) -> No
     from autopilot import terminal
     from autopilot.jobs import stop
 
-    ended = stop(_open(store), run)
+    ended = stop(open_store(store), run)
     terminal.print_json(ended) if json else terminal.print_runs([ended])
 
 
@@ -694,7 +698,7 @@ def jobs_remove(run: str, /, *, store: StorePath = None) -> None:
     from autopilot import terminal
     from autopilot.jobs import remove
 
-    remove(_open(store), run)
+    remove(open_store(store), run)
     terminal.say(f"Run {run} cannot go on any more.")
 
 
@@ -712,16 +716,7 @@ def worker(
     from autopilot import terminal
     from autopilot.jobs import carry_on
 
-    carry_on(_open(store), terminal.say, once=once)
-
-
-@app.command
-def endpoints(*, store: StorePath = None, json: Json = False) -> None:
-    """List the endpoints."""
-    from autopilot import terminal
-
-    found = _open(store).endpoints.list()
-    terminal.print_json(found) if json else terminal.print_endpoints(found)
+    carry_on(open_store(store), terminal.say, once=once)
 
 
 @app.command
@@ -749,11 +744,9 @@ def demo(*, budget: str = "40s", port: int | None = None, store: StorePath = Non
     from autopilot.demo import run
 
     settings = Settings.load()
-    return run(_open(store), budget, settings.host, settings.port if port is None else port, stays=sys.stdout.isatty())
-
-
-def _open(store: str | None) -> Store:
-    return Store.open(Settings.load().store if store is None else store)
+    return run(
+        open_store(store), budget, settings.host, settings.port if port is None else port, stays=sys.stdout.isatty()
+    )
 
 
 def _split(names: list[str] | None) -> list[str] | None:

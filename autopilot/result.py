@@ -12,7 +12,7 @@ from autopilot.endpoint import Endpoint
 from autopilot.search.frontier import Point, frontier_frame
 from autopilot.table.findings import Finding
 from storage.predictor import OnError, Predictor
-from storage.records import ModelVersion, Run, Scores, Trial
+from storage.records import CapturePolicy, ModelVersion, Run, Scores, Trial
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -131,9 +131,13 @@ class Result(Struct, frozen=True):
 
         return write_notebooks(self.store, self.run, folder, data=data, findings=self.findings)
 
-    def deploy(self, endpoint: str, *, capture: bool = True) -> Endpoint:
-        """Serve this version under a name; `autopilot serve` on the same store answers for it. Raises InputError."""
-        self.store.endpoints.deploy(endpoint, self.best, datetime.now(UTC), capture=capture)
+    def deploy(self, endpoint: str, *, capture: bool | None = None) -> Endpoint:
+        """Serve this version under a name; `autopilot serve` on the same store answers for it. Raises InputError.
+
+        capture: whether requests are kept; None leaves that as it is, and a new endpoint keeps all.
+        """
+        policy = None if capture is None else CapturePolicy(share=float(capture))
+        self.store.endpoints.deploy(endpoint, self.best, datetime.now(UTC), capture=policy)
         return Endpoint(endpoint)
 
     def summary(self) -> dict[str, Any]:

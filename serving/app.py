@@ -18,7 +18,7 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
 from serving.documentation import INVOCATION, REPORT, SCHEMA, Document, problems
-from serving.endpoints import LiveEndpoint, LiveEndpoints
+from serving.endpoints import LiveEndpoints, LiveVariant
 from serving.errors import RequestError
 from serving.exchange import note_protocol
 from serving.exposition import Exposition
@@ -294,7 +294,7 @@ def _endpoint_summary(endpoint: Endpoint, live: LiveEndpoints) -> EndpointSummar
         model=endpoint.model,
         version=endpoint.version,
         revision=endpoint.revision,
-        capture=endpoint.capture,
+        capture=endpoint.capture.share > 0,
         live=serving is not None and serving.record.revision == endpoint.revision,
         path=f"/endpoints/{endpoint.name}/invocations",
         created_at=endpoint.created_at,
@@ -302,14 +302,14 @@ def _endpoint_summary(endpoint: Endpoint, live: LiveEndpoints) -> EndpointSummar
     )
 
 
-def _endpoint_details(endpoint: LiveEndpoint) -> EndpointDetails:
+def _endpoint_details(endpoint: LiveVariant) -> EndpointDetails:
     record, signature = endpoint.record, endpoint.signature
     return EndpointDetails(
         name=record.name,
         model=record.model,
         version=record.version,
         revision=record.revision,
-        capture=record.capture,
+        capture=record.capture.share > 0,
         task=signature.task,
         target=signature.target,
         classes=signature.classes,

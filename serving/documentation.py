@@ -13,7 +13,7 @@ from litestar import Request
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 
-from serving.endpoints import LiveEndpoint, LiveEndpoints
+from serving.endpoints import LiveEndpoints, LiveVariant
 from serving.media import MEDIA_TYPES, TEXT_FORMATS, Format
 from serving.options import Options
 from serving.problems import PROBLEM_TYPE, Problem
@@ -93,7 +93,7 @@ class Document(JsonRenderPlugin):
         return self._written[1]
 
 
-def document(of_routes: dict[str, Any], endpoints: Iterable[LiveEndpoint]) -> dict[str, Any]:
+def document(of_routes: dict[str, Any], endpoints: Iterable[LiveVariant]) -> dict[str, Any]:
     """The document of the routes, with those of the endpoints. What it is given stays as it is."""
     paths = {**of_routes["paths"]}
     components = {**of_routes["components"]["schemas"]}
@@ -111,7 +111,7 @@ def document(of_routes: dict[str, Any], endpoints: Iterable[LiveEndpoint]) -> di
     return {**of_routes, "paths": paths, "components": {**of_routes["components"], "schemas": components}}
 
 
-def _of_endpoint(endpoint: LiveEndpoint, template: Schema) -> Schema:
+def _of_endpoint(endpoint: LiveVariant, template: Schema) -> Schema:
     record = endpoint.record
     about = {
         "summary": f"Predict {endpoint.signature.target!r} with {record.model}:{record.version}",

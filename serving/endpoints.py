@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from serving.admission import Pace
 from serving.cost import cost_of
@@ -23,9 +23,12 @@ from serving.explaining import Explaining
 from serving.formats import FEW_ROWS, Answer, Formats
 from serving.likely_rows import likely_rows
 from serving.limits import USUAL, Limits
-from serving.metrics import EndpointMetrics, Key, Metrics
+from serving.metrics import EndpointMetrics, Key, Metrics, Times
 from storage import AutopilotError, InputError, Predictor, Store
-from storage.records import Endpoint
+from storage.boundary import Blocks
+from storage.endpoints import MAIN
+from storage.predictor import Outputs
+from storage.records import CapturePolicy, Endpoint, Variant
 from storage.traffic import Header
 
 if TYPE_CHECKING:
@@ -48,10 +51,25 @@ _Made = TypeVar("_Made")
 _log = logging.getLogger(__name__)
 
 
-class LiveEndpoint:
-    """One endpoint with its model, ready to answer; safe to share between threads but for `drain`.
+class Answered(NamedTuple):
+    """What watchers are told. times: as in `EndpointMetrics.answer`."""
+
+    inference_id: str
+    blocks: Blocks
+    outputs: Outputs
+    times: Times
+
+
+#: It may not raise.
+Watcher = Callable[[Answered], None]
+
+
+class LiveVariant:
+    """One variant of an endpoint with its model, ready to answer; safe to share between threads but for `drain`.
 
     inline_rows, inline_bytes: of requests that the event loop answers itself; beyond them others are held up for long.
+
+    watchers: are told of each answer, in the event loop, which waits for them.
 
     What a protocol makes of a model once, it keeps here: `of`.
     """
@@ -67,7 +85,8 @@ class LiveEndpoint:
         self.record = record
         self.predictor = predictor
         self.signature = predictor.signature
-        self.header = Header(record.name, record.model, record.version, self.signature) if record.capture else None
+        header = Header(record.name, record.model, record.version, self.signature)
+        self.header = header if record.capture.share > 0 else None
         self.reply_headers = [
             (b"x-amzn-invoked-production-variant", b"main"),
             (b"x-autopilot-model", f"{record.model}:{record.version}".encode()),
@@ -86,9 +105,10 @@ class LiveEndpoint:
         self.inline_bytes = _INLINE_TEXT_BYTES if self.signature.of_kind("text") else _INLINE_BYTES
         self.pace = Pace(_SECONDS_PER_BYTE)
         self.explaining = explaining
+        self.watchers: tuple[Watcher, ...] = ()
         self._made: dict[type, Any] = {}
 
-    def of(self, kind: Callable[["LiveEndpoint"], _Made]) -> _Made:
+    def of(self, kind: Callable[["LiveVariant"], _Made]) -> _Made:
         """What a class makes of this endpoint; made once."""
         made = self._made.get(kind)  # pyright: ignore[reportArgumentType] classes alone are asked for
         if made is None:
@@ -113,7 +133,7 @@ class LiveEndpoints:
         self.metrics = Metrics()
         self._store = store
         self._limits = limits
-        self._live: Mapping[str, LiveEndpoint] = {}
+        self._live: Mapping[str, LiveVariant] = {}
         self._held: Mapping[str, Path] = {}
         self._refreshing = threading.Lock()
         self._changing = threading.Lock()  # of the two above: files come and go in other threads than the store's
@@ -132,7 +152,7 @@ class LiveEndpoints:
         self._thread.join()
 
     @property
-    def live(self) -> Mapping[str, LiveEndpoint]:
+    def live(self) -> Mapping[str, LiveVariant]:
         """Live endpoints by name; a snapshot."""
         return self._live
 
@@ -149,8 +169,8 @@ class LiveEndpoints:
         if not _HELD_NAME.fullmatch(name):
             raise InputError(f"{name[:80]!r} cannot name a model. Use letters, digits, '_', '-' and '.'.")
         now = datetime.now(UTC)
-        record = Endpoint(name, name, 0, 0, capture=False, created_at=now, updated_at=now)
-        endpoint = LiveEndpoint(record, _open(path), metrics=self.metrics.of(name, name, 0), limits=self._limits)
+        record = Endpoint(name, (Variant(MAIN, name, 0),), 0, now, now, capture=CapturePolicy(share=0.0))
+        endpoint = LiveVariant(record, _open(path), metrics=self.metrics.of(name, name, 0), limits=self._limits)
         endpoint.warm()
         with self._changing:
             if name in self._live:
@@ -169,7 +189,7 @@ class LiveEndpoints:
             self._held = {other: path for other, path in self._held.items() if other != name}
             self._live = {other: endpoint for other, endpoint in self._live.items() if other != name}
 
-    def find(self, name: str | None) -> LiveEndpoint:
+    def find(self, name: str | None) -> LiveVariant:
         """The endpoint of a name, or the only one if there is no name.
 
         Raises UnknownEndpointError and UnnamedEndpointError, which list those that exist.
@@ -240,7 +260,7 @@ class LiveEndpoints:
         try:
             predictor = self._predictor(record)
             metrics = self.metrics.of(record.name, record.model, record.version)
-            endpoint = LiveEndpoint(record, predictor, self._explaining(record, predictor), metrics, self._limits)
+            endpoint = LiveVariant(record, predictor, self._explaining(record, predictor), metrics, self._limits)
             endpoint.warm()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a new model, the old one goes on serving
             loads.failed += 1
@@ -293,7 +313,7 @@ def _open(path: Path) -> Predictor:
     return Predictor.open(files[0])
 
 
-def _unknown(name: str | None, live: Mapping[str, LiveEndpoint]) -> UnknownEndpointError:
+def _unknown(name: str | None, live: Mapping[str, LiveVariant]) -> UnknownEndpointError:
     if not live:
         return UnknownEndpointError(
             "No endpoint is served yet. Deploy a model: autopilot deploy MODEL --endpoint NAME."
@@ -301,6 +321,6 @@ def _unknown(name: str | None, live: Mapping[str, LiveEndpoint]) -> UnknownEndpo
     return UnknownEndpointError(f"There is no endpoint {name!r}. POST to {_paths(live)}.")
 
 
-def _paths(live: Mapping[str, LiveEndpoint]) -> str:
+def _paths(live: Mapping[str, LiveVariant]) -> str:
     shown = ", ".join(f"/endpoints/{name}/invocations" for name in sorted(live)[:8])
     return f"{shown} and {len(live) - 8} more; GET /api/endpoints lists all" if len(live) > 8 else shown

@@ -19,7 +19,7 @@ import numpy as np
 
 from serving.admission import Admission
 from serving.capture import Capture, Captured
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import Answered, LiveVariant
 from serving.errors import AbandonedError, DeadlineError, OptionError, OverloadedError, TooManyRowsError
 from serving.exchange import note_answer
 from serving.formats import Answer, Explained
@@ -64,7 +64,7 @@ class Call(NamedTuple):
     rows, for the format that it is in. deadline: `monotonic` time after which nobody waits.
     """
 
-    endpoint: LiveEndpoint
+    endpoint: LiveVariant
     request: Request
     read: Callable[[bytes], Asked]
     few: bool
@@ -220,6 +220,8 @@ class Engine:
             self._capture.take(Captured(endpoint.header, call.inference_id, int(now * 1e6), blocks, outputs))
         endpoint.metrics.answer(blocks.rows, times, now)
         note_answer(blocks.rows, times)
+        for watch in endpoint.watchers:
+            watch(Answered(call.inference_id, blocks, outputs, times))
 
 
 _Times = tuple[float, float, float, float, float]

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from serving.admission import deadline_of
-from serving.endpoints import LiveEndpoint, LiveEndpoints
+from serving.endpoints import LiveEndpoints, LiveVariant
 from serving.engine import Asked, Call, Engine, Written
 from serving.formats import Answer
 from serving.inference_ids import InferenceIds
@@ -96,7 +96,7 @@ class Invocations:
 _NOTHING = Asks()
 
 
-def _read(endpoint: LiveEndpoint, sent: Format, wanted: Format, asks: Asks, body: bytes) -> Asked:
+def _read(endpoint: LiveVariant, sent: Format, wanted: Format, asks: Asks, body: bytes) -> Asked:
     """What a body asks. A JSON body tells by its first key whether it is one of MLflow's."""
     if sent == "json" and wanted == "json" and (mlflow := endpoint.of(MlflowBodies)).takes(body):
         asked = mlflow.read(body, asks.options)
@@ -105,7 +105,7 @@ def _read(endpoint: LiveEndpoint, sent: Format, wanted: Format, asks: Asks, body
     return asked._replace(write=partial(write_clarify, endpoint, wanted)) if asks.clarify else asked
 
 
-def _write(endpoint: LiveEndpoint, wanted: Format, answer: Answer) -> Written:
+def _write(endpoint: LiveVariant, wanted: Format, answer: Answer) -> Written:
     return Written([(b"content-type", _CONTENT_TYPES[wanted])], endpoint.formats.answers[wanted].write(answer))
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from storage.records import Report
 from storage.signature import Column, Signature
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
-def index_page(base_url: str, live: Mapping[str, LiveEndpoint], reports: Sequence[Report]) -> str:
+def index_page(base_url: str, live: Mapping[str, LiveVariant], reports: Sequence[Report]) -> str:
     """The page as HTML. base_url: how the client reached this server, without a slash at the end."""
     from jinja2 import Environment  # 60 ms, and a server may never be asked for the page
 
@@ -23,7 +23,7 @@ def index_page(base_url: str, live: Mapping[str, LiveEndpoint], reports: Sequenc
     return template.render(endpoints=endpoints, reports=reports)
 
 
-def curl_example(base_url: str, endpoint: LiveEndpoint) -> str:
+def curl_example(base_url: str, endpoint: LiveVariant) -> str:
     """A command for a shell that asks an endpoint for one row."""
     url = f"{base_url}/endpoints/{endpoint.record.name}/invocations"
     body = msgspec.json.encode(example_row(endpoint.predictor.signature)).decode()

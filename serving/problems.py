@@ -35,7 +35,15 @@ from serving.errors import (
 )
 from serving.exchange import note_problem
 from serving.replies import Headers, Reply
-from storage.errors import AutopilotError, FailureError, InputError, RowError, StoreError, UnknownNameError
+from storage.errors import (
+    AutopilotError,
+    ConflictError,
+    FailureError,
+    InputError,
+    RowError,
+    StoreError,
+    UnknownNameError,
+)
 
 PROBLEM_TYPE = "application/problem+json"
 _URN = "urn:autopilot:"
@@ -65,6 +73,7 @@ KINDS: dict[type[Exception], Kind] = {
     UnknownNameError: Kind(404, "unknown-name", "The store holds nothing by this name"),
     MethodError: Kind(405, "method", "The path does not know this method"),
     AcceptError: Kind(406, "accept", "No accepted format can be written"),
+    ConflictError: Kind(409, "conflict", "Another changed it since it was looked at"),
     ServedAlreadyError: Kind(409, "served-already", "A model is served under this name"),
     BodyTooLargeError: Kind(413, "body-too-large", "The body is too large"),
     TableTimeoutError: Kind(413, "table-timeout", "The table takes too long to read"),

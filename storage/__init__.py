@@ -25,6 +25,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 from storage.errors import (
     AutopilotError,
     BusyError,
+    ConflictError,
     DataError,
     FailureError,
     InputError,
@@ -44,6 +45,7 @@ __all__ = [
     "AutopilotError",
     "BusyError",
     "Column",
+    "ConflictError",
     "DataError",
     "FailureError",
     "InputError",

@@ -1,49 +1,197 @@
-"""Endpoints: which model version is served under which name."""
+"""Endpoints: which model versions are served under which name, and to what share of requests."""
 
+import math
+from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from msgspec.structs import replace
+from sqlalchemy import Connection, delete, select, update
 
-from storage.database import Database, record_of, values_of
-from storage.errors import UnknownNameError
+from storage.database import Database, insert_record, record_of, values_of
+from storage.errors import ConflictError, InputError, UnknownNameError, listed
 from storage.models import check_name
-from storage.records import Endpoint, ModelVersion
-from storage.tables import endpoints
+from storage.records import CapturePolicy, Endpoint, ModelVersion, Variant
+from storage.signature import Signature
+from storage.tables import endpoints, models, schedules
+
+#: What the variant of an endpoint with one version is called.
+MAIN = "main"
 
 
 class Endpoints:
-    """Endpoint records. Servers poll `list` and follow each change of `revision`."""
+    """Endpoint records. Servers poll `list` and follow each change of `revision`.
+
+    Each change is checked whole before anything is written. expected: the revision that whoever changes it has seen; a
+    ConflictError tells that another changed it since. None changes whatever there is.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def deploy(self, name: str, version: ModelVersion, now: datetime, *, capture: bool = True) -> Endpoint:
-        """Point an endpoint at a model version; makes the endpoint if it is new. Raises InputError for a bad name."""
+    def deploy(
+        self,
+        name: str,
+        version: ModelVersion,
+        now: datetime,
+        *,
+        capture: CapturePolicy | None = None,
+        expected: int | None = None,
+    ) -> Endpoint:
+        """Give all of an endpoint's requests to a model version; makes the endpoint if it is new.
+
+        capture: None leaves what the endpoint has; a new one captures all. Raises InputError for a bad name.
+        """
         check_name(name, "an endpoint")
-        query = select(endpoints).where(endpoints.c.name == name)
+        variants = (Variant(MAIN, version.name, version.version),)
         with self._database.write() as connection:
-            row = connection.execute(query).mappings().first()
-            if row is None:
-                endpoint = Endpoint(name, version.name, version.version, 1, capture, now, now)
-                connection.execute(insert(endpoints).values(values_of(endpoint)))
-            else:
-                old = record_of(Endpoint, row)
-                endpoint = Endpoint(name, version.name, version.version, old.revision + 1, capture, old.created_at, now)
-                connection.execute(update(endpoints).where(endpoints.c.name == name).values(values_of(endpoint)))
-        return endpoint
+            old = _find(connection, name)
+            new = replace(old, variants=variants) if old else Endpoint(name, variants, 0, now, now)
+            return _put(connection, old, replace(new, capture=capture or new.capture), now, expected)
+
+    def put(self, endpoint: Endpoint, now: datetime, *, expected: int | None = None) -> Endpoint:
+        """Make or replace an endpoint; its revision and times are set here. expected: 0 makes a new one only.
+
+        Raises InputError for what `check` finds, and ConflictError.
+        """
+        check_name(endpoint.name, "an endpoint")
+        with self._database.write() as connection:
+            return _put(connection, _find(connection, endpoint.name), endpoint, now, expected)
+
+    def set_weights(
+        self, name: str, weights: Mapping[str, float], now: datetime, *, expected: int | None = None
+    ) -> Endpoint:
+        """Give variants other weights; those not named keep theirs. Raises InputError, UnknownNameError."""
+        with self._database.write() as connection:
+            old = _known(connection, name)
+            names = [variant.name for variant in old.variants]
+            if unknown := [name for name in weights if name not in names]:
+                raise InputError(
+                    f"Endpoint {name!r} has no variant {unknown[0][:80]!r}. Its variants are {listed(names)}."
+                )
+            variants = tuple(replace(v, weight=float(weights.get(v.name, v.weight))) for v in old.variants)
+            return _put(connection, old, replace(old, variants=variants), now, expected)
+
+    def delete(self, name: str, *, expected: int | None = None) -> None:
+        """Delete an endpoint and its schedule; captured traffic and reports stay. Raises UnknownNameError."""
+        with self._database.write() as connection:
+            _check_revision(name, _known(connection, name), expected)
+            connection.execute(delete(schedules).where(schedules.c.endpoint == name))
+            connection.execute(delete(endpoints).where(endpoints.c.name == name))
 
     def get(self, name: str) -> Endpoint:
         """An endpoint by name. Raises UnknownNameError."""
         with self._database.read() as connection:
-            row = connection.execute(select(endpoints).where(endpoints.c.name == name)).mappings().first()
-        if row is None:
-            raise UnknownNameError(
-                f"The store has no endpoint {name!r}. `autopilot endpoints` lists those that it has."
-            )
-        return record_of(Endpoint, row)
+            return _known(connection, name)
 
     def list(self) -> list[Endpoint]:
         """All endpoints by name."""
         with self._database.read() as connection:
             rows = connection.execute(select(endpoints).order_by(endpoints.c.name)).mappings().all()
         return [record_of(Endpoint, row) for row in rows]
+
+
+def _find(connection: Connection, name: str) -> Endpoint | None:
+    row = connection.execute(select(endpoints).where(endpoints.c.name == name)).mappings().first()
+    return None if row is None else record_of(Endpoint, row)
+
+
+def _known(connection: Connection, name: str) -> Endpoint:
+    found = _find(connection, name)
+    if found is None:
+        raise UnknownNameError(f"The store has no endpoint {name!r}. `autopilot endpoints` lists those that it has.")
+    return found
+
+
+def _put(connection: Connection, old: Endpoint | None, new: Endpoint, now: datetime, expected: int | None) -> Endpoint:
+    _check_revision(new.name, old, expected)
+    _check(connection, new)
+    created_at, revision = (old.created_at, old.revision + 1) if old else (now, 1)
+    new = replace(new, revision=revision, created_at=created_at, updated_at=now)
+    if old is None:
+        insert_record(connection, endpoints, new)
+    else:
+        connection.execute(update(endpoints).where(endpoints.c.name == new.name).values(values_of(new)))
+    return new
+
+
+def _check_revision(name: str, old: Endpoint | None, expected: int | None) -> None:
+    """Raise ConflictError if the endpoint is not as whoever changes it has seen it."""
+    revision = old.revision if old else 0
+    if expected is not None and expected != revision:
+        found = f"is at revision {revision}" if old else "is not there"
+        raise ConflictError(
+            f"Endpoint {name!r} {found}, and revision {expected} was to be changed: another changed it in between. "
+            "Look at it again, and repeat what is still wanted."
+        )
+
+
+def _check(connection: Connection, endpoint: Endpoint) -> None:
+    """Raise InputError for what cannot be served, or not as it is said."""
+    variants = (*endpoint.variants, *endpoint.shadows)
+    names = [variant.name for variant in variants]
+    for name in names:
+        check_name(name, "a variant")
+    if not endpoint.variants:
+        raise InputError(f"Endpoint {endpoint.name!r} has no production variant. Give it one.")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"Endpoint {endpoint.name!r} has two variants {min(twice)!r}. Give each its own name.")
+    _check_weights(endpoint)
+    signatures = [_signature(connection, variant) for variant in variants]
+    _check_alike(variants, signatures)
+    _check_capture(endpoint.capture, signatures)
+    _check_limits(endpoint)
+
+
+def _check_weights(endpoint: Endpoint) -> None:
+    for variant in (*endpoint.variants, *endpoint.shadows):
+        if not (math.isfinite(variant.weight) and variant.weight >= 0):
+            raise InputError(f"The weight of variant {variant.name!r} is {variant.weight}. Use 0 or more.")
+    if not 0 < sum(variant.weight for variant in endpoint.variants) < math.inf:
+        raise InputError(f"The weights of endpoint {endpoint.name!r} sum to 0. Give one variant more than 0.")
+    for shadow in endpoint.shadows:
+        if shadow.weight > 1:
+            raise InputError(f"Shadow {shadow.name!r} sees a share of {shadow.weight} of requests. Use 0 to 1.")
+
+
+def _signature(connection: Connection, variant: Variant) -> Signature:
+    query = select(models.c.signature).where(models.c.name == variant.model, models.c.version == variant.version)
+    found = connection.execute(query).scalar()
+    if found is None:
+        raise UnknownNameError(
+            f"The store has no model {variant.spec!r}, which variant {variant.name!r} names. "
+            "`autopilot models` lists those that it has."
+        )
+    return found
+
+
+def _check_alike(variants: tuple[Variant, ...], signatures: list[Signature]) -> None:
+    """One client asks all variants the same way, and reads their answers the same way."""
+    first = signatures[0]
+    for variant, signature in zip(variants, signatures, strict=True):
+        if (signature.task, signature.classes) != (first.task, first.classes):
+            raise InputError(
+                f"Variant {variant.name!r} predicts {_predicts(signature)}, variant {variants[0].name!r} "
+                f"{_predicts(first)}. Variants of one endpoint answer alike; use another endpoint."
+            )
+
+
+def _predicts(signature: Signature) -> str:
+    return "a number" if signature.task == "regression" else f"one of {listed([str(c) for c in signature.classes])}"
+
+
+def _check_capture(capture: CapturePolicy, signatures: list[Signature]) -> None:
+    if not 0 <= capture.share <= 1:
+        raise InputError(f"The share of requests to capture is {capture.share}. Use 0 to 1.")
+    known = {name for signature in signatures for name in signature.names}
+    if unknown := [name for name in capture.redact if name not in known]:
+        raise InputError(
+            f"Column {unknown[0][:80]!r} is to be redacted, and no variant takes it. "
+            f"The columns are {listed(sorted(known))}."
+        )
+
+
+def _check_limits(endpoint: Endpoint) -> None:
+    for name in ("max_body_bytes", "max_rows"):
+        value = getattr(endpoint.limits, name)
+        if value is not None and value < 1:
+            raise InputError(f"{name} of endpoint {endpoint.name!r} is {value}. Use 1 or more, or leave it out.")

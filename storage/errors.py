@@ -7,6 +7,7 @@ AutopilotError
 │   │   └── CellError      a DataError too: a cell of a table, or a column that it lacks
 │   ├── SettingError      an option, an environment variable, a line of the settings file
 │   ├── UnknownNameError  a model, version, endpoint or run that the store does not hold
+│   ├── ConflictError     what was to be changed has changed since it was looked at
 │   └── BusyError         a run that another process works on
 └── FailureError          the work could not be done; exit code 1, HTTP 5xx
     ├── StoreError        the store cannot be opened, read or written
@@ -58,6 +59,10 @@ class SettingError(InputError):
 
 class UnknownNameError(InputError):
     """The store holds nothing by this name."""
+
+
+class ConflictError(InputError):
+    """What was to be changed is not as whoever changes it has seen it."""
 
 
 class BusyError(InputError):

@@ -87,8 +87,8 @@ class Models:
 
 def _delete(connection: Connection, name: str, number: int, run_id: str) -> None:
     """Delete a version of a run that no endpoint has."""
-    served = select(endpoints.c.name).where(endpoints.c.model == name, endpoints.c.version == number)
-    if connection.execute(served).first() is None:
+    served = connection.execute(select(endpoints.c.variants, endpoints.c.shadows)).all()
+    if not any((v.model, v.version) == (name, number) for row in served for v in (*row.variants, *row.shadows)):
         of_run = (models.c.name == name, models.c.version == number, models.c.run_id == run_id)
         connection.execute(delete(models).where(*of_run))
 

@@ -190,16 +190,223 @@ class ModelVersion(Struct, frozen=True):
     created_at: datetime
 
 
-class Endpoint(Struct, frozen=True):
-    """A name under which a model version is served. `revision` grows with each change; servers follow it."""
+class Variant(Struct, frozen=True):
+    """A model version behind an endpoint; production or shadow.
+
+    weight: of production, its share of requests is its weight over the sum of all; of a shadow, the share of requests
+    that are also run by it, 0 to 1.
+    """
 
     name: str
     model: str
     version: int
+    weight: float = 1.0
+
+    @property
+    def spec(self) -> str:
+        """The version as commands take it, such as `churn:3`."""
+        return f"{self.model}:{self.version}"
+
+
+class CapturePolicy(Struct, frozen=True):
+    """What is kept of requests and answers.
+
+    share: of requests, 0 to 1, drawn by their inference id: the same id is always kept, or never. mode: `async` answers
+    first, and a kill loses what was answered in the last 0.2 s; `sync` answers when the capture is with the operating
+    system. redact: of columns, before anything leaves the process: `drop` writes nothing, `mask` only whether there was
+    a value, `hash` a keyed digest of it, equal for equal values of one store.
+    """
+
+    share: float = 1.0
+    mode: Literal["async", "sync"] = "async"
+    redact: dict[str, Literal["drop", "hash", "mask"]] = {}
+
+
+class EndpointLimits(Struct, frozen=True):
+    """Limits of one endpoint, where they are tighter than the server's; None leaves the server's."""
+
+    max_body_bytes: int | None = None
+    max_rows: int | None = None
+
+
+class Endpoint(Struct, frozen=True):
+    """A name under which model versions are served. `revision` grows with each change; servers follow it.
+
+    variants: production variants, at least one. shadows: variants that see requests and whose answers nobody gets.
+    provider: where the models run; `cuda` falls back to the CPU, and says so, where there is none.
+    """
+
+    name: str
+    variants: tuple[Variant, ...]
     revision: int
-    capture: bool
     created_at: datetime
     updated_at: datetime
+    shadows: tuple[Variant, ...] = ()
+    capture: CapturePolicy = CapturePolicy()
+    limits: EndpointLimits = EndpointLimits()
+    provider: Literal["cpu", "cuda"] = "cpu"
+
+    @property
+    def main(self) -> Variant:
+        """The variant of the greatest weight, the first of equals: what is meant where an endpoint has one version."""
+        return max(self.variants, key=lambda variant: variant.weight)
+
+    @property
+    def model(self) -> str:
+        """Name of the main variant's model."""
+        return self.main.model
+
+    @property
+    def version(self) -> int:
+        """Version of the main variant's model."""
+        return self.main.version
+
+
+class Serving(Struct, frozen=True):
+    """What a server process makes of an endpoint's revision. reason: why it could not be loaded; None if it was."""
+
+    revision: int
+    reason: str | None = None
+
+
+class Server(Struct, frozen=True):
+    """A process that serves. serving: by endpoint. seen_at: when it last said so; it does each two seconds."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+    serving: dict[str, Serving]
+
+
+class Guard(Struct, frozen=True):
+    """What takes a roll-out back.
+
+    kind: `errors` (answers that are the server's fault, and refusals for time), `latency` (requests slower than `limit`
+    milliseconds; by default than the old variants' 95 %), or `scores` (the distribution of answers). floor: of a
+    difference in shares, 0 to 1; smaller ones are let pass.
+    """
+
+    kind: Literal["errors", "latency", "scores"]
+    limit: float | None = None
+    floor: float = 0.0
+
+
+class Rollout(Struct, frozen=True):
+    """A change of an endpoint's variants in steps, which takes itself back where a guard finds harm.
+
+    before, after: the variants at its two ends. strategy: `canary` gives `share` to the new variants and all after
+    `wait_s`; `linear` gives them `share` more each `wait_s`; `blue_green` gives all at once, and keeps the old ones
+    loaded for `wait_s`. alpha: chance that a roll-out without any harm is taken back. step: how many were done.
+    """
+
+    id: str
+    endpoint: str
+    status: Literal["running", "completed", "rolled back", "stopped"]
+    strategy: Literal["canary", "linear", "blue_green"]
+    share: float
+    wait_s: float
+    alpha: float
+    guards: tuple[Guard, ...]
+    before: tuple[Variant, ...]
+    after: tuple[Variant, ...]
+    step: int
+    step_at: datetime
+    created_at: datetime
+    ended_at: datetime | None = None
+    reason: str | None = None
+
+
+class Tally(Struct, frozen=True):
+    """What one server counted of one variant since a roll-out began; its newest replaces the one before.
+
+    body: JSON, whose form the program that serves knows.
+    """
+
+    subject: str
+    server_id: str
+    variant: str
+    at: datetime
+    body: str
+
+
+class Label(Struct, frozen=True):
+    """The ground truth of one captured row, joined by inference id.
+
+    row: within its request. label: a class, or a number for regression. happened_at: when it came to be known;
+    received_at: when we were told.
+    """
+
+    endpoint: str
+    inference_id: str
+    row: int
+    label: str | int | float
+    happened_at: datetime
+    received_at: datetime
+
+
+class Job(Struct, frozen=True):
+    """Long work that was asked for, such as a batch transform.
+
+    spec, progress, result: JSON, whose form the program that does it knows. owner: the process that has it, until
+    `lease_until`; another may take it then. Each of its attempts counts.
+    """
+
+    id: str
+    kind: Literal["batch"]
+    status: Literal["queued", "running", "completed", "failed", "stopped"]
+    spec: str
+    created_at: datetime
+    attempts: int = 0
+    progress: str | None = None
+    result: str | None = None
+    owner: str | None = None
+    lease_until: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+
+
+class AsyncInvocation(Struct, frozen=True):
+    """A request that is answered later.
+
+    request: JSON of what is needed to answer it (headers, address of the input). input_digest, output_digest,
+    failure_digest: blobs. due_at: when it is tried next. expires_at: after it, nobody waits. webhook: is told when it
+    has ended.
+    """
+
+    id: str
+    endpoint: str
+    inference_id: str
+    status: Literal["queued", "running", "completed", "failed", "expired"]
+    request: str
+    due_at: datetime
+    expires_at: datetime
+    created_at: datetime
+    attempts: int = 0
+    input_digest: str | None = None
+    output_digest: str | None = None
+    failure_digest: str | None = None
+    webhook: str | None = None
+    owner: str | None = None
+    lease_until: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+
+
+class IdempotencyKey(Struct, frozen=True):
+    """A request to the control plane that was answered; asked again by the same key, it is answered the same.
+
+    request_digest: sha256 of method, path and body: the same key with another request is refused.
+    """
+
+    key: str
+    request_digest: str
+    status: int
+    headers: str
+    body: str
+    created_at: datetime
 
 
 class Report(Struct, frozen=True):

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Dialect,
     Float,
     ForeignKeyConstraint,
+    Index,
     Integer,
     MetaData,
     String,
@@ -26,7 +27,7 @@ from storage import records
 from storage.signature import Signature
 
 #: The newest migration; a store with another one was written by another version.
-HEAD = "0003"
+HEAD = "0004"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -143,13 +144,118 @@ endpoints = Table(
     "endpoints",
     metadata,
     Column("name", String, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("variants", Json(tuple[records.Variant, ...]), nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("capture", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
-    ForeignKeyConstraint(["model", "version"], ["models.name", "models.version"]),
+    Column("shadows", Json(tuple[records.Variant, ...]), nullable=False),
+    Column("capture", Json(records.CapturePolicy), nullable=False),
+    Column("limits", Json(records.EndpointLimits), nullable=False),
+    Column("provider", String, nullable=False),
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("serving", Json(dict[str, records.Serving]), nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("endpoint", String, nullable=False, index=True),
+    Column("status", String, nullable=False),
+    Column("strategy", String, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("wait_s", Float, nullable=False),
+    Column("alpha", Float, nullable=False),
+    Column("guards", Json(tuple[records.Guard, ...]), nullable=False),
+    Column("before", Json(tuple[records.Variant, ...]), nullable=False),
+    Column("after", Json(tuple[records.Variant, ...]), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("step_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("reason", Text),
+)
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("server_id", String, primary_key=True),
+    Column("variant", String, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("endpoint", String, primary_key=True),
+    Column("inference_id", String, primary_key=True),
+    Column("row", Integer, primary_key=True),
+    Column("label", Json(str | int | float), nullable=False),
+    Column("happened_at", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("status", String, nullable=False, index=True),
+    Column("spec", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("progress", Text),
+    Column("result", Text),
+    Column("owner", String),
+    Column("lease_until", Moment),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+    Column("reason", Text),
+)
+
+async_invocations = Table(
+    "async_invocations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("endpoint", String, nullable=False),
+    Column("inference_id", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("input_digest", String),
+    Column("output_digest", String),
+    Column("failure_digest", String),
+    Column("webhook", Text),
+    Column("owner", String),
+    Column("lease_until", Moment),
+    Column("ended_at", Moment),
+    Column("reason", Text),
+    Index("ix_async_invocations_due", "status", "due_at"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("request_digest", String, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
 )
 
 reports = Table(
@@ -193,14 +299,21 @@ executions = Table(
 
 __all__ = [
     "HEAD",
+    "async_invocations",
     "endpoints",
     "events",
     "executions",
     "experiments",
+    "idempotency_keys",
+    "jobs",
+    "labels",
     "metadata",
     "models",
     "reports",
+    "rollouts",
     "runs",
     "schedules",
+    "servers",
+    "tallies",
     "trials",
 ]

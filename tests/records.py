@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from storage.records import Execution, Report, Run, Schedule, Trial
+from storage.records import CapturePolicy, Endpoint, Execution, Report, Run, Schedule, Trial, Variant
 
 NOW = datetime(2024, 5, 1, 13, 30, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -30,6 +30,11 @@ def trial(number: int = 0, *, run_id: str = "r1") -> Trial:
     """A trial that ended."""
     params = {"learning_rate": 0.1, "num_leaves": 31, "extra_trees": False}
     return Trial(run_id, number, "lightgbm", params, "completed", 0.9, (0.89, 0.91), 1.5, rounds=120)
+
+
+def endpoint_record(name: str = "demo", *, capture: bool = False) -> Endpoint:
+    """An endpoint whose one variant is `m:1`, in no store."""
+    return Endpoint(name, (Variant("main", "m", 1),), 1, NOW, NOW, capture=CapturePolicy(share=float(capture)))
 
 
 def report(report_id: str = "d1", *, endpoint: str = "late", created_at: datetime = NOW) -> Report:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, cast
 
 import msgspec
 
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.engine import Asked, Written
 from serving.errors import BodyError
 from serving.formats import Answer
@@ -36,7 +36,7 @@ Rows = list[dict[str, Any]]
 class MlflowBodies:
     """Reads and answers MLflow's bodies for one model."""
 
-    def __init__(self, endpoint: LiveEndpoint) -> None:
+    def __init__(self, endpoint: LiveVariant) -> None:
         self._signature = endpoint.signature
         self._reader = RowReader(self._signature)
         roots = {str(path[0]) for path in self._signature.nested}

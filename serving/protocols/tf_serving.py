@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from serving.admission import deadline_of
-from serving.endpoints import LiveEndpoint, LiveEndpoints
+from serving.endpoints import LiveEndpoints, LiveVariant
 from serving.engine import Asked, Call, Engine, Written
 from serving.errors import BodyError, UnknownEndpointError
 from serving.formats import Answer
@@ -69,14 +69,14 @@ class TfServing:
         told = _metadata(endpoint) if path["verb"] else _status(endpoint)
         return Reply(200, _JSON, msgspec.json.encode(told))
 
-    def _find(self, name: str, version: str | None) -> LiveEndpoint:
+    def _find(self, name: str, version: str | None) -> LiveVariant:
         endpoint = self._endpoints.find(name)
         served = str(endpoint.record.version)
         if version not in (None, served):
             raise UnknownEndpointError(f"Endpoint {name!r} serves version {served}, not {version!r}. Ask for that.")
         return endpoint
 
-    async def _predict(self, endpoint: LiveEndpoint, request: Request) -> Reply:
+    async def _predict(self, endpoint: LiveVariant, request: Request) -> Reply:
         options = query_options(request.query) if request.query else DEFAULT
         bodies = endpoint.of(TfBodies)
         few = endpoint.formats.rows["json"].has_few(request.body)
@@ -91,7 +91,7 @@ class TfServing:
 class TfBodies:
     """Reads and answers TensorFlow Serving's bodies for one model."""
 
-    def __init__(self, endpoint: LiveEndpoint) -> None:
+    def __init__(self, endpoint: LiveVariant) -> None:
         self._signature = endpoint.signature
         self._rows = endpoint.formats.rows["json"]
         self._columns = endpoint.of(MlflowBodies)  # `inputs` is the same in both
@@ -136,13 +136,13 @@ class TfBodies:
         return lists
 
 
-def _status(endpoint: LiveEndpoint) -> dict[str, Any]:
+def _status(endpoint: LiveVariant) -> dict[str, Any]:
     status = {"error_code": "OK", "error_message": ""}
     version = {"version": str(endpoint.record.version), "state": "AVAILABLE", "status": status}
     return {"model_version_status": [version]}
 
 
-def _metadata(endpoint: LiveEndpoint) -> dict[str, Any]:
+def _metadata(endpoint: LiveVariant) -> dict[str, Any]:
     signature = endpoint.signature
     inputs = {column.name: _tensor(_DTYPES[column.kind], column.name, 1) for column in signature.columns}
     if signature.task == "regression":

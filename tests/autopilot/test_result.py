@@ -131,6 +131,6 @@ def test_deploying_points_an_endpoint_at_this_version(result: Result) -> None:
     found: Any = result.deploy("live", capture=False)
     assert found == Endpoint("live")
     deployed = result.store.endpoints.get("live")
-    assert (deployed.model, deployed.version, deployed.capture, deployed.revision) == ("demo", 1, False, 1)
+    assert (deployed.model, deployed.version, deployed.capture.share, deployed.revision) == ("demo", 1, 0.0, 1)
     with raises(InputError, "'a/b' cannot name an endpoint."):
         result.deploy("a/b")

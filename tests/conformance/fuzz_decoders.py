@@ -20,7 +20,7 @@ import numpy as np
 import zstandard
 
 with atheris.instrument_imports(include=["serving", "storage.boundary"]):
-    from serving.endpoints import LiveEndpoint
+    from serving.endpoints import LiveVariant
     from serving.engine import Asked
     from serving.media import unpack
     from serving.options import DEFAULT
@@ -29,16 +29,16 @@ with atheris.instrument_imports(include=["serving", "storage.boundary"]):
     from serving.protocols.tf_serving import TfBodies
 
 from storage import InputError, Predictor
-from storage.records import Endpoint
 from tests.portable import ROWS, classifier
+from tests.records import endpoint_record
 
 _NOW = datetime(2024, 5, 1, tzinfo=UTC)
 _LIMIT_BYTES = 1_000_000
 
 
-def _endpoint() -> LiveEndpoint:
-    record = Endpoint("demo", "m", 1, 1, capture=False, created_at=_NOW, updated_at=_NOW)
-    return LiveEndpoint(record, Predictor(classifier()))
+def _endpoint() -> LiveVariant:
+    record = endpoint_record("demo")
+    return LiveVariant(record, Predictor(classifier()))
 
 
 def targets() -> dict[str, tuple[Callable[[bytes], object], list[bytes]]]:

@@ -1,24 +1,23 @@
 """The OpenAPI document is one, by the validator of its makers, whatever columns a model has."""
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serving.documentation import document
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from storage import Column, Predictor, Signature, Store
-from storage.records import Endpoint
 from storage.signature import Dropped
 from tests import portable
+from tests.records import endpoint_record
 from tests.serving.conftest import serving
 
 validate: Any = pytest.importorskip("openapi_spec_validator").validate
 
 
-def odd_endpoint() -> LiveEndpoint:
+def odd_endpoint() -> LiveVariant:
     """One whose columns have names that are words of JSON Schema, JSON pointers, or no words at all."""
     names = ("amount", "$ref", "visits", 'seen "at"\n')
     columns = tuple(
@@ -26,9 +25,8 @@ def odd_endpoint() -> LiveEndpoint:
         for name, column in zip(names, portable.COLUMNS, strict=True)
     )
     signature = Signature("binary", "{paid}", columns, (Dropped("~1/", "it counts the rows"),), ("no", "yes"))
-    now = datetime(2024, 5, 1, tzinfo=UTC)
-    record = Endpoint("odd.one", "m", 1, 1, capture=False, created_at=now, updated_at=now)
-    return LiveEndpoint(record, Predictor(portable.classifier(signature=signature)))
+    record = endpoint_record("odd.one")
+    return LiveVariant(record, Predictor(portable.classifier(signature=signature)))
 
 
 def test_the_document_is_valid_and_follows_the_endpoints(tmp_path: Path) -> None:

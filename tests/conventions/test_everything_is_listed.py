@@ -15,6 +15,7 @@ import pytest
 import autopilot
 from autopilot.candidates import CANDIDATES
 from autopilot.cli import app, monitor
+from autopilot.endpoint_commands import endpoints
 from autopilot.plan.ops import OPS
 from autopilot.plan.recipes import RECIPES
 from autopilot.process import STEPS
@@ -110,7 +111,7 @@ def test_each_setting_is_described() -> None:
 def test_each_command_is_described_and_in_the_readme() -> None:
     """`autopilot --help` and the README know the same commands."""
     readme = (ROOT / "README.md").read_text()
-    for group in (app, monitor):
+    for group in (app, monitor, endpoints):
         for name in group:
             if not name.startswith("-"):
                 assert group[name].help, name

@@ -7,11 +7,11 @@ import pytest
 from onnx import helper
 
 from serving.cost import Cost, cost_of
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.likely_rows import likely_rows
 from storage import Predictor
-from storage.records import Endpoint
 from tests.portable import REGRESSOR, regressor
+from tests.records import endpoint_record
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -39,9 +39,9 @@ def test_rows_of_a_run_of_some_length(seconds: float, rows: int) -> None:
 
 def test_a_heavy_model_is_not_run_in_the_event_loop() -> None:
     """However few rows are asked for; a light one is."""
-    record = Endpoint("demo", "m", 1, 1, capture=False, created_at=NOW, updated_at=NOW)
-    assert LiveEndpoint(record, Predictor(heavy())).inline_rows <= 1
-    assert LiveEndpoint(record, Predictor(regressor())).inline_rows > 20
+    record = endpoint_record("demo")
+    assert LiveVariant(record, Predictor(heavy())).inline_rows <= 1
+    assert LiveVariant(record, Predictor(regressor())).inline_rows > 20
 
 
 def test_rows_cost_what_they_cost_alone_and_together() -> None:

@@ -9,6 +9,7 @@ from serving import endpoints as endpoints_module
 from serving.endpoints import LiveEndpoints
 from serving.errors import NotReadyError, UnknownEndpointError, UnnamedEndpointError
 from storage import Store, StoreError
+from storage.records import CapturePolicy
 from tests.portable import publish, regressor
 
 
@@ -48,7 +49,7 @@ def test_another_revision_of_the_same_version_keeps_the_model(store: Store) -> N
     version = publish(store, regressor(), endpoint="demo")
     live = refreshed(store)
     old = live.find("demo")
-    store.endpoints.deploy("demo", version, datetime.now(UTC), capture=False)
+    store.endpoints.deploy("demo", version, datetime.now(UTC), capture=CapturePolicy(share=0.0))
     live.refresh()
     assert live.find("demo").predictor is old.predictor
     assert live.find("demo").header is None

@@ -11,15 +11,15 @@ from time import monotonic, sleep
 import pytest
 
 from serving.capture import Capture
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.engine import Asked, Call, Engine, Written
 from serving.errors import AbandonedError, BodyTooLargeError, DeadlineError, OptionError, TooManyRowsError
 from serving.formats import Answer
 from serving.options import DEFAULT, Options
 from serving.requests import Request
 from storage import InputError, Predictor, Store
-from storage.records import Endpoint
 from tests.portable import ROWS, SCORES, regressor
+from tests.records import endpoint_record
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 BODY = json.dumps(list(ROWS)).encode()
@@ -32,10 +32,8 @@ def engine(store: Store) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def endpoint() -> LiveEndpoint:
-    return LiveEndpoint(
-        Endpoint("demo", "m", 1, 1, capture=False, created_at=NOW, updated_at=NOW), Predictor(regressor())
-    )
+def endpoint() -> LiveVariant:
+    return LiveVariant(endpoint_record("demo"), Predictor(regressor()))
 
 
 async def waits() -> None:
@@ -47,7 +45,7 @@ async def leaves() -> None:
 
 
 def call(
-    endpoint: LiveEndpoint,
+    endpoint: LiveVariant,
     body: bytes = BODY,
     *,
     few: bool = True,
@@ -78,7 +76,7 @@ def values(written: Written) -> list[float]:
 @pytest.mark.parametrize("few", [True, False])
 @pytest.mark.parametrize("company", [0, 5])
 def test_the_answer_is_the_same_in_the_event_loop_and_in_a_thread(
-    engine: Engine, endpoint: LiveEndpoint, few: bool, company: int
+    engine: Engine, endpoint: LiveVariant, few: bool, company: int
 ) -> None:
     """Alone, together with others, and packed."""
     engine.company = lambda: company
@@ -90,7 +88,7 @@ def test_the_answer_is_the_same_in_the_event_loop_and_in_a_thread(
     assert endpoint.metrics.waiting == 0
 
 
-def test_limits_hold_after_unpacking(engine: Engine, endpoint: LiveEndpoint) -> None:
+def test_limits_hold_after_unpacking(engine: Engine, endpoint: LiveVariant) -> None:
     """Of bytes, and of rows."""
     with pytest.raises(BodyTooLargeError):
         asyncio.run(engine.answer(call(endpoint, gzip.compress(bytes(20_000)), few=False, encoding=b"gzip")))
@@ -100,7 +98,7 @@ def test_limits_hold_after_unpacking(engine: Engine, endpoint: LiveEndpoint) -> 
             asyncio.run(engine.answer(call(endpoint, many, few=few)))
 
 
-def test_options_that_the_model_cannot_follow_are_refused(engine: Engine, endpoint: LiveEndpoint) -> None:
+def test_options_that_the_model_cannot_follow_are_refused(engine: Engine, endpoint: LiveVariant) -> None:
     """With the reason."""
     with pytest.raises(InputError, match="gives no interval"):
         asyncio.run(engine.answer(call(endpoint, options=Options(interval=True))))
@@ -108,7 +106,7 @@ def test_options_that_the_model_cannot_follow_are_refused(engine: Engine, endpoi
         asyncio.run(engine.answer(call(endpoint, options=Options(explain=True))))
 
 
-def test_work_whose_deadline_passed_in_the_queue_is_not_done(engine: Engine, endpoint: LiveEndpoint) -> None:
+def test_work_whose_deadline_passed_in_the_queue_is_not_done(engine: Engine, endpoint: LiveVariant) -> None:
     """The thread looks before it reads."""
 
     async def ask() -> None:
@@ -124,14 +122,14 @@ def test_work_whose_deadline_passed_in_the_queue_is_not_done(engine: Engine, end
     assert endpoint.metrics.answered == 1
 
 
-def test_work_whose_client_left_is_not_done(engine: Engine, endpoint: LiveEndpoint) -> None:
+def test_work_whose_client_left_is_not_done(engine: Engine, endpoint: LiveVariant) -> None:
     """Neither in the queue nor between its parts."""
     with pytest.raises(AbandonedError):
         asyncio.run(engine.answer(call(endpoint, few=False, read_s=0.1, gone=leaves)))
     assert endpoint.metrics.answered == 0
 
 
-def test_a_defect_in_a_thread_leaves_the_engine_as_it_was(engine: Engine, endpoint: LiveEndpoint) -> None:
+def test_a_defect_in_a_thread_leaves_the_engine_as_it_was(engine: Engine, endpoint: LiveVariant) -> None:
     """Nothing is counted as waiting, and the next is answered."""
     broken = call(endpoint, few=False)._replace(read=partial(int, "x"))  # type: ignore[arg-type]
     with pytest.raises(TypeError):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving.endpoints import LiveEndpoint, LiveEndpoints
+from serving.endpoints import LiveEndpoints, LiveVariant
 from serving.errors import OptionError
 from storage import Store
 from storage.boundary import blocks_of_rows
@@ -13,7 +13,7 @@ from tests.serving.conftest import ServerProcess
 
 
 @pytest.fixture
-def endpoint(store: Store) -> LiveEndpoint:
+def endpoint(store: Store) -> LiveVariant:
     publish(store, classifier(), endpoint="demo")
     live = LiveEndpoints(store)
     live.refresh()
@@ -24,7 +24,7 @@ def goes_on() -> None:
     """Nobody has left."""
 
 
-def test_contributions_are_those_of_the_version(store: Store, endpoint: LiveEndpoint) -> None:
+def test_contributions_are_those_of_the_version(store: Store, endpoint: LiveVariant) -> None:
     """To the bit, whether rows come alone or together."""
     blocks = blocks_of_rows(endpoint.signature, ROWS)
     assert endpoint.explaining is not None
@@ -37,14 +37,14 @@ def test_contributions_are_those_of_the_version(store: Store, endpoint: LiveEndp
     np.testing.assert_allclose(explained.base + explained.contributions.sum(axis=1), share[:, 1], atol=1e-6)
 
 
-def test_more_rows_than_anybody_waits_for_are_refused(endpoint: LiveEndpoint) -> None:
+def test_more_rows_than_anybody_waits_for_are_refused(endpoint: LiveVariant) -> None:
     """With the command that explains a file."""
     assert endpoint.explaining is not None
     with pytest.raises(OptionError, match=r"101 rows; 100 are explained at once.*autopilot explain"):
         endpoint.explaining.explain(blocks_of_rows(endpoint.signature, [ROWS[0]] * 101), goes_on)
 
 
-def test_work_ends_when_nobody_waits(endpoint: LiveEndpoint) -> None:
+def test_work_ends_when_nobody_waits(endpoint: LiveVariant) -> None:
     """It is looked for before each row."""
 
     def gone() -> None:

@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from storage import Store
+from storage.records import CapturePolicy
 from tests import portable
 from tests.portable import ROWS
 from tests.serving.conftest import ROOT, ServerProcess, serving
@@ -117,7 +118,7 @@ def test_loads_and_their_failures_are_counted_and_counts_outlive_a_redeploy(stor
     version = portable.publish(store, portable.regressor(), endpoint="demo")
     with serving(store) as server:
         server.client.post("/invocations", json=ROWS)
-        store.endpoints.deploy("demo", version, datetime.now(UTC), capture=False)
+        store.endpoints.deploy("demo", version, datetime.now(UTC), capture=CapturePolicy(share=0.0))
         wait_for_loads(server, "autopilot_model_loads_total", 2)
         server.client.post("/invocations", json=ROWS)
         assert Scrape(server).value("autopilot_predicted_rows_total", endpoint="demo") == 8

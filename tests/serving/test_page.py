@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.page import example_row, index_page
 from storage import Column, Predictor, Signature
-from storage.records import Endpoint, Report
+from storage.records import Report
 from tests.portable import CLASSIFIER, classifier
+from tests.records import endpoint_record
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -33,8 +34,8 @@ def test_nothing_becomes_markup_or_a_command(evil: str) -> None:
     town = Column("town", "category", "String", levels=(evil,))
     columns = tuple(town if column.name == "town" else column for column in CLASSIFIER.columns)
     signature = Signature("binary", "paid", columns, classes=("no", "yes"))
-    record = Endpoint("demo", "m", 1, 1, capture=True, created_at=NOW, updated_at=NOW)
-    live = {"demo": LiveEndpoint(record, Predictor(classifier(signature=signature)))}
+    record = endpoint_record("demo", capture=True)
+    live = {"demo": LiveVariant(record, Predictor(classifier(signature=signature)))}
     report = Report("r 1", "demo", "m", 1, NOW, NOW, evil, True, 1, "", "", NOW)
     page = index_page(f"http://{evil}", live, [report])
     assert "<script>alert" not in page

@@ -8,15 +8,15 @@ from time import monotonic
 import pytest
 
 from serving.capture import Capture
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.engine import Asked, Call, Engine, Written
 from serving.errors import AbandonedError, BodyError, DeadlineError, OverloadedError, TooManyRowsError
 from serving.formats import Answer
 from serving.options import DEFAULT
 from serving.requests import Request
 from storage import Predictor, Store
-from storage.records import Endpoint
 from tests.portable import regressor
+from tests.records import endpoint_record
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 ROW = b"4,Ulm,2,2023-05-01\n"
@@ -34,17 +34,15 @@ def engine(capture: Capture) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def endpoint() -> LiveEndpoint:
-    return LiveEndpoint(
-        Endpoint("demo", "m", 1, 1, capture=True, created_at=NOW, updated_at=NOW), Predictor(regressor())
-    )
+def endpoint() -> LiveVariant:
+    return LiveVariant(endpoint_record("demo", capture=True), Predictor(regressor()))
 
 
 async def stays() -> None:
     await asyncio.Event().wait()
 
 
-def call(endpoint: LiveEndpoint, body: bytes, *, gone: object = stays, deadline: float | None = None) -> Call:
+def call(endpoint: LiveVariant, body: bytes, *, gone: object = stays, deadline: float | None = None) -> Call:
     def write(answer: Answer) -> Written:
         return Written([], endpoint.formats.answers["csv"].write(answer))
 
@@ -60,7 +58,7 @@ async def pieces(engine: Engine, asked: Call) -> list[bytes]:
 
 
 def test_pieces_are_counted_and_captured_as_one_answer(
-    engine: Engine, capture: Capture, endpoint: LiveEndpoint, store: Store
+    engine: Engine, capture: Capture, endpoint: LiveVariant, store: Store
 ) -> None:
     """Rows are numbered through."""
     found = asyncio.run(pieces(engine, call(endpoint, ROW * 2_500)))
@@ -75,7 +73,7 @@ def test_pieces_are_counted_and_captured_as_one_answer(
     assert frame["autopilot.row"].to_list() == list(range(2_500))
 
 
-def test_what_is_wrong_with_a_request_is_raised_before_the_first_piece(engine: Engine, endpoint: LiveEndpoint) -> None:
+def test_what_is_wrong_with_a_request_is_raised_before_the_first_piece(engine: Engine, endpoint: LiveVariant) -> None:
     """Whatever row it is in."""
     with pytest.raises(BodyError):
         asyncio.run(pieces(engine, call(endpoint, b"")))
@@ -87,7 +85,7 @@ def test_what_is_wrong_with_a_request_is_raised_before_the_first_piece(engine: E
     assert endpoint.metrics.waiting == 0
 
 
-def test_a_deadline_ends_it_between_pieces(engine: Engine, endpoint: LiveEndpoint) -> None:
+def test_a_deadline_ends_it_between_pieces(engine: Engine, endpoint: LiveVariant) -> None:
     """What was sent before stays sent; it is no answer that counts."""
 
     async def ask() -> None:
@@ -103,7 +101,7 @@ def test_a_deadline_ends_it_between_pieces(engine: Engine, endpoint: LiveEndpoin
     assert endpoint.metrics.waiting == 0
 
 
-def test_a_client_that_leaves_ends_it(engine: Engine, endpoint: LiveEndpoint) -> None:
+def test_a_client_that_leaves_ends_it(engine: Engine, endpoint: LiveVariant) -> None:
     """Nothing more is run."""
     left = asyncio.Event()
 
@@ -119,7 +117,7 @@ def test_a_client_that_leaves_ends_it(engine: Engine, endpoint: LiveEndpoint) ->
     assert endpoint.metrics.runs == 1
 
 
-def test_who_stops_reading_leaves_nothing_behind(engine: Engine, endpoint: LiveEndpoint) -> None:
+def test_who_stops_reading_leaves_nothing_behind(engine: Engine, endpoint: LiveVariant) -> None:
     """Closing the generator is enough."""
 
     async def ask() -> None:

@@ -24,6 +24,7 @@ import pytest
 
 from serving.media import MEDIA_TYPES
 from storage import Predictor, Store
+from storage.records import CapturePolicy
 from tests import portable
 from tests.portable import ROWS
 from tests.serving.conftest import ROOT, ServerProcess, serving, spawn
@@ -415,7 +416,7 @@ class TestEndpoints:
         """A revision of the same version changes what else the record says."""
         version = portable.publish(store, portable.regressor(), endpoint="demo")
         with serving(store) as server:
-            store.endpoints.deploy("demo", version, datetime.now(UTC), capture=False)
+            store.endpoints.deploy("demo", version, datetime.now(UTC), capture=CapturePolicy(share=0.0))
             wait_for(lambda: server.client.get("/api/endpoints").json()[0]["live"])
             server.client.post("/invocations", json=ROWS[0])
             assert server.stop() == 0

@@ -4,12 +4,17 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
+import storage
 from storage import StoreError, StoreVersionError
 from storage.database import Database
+from storage.endpoints import Endpoints
+from storage.records import Variant
 from storage.tables import HEAD, metadata
 from tests import processes
 from tests.refusals import raises
@@ -172,4 +177,27 @@ with database.write() as connection:
     with database.read() as connection:
         assert connection.execute(text("SELECT name FROM experiments")).scalars().all() == ["kept"]
     assert database.check() == "ok"
+    database.close()
+
+
+def test_endpoints_of_a_version_before_variants_keep_what_they_served(path: Path) -> None:
+    """Their one version is the main variant, capture is all or nothing, and schedules still refer to them."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        connection.execute(text("INSERT INTO endpoints VALUES ('paid', 'demo', 2, 7, 1, 10, 20)"))
+        connection.execute(text("INSERT INTO endpoints VALUES ('quiet', 'demo', 1, 1, 0, 10, 20)"))
+        connection.execute(text("INSERT INTO schedules VALUES ('paid', '0 * * * *', 0.05, 10)"))
+    engine.dispose()
+    database = Database(path)
+    paid, quiet = Endpoints(database).list()
+    assert (paid.variants, paid.revision, paid.capture.share) == ((Variant("main", "demo", 2),), 7, 1.0)
+    assert (quiet.main.spec, quiet.capture.share) == ("demo:1", 0.0)
+    with database.read() as connection:
+        assert connection.execute(text("SELECT endpoint FROM schedules")).scalars().all() == ["paid"]
+        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
     database.close()

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any, NamedTuple
 
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.engine import Asked
 from serving.errors import OptionError
 from serving.options import Options
@@ -31,7 +31,7 @@ class Sent(NamedTuple):
 class Bodies:
     """Reads and answers requests for one model."""
 
-    def __init__(self, endpoint: LiveEndpoint) -> None:
+    def __init__(self, endpoint: LiveVariant) -> None:
         self._inputs = Inputs(endpoint.signature)
         self._outputs = Outputs(endpoint.signature)
         self._head = {"model_name": endpoint.record.name, "model_version": str(endpoint.record.version)}

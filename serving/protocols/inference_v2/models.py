@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.metrics import EndpointMetrics, Histogram
 from serving.protocols.inference_v2.inputs import DATATYPE_OF_KIND
 from serving.protocols.inference_v2.outputs import Output, Outputs
@@ -16,7 +16,7 @@ _PHASES = {"queue": "queue", "compute_input": "read", "compute_infer": "run", "c
 class About:
     """Tells of one model."""
 
-    def __init__(self, endpoint: LiveEndpoint) -> None:
+    def __init__(self, endpoint: LiveVariant) -> None:
         self._endpoint = endpoint
         self._name, self._version = endpoint.record.name, str(endpoint.record.version)
         self._inputs = [(column.name, DATATYPE_OF_KIND[column.kind], [-1, 1]) for column in endpoint.signature.columns]

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from serving.admission import deadline_of
-from serving.endpoints import LiveEndpoint, LiveEndpoints
+from serving.endpoints import LiveEndpoints, LiveVariant
 from serving.engine import Call, Engine
 from serving.errors import BodyError, RequestError, UnknownEndpointError
 from serving.inference_ids import INFERENCE_ID, InferenceIds
@@ -99,7 +99,7 @@ class InferenceV2:
             return _told({"model_stats": [about.statistics()]})
         return _told(about.metadata())
 
-    def _find(self, name: str, version: str | None) -> LiveEndpoint:
+    def _find(self, name: str, version: str | None) -> LiveVariant:
         """An endpoint by name. Raises UnknownEndpointError, in the words that Triton's clients look for."""
         live = self._endpoints.live
         if name not in live:
@@ -115,7 +115,7 @@ class InferenceV2:
             )
         return endpoint
 
-    async def _infer(self, endpoint: LiveEndpoint, request: Request) -> Reply:
+    async def _infer(self, endpoint: LiveVariant, request: Request) -> Reply:
         headers, body, now = request.headers, request.body, monotonic()
         bodies = endpoint.of(Bodies)
         inference_id = self._ids.of(headers)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.engine import Written
 from serving.errors import AcceptError
 from serving.formats import Answer, Explained
@@ -33,7 +33,7 @@ def check_format(wanted: Format) -> None:
         raise AcceptError(f"The answer is wanted as {MEDIA_TYPES[wanted]}, and explanations need text. Accept {texts}.")
 
 
-def write_clarify(endpoint: LiveEndpoint, wanted: Format, answer: Answer) -> Written:
+def write_clarify(endpoint: LiveVariant, wanted: Format, answer: Answer) -> Written:
     """The body of an answer; `wanted` is the format of the predictions inside."""
     data = endpoint.formats.answers[wanted].write(answer._replace(explained=None))
     explained = answer.explained

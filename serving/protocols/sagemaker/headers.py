@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.errors import SageMakerHeaderError
 from serving.options import DEFAULT, Options, query_options
 from serving.replies import Headers
@@ -51,7 +51,7 @@ class Asks(NamedTuple):
     echo: Headers = []  # noqa: RUF012 - nobody adds to it
 
 
-def asks_of(headers: Mapping[bytes, bytes], query: bytes, endpoint: LiveEndpoint, *, is_container: bool) -> Asks:
+def asks_of(headers: Mapping[bytes, bytes], query: bytes, endpoint: LiveVariant, *, is_container: bool) -> Asks:
     """What headers and query string ask; options in the attributes come before those in the query.
 
     is_container: inside SageMaker the platform has chosen by the other headers already, and they are not looked at.
@@ -93,7 +93,7 @@ def _literal(header: bytes) -> bool:
     return _LITERALS[text]
 
 
-def _check_target(headers: Mapping[bytes, bytes], endpoint: LiveEndpoint) -> None:
+def _check_target(headers: Mapping[bytes, bytes], endpoint: LiveVariant) -> None:
     """Refuse what is to be asked of anything but this endpoint's model."""
     variant = headers.get(VARIANT, b"main").decode("latin-1")
     if variant not in _VARIANTS:

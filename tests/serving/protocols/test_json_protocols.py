@@ -2,14 +2,13 @@
 
 import contextlib
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.engine import Asked
 from serving.errors import BodyError, OptionError
 from serving.formats import Answer
@@ -17,34 +16,33 @@ from serving.options import DEFAULT
 from serving.protocols.mlflow import MlflowBodies
 from serving.protocols.tf_serving import TfBodies
 from storage import Predictor, RowError
-from storage.records import Endpoint
 from tests.portable import ROWS, SCORES, classifier, regressor, with_interval, with_sets
+from tests.records import endpoint_record
 
-NOW = datetime(2024, 5, 1, tzinfo=UTC)
 NAMES = list(ROWS[0])
 COLUMNS = {name: [row[name] for row in ROWS] for name in NAMES}
 LISTS = [list(row.values()) for row in ROWS]
 
 
-def endpoint(model: bytes) -> LiveEndpoint:
-    return LiveEndpoint(Endpoint("demo", "m", 3, 1, capture=False, created_at=NOW, updated_at=NOW), Predictor(model))
+def endpoint(model: bytes) -> LiveVariant:
+    return LiveVariant(endpoint_record(), Predictor(model))
 
 
 PRICE, PAID = endpoint(regressor()), endpoint(classifier())
 
 
-def answer(live: LiveEndpoint, asked: Asked) -> Any:
+def answer(live: LiveVariant, asked: Asked) -> Any:
     outputs = live.predictor.run(asked.blocks, interval=asked.options.interval)
     return json.loads(asked.write(Answer(outputs, asked.options)).body)
 
 
-def mlflow(live: LiveEndpoint, body: Any) -> Any:
+def mlflow(live: LiveVariant, body: Any) -> Any:
     bodies, text = live.of(MlflowBodies), json.dumps(body).encode()
     assert bodies.takes(text)
     return answer(live, bodies.read(text))
 
 
-def tf(live: LiveEndpoint, body: Any) -> Any:
+def tf(live: LiveVariant, body: Any) -> Any:
     return answer(live, live.of(TfBodies).read(DEFAULT, json.dumps(body).encode()))
 
 

@@ -2,14 +2,13 @@
 
 import contextlib
 import json
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.endpoints import LiveEndpoint
+from serving.endpoints import LiveVariant
 from serving.errors import BodyError, OptionError, OverloadedError, SageMakerHeaderError
 from serving.formats import Answer, Explained
 from serving.options import DEFAULT, Options
@@ -17,15 +16,14 @@ from serving.protocols.sagemaker.clarify import write_clarify
 from serving.protocols.sagemaker.errors import is_sdk, refuse
 from serving.protocols.sagemaker.headers import ATTRIBUTES, EXPLANATIONS, LOOKED_AT, asks_of
 from storage import Predictor
-from storage.records import Endpoint
 from tests.portable import classifier, regressor
+from tests.records import endpoint_record
 
-NOW = datetime(2024, 5, 1, tzinfo=UTC)
 SDK = {b"amz-sdk-invocation-id": b"1"}
 
 
-def endpoint(model: bytes) -> LiveEndpoint:
-    return LiveEndpoint(Endpoint("demo", "m", 3, 1, capture=False, created_at=NOW, updated_at=NOW), Predictor(model))
+def endpoint(model: bytes) -> LiveVariant:
+    return LiveVariant(endpoint_record(), Predictor(model))
 
 
 PAID = endpoint(classifier())
