@@ -16,11 +16,12 @@ and `monitor` as processes of their own and never imports them.
     report/       the report on a run: evidence, charts, the page
     publish.py    from the best trials to a registered version
     sklearn.py    the same as scikit-learn's estimators
+    client/       asking a server: the control plane and predictions, waited for or awaited
     process.py    one processing step on a table
     card.py       what a model file tells of itself       verify.py     does it still give its answers?
     cli.py        the command line
 
-What may not live here: HTTP, drift, SQL.
+What may not live here: what answers HTTP, drift, SQL.
 """
 
 import sys
@@ -29,6 +30,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autopilot.client import AsyncClient, Client
     from autopilot.endpoint import Endpoint
     from autopilot.fit import fit
     from autopilot.guardrails import guard
@@ -48,7 +50,9 @@ __version__ = "0.1.0"
 
 #: Where each public name lives; imported when first used, so that `import autopilot` takes milliseconds.
 _HOMES = {
+    "AsyncClient": "autopilot.client",
     "CategoricalParameter": "autopilot.search.space",
+    "Client": "autopilot.client",
     "ContinuousParameter": "autopilot.search.space",
     "Endpoint": "autopilot.endpoint",
     "FittedStep": "autopilot.process",
@@ -68,7 +72,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncClient",
     "CategoricalParameter",
+    "Client",
     "ContinuousParameter",
     "Endpoint",
     "FittedStep",

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from msgspec.structs import asdict
 
 from autopilot import __version__
 from autopilot.endpoint_commands import endpoints
+from autopilot.model_commands import models
 from autopilot.parameters import Json, StorePath, open_store
 from storage.errors import InputError
 from storage.records import CapturePolicy
@@ -29,6 +31,7 @@ app.command(monitor)
 jobs = App(name="jobs", help="Runs that have not ended: list, watch, stop or remove them.")
 app.command(jobs)
 app.command(endpoints)
+app.command(models)
 
 #: From when a budget counts, by `time.monotonic`: the start of the process. None is the call.
 began: float | None = None
@@ -158,40 +161,83 @@ def fit(
 @app.command
 def predict(
     model: str,
-    file: str,
+    source: str,
     /,
     *,
-    out: Annotated[str, Parameter(name=["--out", "-o"], help="File to write: parquet, csv, ndjson or arrow.")],
+    out: Annotated[str, Parameter(name=["--out", "-o"], help="File to write, or folder, for a file of each input.")],
+    join: Annotated[bool, Parameter(negative="", help="Also write the input's columns, first.")] = False,
+    columns: Annotated[list[str] | None, Parameter(negative="", help="Write only these, such as id,label.")] = None,
+    id_: Annotated[str | None, Parameter(name="--id", help="Write this column of the input first.")] = None,
+    probabilities: bool = True,
     interval: Annotated[bool, Parameter(negative="")] = False,
+    on_error: Literal["raise", "null", "skip"] = "raise",
+    fail_fast: Annotated[bool, Parameter(negative="", help="End at the first file that cannot be scored.")] = False,
+    format_: Annotated[
+        Literal["csv", "tsv", "parquet", "ndjson", "arrow"] | None,
+        Parameter(name="--format", help="Of files in a folder; default: as the input."),
+    ] = None,
+    suffix: str = "",
     delimiter: Delimiter = ",",
-    on_error: Literal["raise", "null"] = "raise",
+    overwrite: Annotated[bool, Parameter(negative="", help="Replace output that is there.")] = False,
+    resume: Annotated[bool, Parameter(negative="", help="Go on where a run that was killed ended.")] = False,
+    workers: int = 0,
     store: StorePath = None,
     json: Json = False,
-) -> None:
-    """Score a file of any size into another, in bounded memory.
+) -> int:
+    """Score files of any size, in bounded memory, on all cores.
 
     Parameters
     ----------
     model
         A registered name, name:3, or the path of an .onnx file.
-    file
-        csv, tsv, parquet, ndjson or arrow with the model's columns.
+    source
+        A file, a folder, a pattern such as "in/*.csv", or one at s3://, gs:// or az://: csv, tsv, parquet, ndjson or
+        arrow with the model's columns, also with .gz or .zst.
+    probabilities
+        Of each class; --no-probabilities writes the label alone.
     interval
         Also write how sure the model is: the columns lower and upper of an interval, or for classes their set.
     on_error
-        Of a row that is not as in training: raise ends the command, null leaves its outputs empty and tells why in a
-        column error.
+        Of a row that is broken, or not as in training: raise ends its file, null leaves its outputs empty and tells
+        why in a column error, skip writes it with its reason to OUT.errors.ndjson instead.
+    suffix
+        Put after the names of files in a folder, such as .out, which is what SageMaker does.
+    workers
+        Threads that score; 0 is one for each core.
     """
     from autopilot import terminal
     from autopilot.load import load
-    from autopilot.predict_file import predict_file
+    from autopilot.predict_progress import showing_progress
+    from storage.batch import Transform
+    from storage.batch.engine import transform_files
 
+    kept = _split(columns)
+    transform = Transform(
+        model,
+        source,
+        out,
+        join=join,
+        columns=None if kept is None else tuple(kept),
+        id=id_,
+        probabilities=probabilities,
+        interval=interval,
+        on_error=on_error,
+        fail_fast=fail_fast,
+        format=format_,
+        suffix=suffix,
+        delimiter=delimiter,
+        overwrite=overwrite,
+        workers=workers,
+    )
     opened = load(model, store=store)
-    rows = predict_file(opened, file, out, interval=interval, delimiter=delimiter, on_error=on_error)
+    with showing_progress() as observe:
+        summary = transform_files(opened, transform, observe=observe, resume=resume)
     if json:
-        terminal.print_json({"rows": rows, "out": str(Path(out).resolve())})
+        place = out if "://" in out else str(Path(out).resolve())
+        terminal.print_json({"out": place, **asdict(summary)})
     else:
-        terminal.say(f"{rows:,} rows predicted into {out}")
+        terminal.print_transformed(summary, out)
+    return 1 if summary.failed else 0
 
 
 @app.command
@@ -349,7 +395,12 @@ def deploy(
 
 @app.command
 def serve(
-    *, host: str | None = None, port: int | None = None, access_log: bool | None = None, store: StorePath = None
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    workers: str | None = None,
+    access_log: bool | None = None,
+    store: StorePath = None,
 ) -> int:
     """Start the HTTP server, and the monitor beside it, until Ctrl-C.
 
@@ -359,6 +410,9 @@ def serve(
         Address to listen on; default: the setting `host`, 127.0.0.1.
     port
         TCP port; default: the setting `port`, 8080.
+    workers
+        Processes that answer: 4, by load between bounds such as 1..8, or auto for 1 to all cores; default: the setting
+        `workers`, 1. SIGHUP renews several without a gap.
     access_log
         Write a line of JSON for each request to stdout; default: the setting `access_log`, no.
     """
@@ -368,7 +422,13 @@ def serve(
     root = str(open_store(store).root)
     wanted = settings.access_log if access_log is None else access_log
     options = ["--access-log" if wanted else "--no-access-log"]
-    return servers.serve(root, host or settings.host, settings.port if port is None else port, *options)
+    return servers.serve(
+        root,
+        host or settings.host,
+        settings.port if port is None else port,
+        *options,
+        workers=str(settings.workers) if workers is None else workers,
+    )
 
 
 @monitor.command(name="run")
@@ -486,15 +546,6 @@ def monitor_schedule(
         terminal.print_json(schedule)
     else:
         terminal.say(f"{endpoint} is reported on at {cron!r} (UTC) while `autopilot serve` runs.")
-
-
-@app.command
-def models(*, store: StorePath = None, json: Json = False) -> None:
-    """List the registered model versions."""
-    from autopilot import terminal
-
-    found = open_store(store).models.list()
-    terminal.print_json(found) if json else terminal.print_models(found)
 
 
 @app.command

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from storage.errors import StoreError
-from storage.settings import Settings
+from storage.settings import SECRETS, Settings
 from storage.store import Store
 
 _LIBRARIES = (
@@ -37,10 +37,14 @@ def examine(store: str | None = None) -> dict[str, Any]:
     health = _health(str(values["store"]))
     return {
         "versions": {"python": f"{platform.python_version()} on {platform.platform()}", **_versions()},
-        "settings": {name: {"value": value, "origin": origin[name]} for name, value in values.items()},
+        "settings": {name: {"value": _shown(name, value), "origin": origin[name]} for name, value in values.items()},
         "store": health,
         "healthy": not health["complaints"],
     }
+
+
+def _shown(name: str, value: Any) -> Any:
+    return "(a secret)" if name in SECRETS and value else value
 
 
 def _versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -18,10 +18,20 @@ _POLL_S = 0.2
 Process = subprocess.Popen[bytes]
 
 
-def serve(store: str, host: str, port: int, *options: str) -> int:
-    """Run both servers until one ends or a signal comes; gives the exit code of the one that ended first."""
-    with _signalled() as is_over, running(store, host, port, *options) as processes:
-        while not is_over() and all(process.poll() is None for process in processes):
+def serve(store: str, host: str, port: int, *options: str, workers: str = "1") -> int:
+    """Run both servers until one ends or a signal comes; gives the exit code of the one that ended first.
+
+    workers: processes that answer, as in `Settings`. SIGHUP renews them one after another, but for a single one: as
+    nothing is there to take its place, SIGHUP ends it, and so does a terminal that is closed.
+    """
+    renews = workers != "1" and not (sys.stdin and sys.stdin.isatty())
+    with (
+        _signalled(renews=renews) as signals,
+        running(store, host, port, "--workers", workers, *options) as processes,
+    ):
+        while not signals.is_over and all(process.poll() is None for process in processes):
+            if signals.take_renewal():
+                processes[0].send_signal(signal.SIGHUP)
             time.sleep(_POLL_S)
         ended = next((process for process in processes if process.poll() is not None), processes[0])
     return ended.returncode
@@ -64,22 +74,51 @@ def _start(module: str, *arguments: str) -> Process:
     return subprocess.Popen([sys.executable, "-m", module, *arguments], start_new_session=True)
 
 
+class _Signals:
+    """What was asked of us by signals. is_over: whether we were told to end."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._renews = False
+
+    def end(self) -> None:
+        """We were told to end."""
+        self.is_over = True
+
+    def renew(self) -> None:
+        """We were told to renew the workers."""
+        self._renews = True
+
+    def take_renewal(self) -> bool:
+        """Whether we were told to renew the workers since this was last asked."""
+        asked, self._renews = self._renews, False
+        return asked
+
+
 @contextmanager
-def _signalled() -> Generator[Callable[[], bool]]:
-    """Whether we were told to end. The servers are told once, when they are ended: told twice they would not wait for
-    the requests under way. A second signal does to us what it always does."""
-    came: list[int] = []
+def _signalled(*, renews: bool) -> Generator[_Signals]:
+    """What signals ask of us. renews: whether SIGHUP asks for new workers; otherwise it ends us.
+
+    The servers are told once, when they are ended: told twice they would not wait for the requests under way. A second
+    signal does to us what it always does.
+    """
+    signals = _Signals()
 
     def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        if number == signal.SIGHUP and renews:
+            return signals.renew()
+        signals.end()
         restore()
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if renews or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
-        yield lambda: bool(came)
+        yield signals
     finally:
         restore()

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,16 +16,31 @@ from autopilot.progress import shown
 from autopilot.result import Result
 from autopilot.search.frontier import Point, frontier_frame
 from storage.errors import listed
-from storage.records import Endpoint, Member, ModelVersion, Parity, Run, Scores, Trial
+from storage.records import Alias, Endpoint, Member, ModelVersion, Parity, Run, Scores, Trial
 from storage.signature import Column
 
 if TYPE_CHECKING:
     from autopilot.card import Description
+    from autopilot.endpoint_changes import EndpointView
     from autopilot.explain import Explanation
     from autopilot.jobs import Job
     from autopilot.replay import Replayed
     from autopilot.verify import Verification
+    from storage.batch import Summary
+    from storage.capture_export import Exported
+    from storage.labels import Received
+    from storage.labels.summary import LabelSummary
+    from storage.quality import MetricPair
+    from storage.replay import Against, Replay, Same
+    from storage.replay.report import RowPair
+    from storage.servers import ServerStatus
+    from storage.shadows import ShadowReport
 
+_REDACTED = {
+    "drop": "not written",
+    "mask": "only whether there was a value",
+    "hash": "only a digest, equal for equal values",
+}
 _SHOWN_TRIALS = 8
 _SHOWN_ROWS = 3
 _SHOWN_COLUMNS = 40
@@ -196,13 +212,14 @@ def print_verification(found: "Verification") -> None:
     say("[bold]verified[/bold]" if found.passed else "[bold red]not verified[/bold red]: do not use this file")
 
 
-def print_models(models: Sequence[ModelVersion]) -> None:
+def print_models(models: Sequence[ModelVersion], aliases: Sequence[Alias] = ()) -> None:
     """Model versions."""
     table = _table("Models", "model", "task", "metric", "test score", "guess", "MB", "made")
     for model in models:
         scores = model.card.scores
+        called = [one.name for one in aliases if (one.model, one.version) == (model.name, model.version)]
         table.add_row(
-            f"{model.name}:{model.version}",
+            "\n  ".join([f"{model.name}:{model.version}", *called]),
             model.signature.task,
             scores.metric,
             shown(scores.test_score),
@@ -284,6 +301,34 @@ def print_explanation(found: "Explanation") -> None:
         say(f"  {len(found.values) - _SHOWN_ROWS} more rows: name a file by --out to get them")
 
 
+def print_transformed(found: "Summary", target: str) -> None:
+    """What was scored: of many files those that failed and some of the others, and the sum."""
+    for name in found.ignored[:_SHOWN_ROWS]:
+        say(f"  [dim]left out {escape(name)}: its name tells no format[/dim]")
+    if len(found.files) > 1:
+        out.print(_transformed_files(found))
+    for file in [file for file in found.files if file.errors][:_SHOWN_ROWS]:
+        say(f"  {file.bad_rows:,} rows of {escape(file.source)} were left out: {escape(str(file.errors))}")
+    resumed = f", {found.resumed_rows:,} of them before" if found.resumed_rows else ""
+    bad = f", {found.bad_rows:,} bad ones among them" if found.bad_rows else ""
+    speed = (found.rows - found.resumed_rows) / max(found.seconds, 1e-9)
+    say(f"{found.rows:,} rows predicted into {escape(target)}{resumed}{bad}")
+    say(f"  {found.seconds:.1f} s, {speed:,.0f} rows/s")
+    if found.failed:
+        failed = f"{len(found.failed):,} of {len(found.files):,} files failed."
+        say(f"[bold red]{failed}[/bold red] Mend them, and go on by --resume.")
+
+
+def _transformed_files(found: "Summary") -> Table:
+    table = _table("Files", "input", "rows", "bad", "output")
+    for file in [*found.failed, *(file for file in found.files if not file.reason)][:_SHOWN_COLUMNS]:
+        if file.reason:
+            table.add_row(escape(file.source), "", "", escape(file.reason), style="red")
+        else:
+            table.add_row(escape(file.source), f"{file.rows:,}", f"{file.bad_rows:,}", escape(file.out))
+    return table
+
+
 def print_endpoints(endpoints: Sequence[Endpoint]) -> None:
     """Endpoints by name."""
     table = _table("Endpoints", "endpoint", "model", "revision", "capture", "updated")
@@ -296,6 +341,179 @@ def print_endpoints(endpoints: Sequence[Endpoint]) -> None:
             f"{endpoint.updated_at:%Y-%m-%d %H:%M}",
         )
     _print_or_say(table, "No endpoints yet. Make one:  autopilot deploy MODEL --endpoint NAME")
+
+
+def print_variants(endpoint: Endpoint) -> None:
+    """What an endpoint serves, and to what share of requests."""
+    table = _table(f"Endpoint {endpoint.name}, revision {endpoint.revision}", "variant", "model", "weight", "share")
+    total = sum(variant.weight for variant in endpoint.variants)
+    for variant in endpoint.variants:
+        table.add_row(variant.name, variant.spec, f"{variant.weight:g}", f"{variant.weight / total:.1%}")
+    for shadow in endpoint.shadows:
+        table.add_row(shadow.name, shadow.spec, "shadow", f"{shadow.weight:.1%}", style="dim")
+    out.print(table)
+
+
+def print_endpoint(found: "EndpointView") -> None:
+    """An endpoint with its state, its servers and its shadows."""
+    print_variants(found.endpoint)
+    reason = f": {escape(found.status.reason)}" if found.status.reason else ""
+    say(f"[bold]{found.status.state}[/bold]{reason}")
+    limits = {"rows": found.endpoint.limits.max_rows, "bytes": found.endpoint.limits.max_body_bytes}
+    if tight := [f"{most:,} {what}" for what, most in limits.items() if most is not None]:
+        say(f"A request may have {' and '.join(tight)}.")
+    if found.status.servers:
+        out.print(_servers(found.status.servers))
+    if found.shadows:
+        out.print(_shadows(found.shadows))
+
+
+def print_capture(endpoint: Endpoint) -> None:
+    """What is kept of an endpoint's requests and answers."""
+    policy = endpoint.capture
+    if policy.share == 0:
+        say(f"Nothing is captured of endpoint [bold]{endpoint.name}[/bold].")
+        return
+    when = "before they are answered" if policy.mode == "sync" else "within 0.2 s of the answer"
+    which = "All requests" if policy.share == 1 else f"{policy.share:.4%} of the requests"
+    say(f"{which} to endpoint [bold]{endpoint.name}[/bold] are captured, {when}.")
+    for column, how in sorted(policy.redact.items()):
+        say(f"  {escape(column)}: {_REDACTED[how]}")
+
+
+def print_exported(exported: "Exported", folder: Path) -> None:
+    """What an export wrote."""
+    say(
+        f"{exported.requests:,} requests of {exported.rows:,} rows are in [bold]{escape(str(folder))}[/bold]: "
+        f"{exported.files:,} files, {exported.bytes / 1e6:,.1f} MB."
+    )
+
+
+def print_labels(name: str, taken: "Received | None", found: "LabelSummary") -> None:
+    """What became of labels, and how good the answers were by those that there are."""
+    if taken is not None:
+        say(
+            f"[bold]{taken.labels:,} labels[/bold]: {taken.new:,} new, {taken.same:,} there already, "
+            f"{taken.replaced:,} replaced"
+        )
+        if taken.unknown:
+            ids = escape(listed(taken.unknown_ids))
+            say(f"  {taken.unknown:,} are of rows that are not captured, or not yet, such as those of {ids}")
+    if not found.versions:
+        say(f"Endpoint [bold]{name}[/bold] has {found.labels:,} labels, of none of the rows that were captured then.")
+        return
+    table = _table(f"How good the answers were, by {found.labels:,} labels", "version", "rows", "metric", "", "95 %")
+    for version in found.versions:
+        head = (f"{version.model}:{version.version}", f"{version.rows:,}")
+        for number, value in enumerate(version.metrics):
+            interval = f"{shown(value.low)} to {shown(value.high)}"
+            table.add_row(*(("", "") if number else head), value.metric, shown(value.value), interval)
+    out.print(table)
+
+
+def print_replay(found: "Replay") -> None:
+    """What came of captured requests that were asked again."""
+    speed = found.rows / max(found.seconds, 1e-9)
+    first = "" if found.is_whole else ", the first of those that there are"
+    say(f"{found.rows:,} rows replayed in {found.seconds:.1f} s, {speed:,.0f} rows/s{first}")
+    if found.as_missing:
+        say(f"  {escape(listed(found.as_missing))} were not captured, and count as missing")
+    if not found.rows:
+        say(f"No request to [bold]{found.endpoint}[/bold] is captured in the window: --from 24h looks further back.")
+    for same in found.same:
+        _print_same(same)
+    for against in found.against:
+        _print_against(against, str(found.model))
+
+
+def _print_same(found: "Same") -> None:
+    name = f"{found.model}:{found.version}"
+    if not found.different:
+        say(f"[bold]The same to the bit:[/bold] {found.identical:,} rows of {name}")
+    else:
+        say(
+            f"[bold red]Not the same:[/bold red] {found.different:,} of {found.rows:,} rows of {name}, by at most "
+            f"{_small(found.max_difference)}"
+        )
+    if found.examples:
+        out.print(_row_pairs("Rows", found.examples, "answered", "now"))
+
+
+def _print_against(found: "Against", name: str) -> None:
+    before = f"{found.model}:{found.version}"
+    say(f"\n[bold]{name}[/bold] on {found.rows:,} rows that {before} has answered")
+    if found.refused:
+        say(f"  [red]{found.refused:,} more rows it cannot read[/red]: {escape(str(found.reason))}")
+    if found.agreement is not None:
+        say(f"  the same label in {found.agreement:.2%}")
+    if found.mean_difference is not None:
+        say(f"  apart by {_small(found.mean_difference)} on average, at most {_small(found.max_difference)}")
+    changed = [one for one in found.decisions if one.old != one.new]
+    if changed:
+        table = _table("Changed decisions", before, name, "rows", "share")
+        for one in changed[:_SHOWN_COLUMNS]:
+            table.add_row(str(one.old), str(one.new), f"{one.rows:,}", f"{one.rows / found.rows:.2%}")
+        out.print(table)
+    if found.old is not None and found.new is not None:
+        parts = ("mean", "std", "minimum", "q05", "median", "q95", "maximum")
+        table = _table(escape(found.score), "version", *parts)
+        for version, spread in ((before, found.old), (name, found.new)):
+            table.add_row(version, *(_small(getattr(spread, part)) for part in parts))
+        out.print(table)
+    if found.quality:
+        out.print(_quality(found.quality, found.labelled, before, name))
+    if found.examples:
+        out.print(_row_pairs("Rows that differ most", found.examples[:_SHOWN_TRIALS], before, name))
+
+
+def _quality(pairs: "Sequence[MetricPair]", rows: int, before: str, name: str) -> Table:
+    table = _table(f"Which was better, by {rows:,} labels", "metric", before, name, "difference", "95 %", "")
+    for pair in pairs:
+        gain = (pair.low, pair.high) if pair.greater_is_better else (-pair.high, -pair.low)
+        verdict = "better" if gain[0] > 0 else "worse" if gain[1] < 0 else "may be luck"
+        interval = f"{pair.low:+.4g} to {pair.high:+.4g}"
+        style = {"better": "green", "worse": "red"}.get(verdict)
+        row = (pair.metric, shown(pair.old), shown(pair.new), f"{pair.difference:+.4g}", interval, verdict)
+        table.add_row(*row, style=style)
+    return table
+
+
+def _row_pairs(title: str, pairs: "Sequence[RowPair]", before: str, now: str) -> Table:
+    """Outputs only: what was asked may be nobody's business."""
+    table = _table(title, "inference id", "row", "time", before, now)
+    for pair in pairs:
+        old, new = (
+            ", ".join(f"{name} {_small(value) if isinstance(value, float) else value}" for name, value in side.items())
+            for side in (pair.old, pair.new)
+        )
+        when = f"{pair.time:%Y-%m-%d %H:%M:%S}"
+        table.add_row(escape(pair.inference_id), str(pair.row), when, escape(old), escape(new))
+    return table
+
+
+def _servers(servers: "Sequence[ServerStatus]") -> Table:
+    table = _table("Servers", "server", "host", "process", "revision", "why not the newest")
+    for server in servers:
+        style = "red" if server.reason else None
+        row = (server.id[:8], server.host, str(server.pid), str(server.revision or ""), escape(server.reason or ""))
+        table.add_row(*row, style=style)
+    return table
+
+
+def _shadows(reports: "Sequence[ShadowReport]") -> Table:
+    table = _table("Shadows", "shadow", "beside", "rows", "same label", "difference", "95 % within")
+    for report in reports:
+        times = [found and f"{found.p95_ms:.2f}" for found in (report.shadow_latency, report.production_latency)]
+        lost = [f"{count:,} requests {how}" for how, count in (("failed", report.failed), ("skipped", report.skipped))]
+        table.add_row(
+            f"{report.shadow} {report.model}",
+            report.against,
+            "\n".join([f"{report.rows:,}", *(text for text in lost if not text.startswith("0 "))]),
+            "-" if report.agreement is None else f"{report.agreement:.2%}",
+            f"{_small(report.mean_difference)}, at most {_small(report.max_difference)}",
+            " and ".join(text or "-" for text in times) + " ms",
+        )
+    return table
 
 
 def print_drift(report: dict[str, Any], address: str) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from autopilot.graph.parity import nothing_but_nulls, portable_feeds, strange_values
@@ -17,6 +16,7 @@ from storage.boundary import blocks_of_frame
 from storage.errors import ModelFileError, listed
 from storage.predictor import open_session
 from storage.signature import Signature
+from storage.vectors import Vectors, decoded
 
 _ROWS = 10
 #: What is put into all columns of a type at once. No NUL, at which WebAssembly ends a text, and nothing long.
@@ -31,18 +31,6 @@ _HOSTILE: tuple[tuple[Any, str, str], ...] = (
 REAL = "a real row"
 #: NumPy's type for each type that an input may have.
 _DTYPES: dict[str, Any] = {"tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(string)": np.object_}
-
-
-class Vectors(Struct, frozen=True):
-    """Rows and answers, a list for each input and output; lists of lists for `probabilities`, `interval` and `set`.
-
-    about: what each row is. Numbers that JSON lacks are "NaN", "Infinity" and "-Infinity", and int64 is a string of
-    digits, as in https://protobuf.dev/programming-guides/json/.
-    """
-
-    about: tuple[str, ...]
-    inputs: dict[str, list[float | str]]
-    outputs: dict[str, list[Any]]
 
 
 def make_vectors(file: bytes, signature: Signature, frame: pl.DataFrame) -> Vectors:
@@ -91,11 +79,6 @@ def encoded(values: NDArray[Any]) -> list[Any]:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         return [encoded(row) for row in values] if values.ndim > 1 else [_number(value) for value in values.tolist()]
     return values.tolist()
-
-
-def decoded(values: list[Any], dtype: Any) -> NDArray[Any]:
-    """The array again; the other way round."""
-    return np.array(values, dtype=object).astype(dtype)
 
 
 def _number(value: float) -> float | str:

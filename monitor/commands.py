@@ -12,10 +12,10 @@ import msgspec
 import polars as pl
 
 from monitor.compare import compare
-from monitor.cron import parse_cron
 from monitor.drift import DriftReport
 from monitor.page import render
 from monitor.run import run
+from storage.cron import parse_cron
 from storage.errors import DataError, SettingError
 from storage.settings import Settings
 from storage.store import Store

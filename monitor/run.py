@@ -2,18 +2,20 @@
 
 import io
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 from msgspec.structs import replace
 
 from monitor.compare import compare
-from monitor.drift import Bars, DriftReport, Histogram, Kind
+from monitor.drift import Bars, ColumnDrift, Counts, DriftReport, Histogram, Kind
 from monitor.page import Subject, render
 from storage.records import ModelVersion, Report
+from storage.redaction import Redaction
 from storage.signature import Signature
 from storage.store import Store
-from storage.traffic import OUTPUT_PREFIX
+from storage.traffic import OUTPUT_PREFIX, redactions_of
 
 #: How far back a report looks where nobody says from when on.
 DEFAULT_WINDOW = timedelta(days=1)
@@ -33,7 +35,8 @@ def run(
     Traffic is what the model version that the endpoint serves now answered in `since <= time < until`; `until` is `now`
     where it is not given, and `since` a day before it. Compared are the model's inputs and what it predicted: `label`,
     and `p_CLASS` of a binary model's second class, or `prediction`. Where an input has the same name, the output is
-    called `autopilot.label` and so on. Without traffic the verdict is "too few rows".
+    called `autopilot.label` and so on. Without traffic the verdict is "too few rows". A column that was redacted in any
+    row of the window is not compared, and its note says so.
 
     now: the report's time; it, `since` and `until` are aware, in any zone.
     level: the chance of any alarm in a report without drift.
@@ -48,12 +51,36 @@ def run(
     kinds = compared_kinds(version.signature)
     reference = read_reference(store, version)
     traffic = store.traffic.read(endpoint.name, since, until, model=version.name, version=version.version)
+    redacted = redactions_of(traffic)
+    compared = [name for name in kinds if name not in redacted]
     current = _renamed(traffic, version.signature) if traffic.width else reference.clear()
-    drift = masked(
-        compare(reference.select(*kinds), current.select(*kinds), level=level, kinds=kinds), version.signature
-    )
+    drift = compare(reference.select(compared), current.select(compared), level=level, kinds=kinds)
+    drift = masked(_with_redacted(drift, kinds, redacted), version.signature)
     subject = Subject(endpoint.name, version.name, version.version, since, until)
     return _record(store, subject, drift, now), drift
+
+
+def _with_redacted(drift: DriftReport, kinds: Mapping[str, Kind], redacted: Mapping[str, Redaction]) -> DriftReport:
+    """The report with a line, in its place, for each column that could not be compared: its values were not kept."""
+    found = {column.name: column for column in drift.columns}
+    columns = (found.get(name) or _untested(name, kind, redacted[name]) for name, kind in kinds.items())
+    return replace(drift, columns=tuple(columns))
+
+
+def _untested(name: str, kind: Kind, redaction: Redaction) -> ColumnDrift:
+    return ColumnDrift(
+        name=name,
+        kind=kind,
+        method="none",
+        statistic=None,
+        p_value=None,
+        effect=None,
+        threshold=None,
+        drifted=False,
+        note=f"Redacted in captured traffic ({redaction}), so there is nothing to compare.",
+        missing=Counts(0, 0),
+        chart=None,
+    )
 
 
 def masked(drift: DriftReport, signature: Signature) -> DriftReport:

@@ -1,7 +1,7 @@
 """Schedules: each due time is claimed by one process, reported on once, and written down.
 
-The store decides. Once a second each schedule is read and asked for its latest due time (`cron.py`); if nothing became
-of that yet, the process that claims it in the store makes the report:
+The store decides. Once a second each schedule is read and asked for its latest due time (`storage/cron.py`); if nothing
+became of that yet, the process that claims it in the store makes the report:
 
     due ──claim──> running ──> completed (report) | failed (reason)
 
@@ -22,8 +22,8 @@ import msgspec
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor.cron import parse_cron
 from monitor.run import run
+from storage.cron import parse_cron
 from storage.errors import AutopilotError, SettingError
 from storage.records import Execution, Schedule
 from storage.store import Store

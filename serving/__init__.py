@@ -3,7 +3,10 @@
 What lives here, in the order in which a request meets it:
 
 - `__main__.py` opens the store and the port, and runs uvicorn;
-- `hot.py` is the ASGI function that uvicorn calls: predictions and `/ping` go to protocols, all else to Litestar;
+- `server.py` is uvicorn as we want it, and ends so that no client notices; `workers/` runs several on one port;
+- `wire.py` answers ordinary invocations right at their connections, past ASGI;
+- `hot.py` is the ASGI function that uvicorn calls for the others: predictions and `/ping` go to protocols, all else to
+  Litestar;
 - `invocations.py` is the main protocol and reads like a table of contents; the others are in `protocols/`. A protocol
   knows paths, headers, shapes of bodies and of errors, and neither ASGI nor Litestar;
 - `formats/` reads and writes bodies, one file a format; `media.py` says which are meant, `options.py` what is asked;
@@ -24,6 +27,8 @@ Decisions:
     The hot path is asked before Litestar: framework overhead, 83-117 us a request, costs more than decoding, features
         and 500 trees together. Litestar registers the same routes, so that they are documented, and calls the same
         functions, so that there is one behaviour.
+    Ordinary invocations skip ASGI, too: a scope, a task, and messages back and forth were 50 us of 105. uvicorn still
+        owns sockets, parser and shutdown, and takes over any request that is out of the ordinary from its beginning.
     uvicorn with uvloop and httptools: 23 us of CPU for a raw request against granian's 43 in our measurements.
     Small requests are answered in the event loop, where 25-40 us of inference are shorter than a hop to a thread; what
         a model's runs cost is measured when it is loaded, and decides what is small.

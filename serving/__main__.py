@@ -7,33 +7,42 @@ import logging
 import os
 import socket
 import sys
+from argparse import SUPPRESS
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any
-
-import uvicorn
 
 from serving.access_log import AccessLog
 from serving.app import Parts, create_app
+from serving.asynchronous.acceptance import Acceptance
+from serving.asynchronous.calm import Calm
+from serving.asynchronous.policy import Policy
+from serving.asynchronous.routes import Asynchronous
+from serving.asynchronous.worker import Worker
+from serving.batch.dispatcher import Dispatcher
 from serving.capture import Capture
 from serving.endpoints import LiveEndpoints
 from serving.engine import Engine
 from serving.errors import AddressError
 from serving.exposition import Exposition
+from serving.heartbeat import Heartbeat
 from serving.hot import HotPath, Protocol
 from serving.invocations import Invocations
 from serving.limits import Limits
 from serving.observed import Observed, Observer
 from serving.protocols import inference_v2, tf_serving
 from serving.protocols.sagemaker import container, streams
+from serving.rollouts.controller import Controller
+from serving.server import BACKLOG, Alone, Connection, Server
 from serving.traces import traces_of
+from serving.wire import Wire, WireConnection
+from serving.workers.bounds import bounds_of
+from serving.workers.lines import whole_lines
+from serving.workers.supervisor import supervise
+from serving.workers.worker import Inherited, Link
 from storage import AutopilotError, InputError, Settings, Store
 
-_DRAIN_S = 25  # container platforms send SIGKILL 30 s after SIGTERM
-_KEEP_ALIVE_S = 75  # longer than the 60 s of common load balancers, so that they close first
-_BACKLOG = 2048
 _MODEL = Path("/opt/ml/model")  # where SageMaker unpacks the model of an endpoint
 
 
@@ -44,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parse(arguments)
         with ExitStack() as stack:
+            if options.worker is None and str(options.workers) != "1":
+                bounds = bounds_of(str(options.workers), _threads())
+                listener = stack.enter_context(listen(options.host, options.port))
+                return supervise(listener, sys.argv[1:] if arguments is None else arguments, bounds)
             _serve(options, stack)
     except AutopilotError as error:
         print(error, file=sys.stderr)
@@ -69,7 +82,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="write a line of JSON for each request to stdout",
     )
+    parser.add_argument(
+        "--workers", default=settings.workers, help="processes that answer: 4, 1..8 by load, auto (%(default)s)"
+    )
+    parser.add_argument("--worker", type=Inherited.of, help=SUPPRESS)
     parser.set_defaults(max_body_bytes=settings.max_body_bytes, max_rows=settings.max_rows)
+    parser.set_defaults(policy=Policy.of(settings))
+    parser.set_defaults(memory_bytes=settings.model_memory_mb and settings.model_memory_mb * 1_000_000)
     return parser.parse_args(arguments)
 
 
@@ -81,22 +100,41 @@ def _port(text: str) -> int:
 
 def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     """Take the port, open the store, load the endpoints, and answer until told to stop."""
-    listener = stack.enter_context(listen(options.host, options.port))
+    listener = stack.enter_context(_listener(options))
     store = Store.open(options.store)
     stack.callback(store.close)
     capture = stack.enter_context(Capture(store.traffic))
-    live = stack.enter_context(LiveEndpoints(store, Limits(options.max_body_bytes, options.max_rows)))
+    limits = Limits(options.max_body_bytes, options.max_rows)
+    live = stack.enter_context(LiveEndpoints(store, limits, memory_bytes=options.memory_bytes))
+    heartbeat = stack.enter_context(Heartbeat(store, live))
+    rollouts = stack.enter_context(Controller(store, live, heartbeat.id))
     engine = stack.enter_context(_engine(capture, options))
     invocations = Invocations(live, engine)
-    app = create_app(
-        Parts(store, live, invocations, options.max_body_bytes, Exposition(live, engine.admission, capture))
+    exposition = Exposition(live, engine.admission, capture)
+    exposition.watch_jobs(store)
+    exposition.watch_rollouts(rollouts)
+    stack.enter_context(Dispatcher(store))
+    asynchronous = _asynchronous(
+        store, live, engine, heartbeat.id, stack.enter_context(_engine(capture, options)), options
     )
+    exposition.watch_async(store, asynchronous.worker)
+    app = create_app(Parts(store, live, invocations, options.max_body_bytes, exposition), asynchronous)
     if options.model is not None:
         live.hold(options.name or options.model.stem, options.model)
     protocols = _protocols(live, invocations, engine, options)
     hot = HotPath(invocations, live, app, options.max_body_bytes, protocols)
-    observed = Observed(hot, live.metrics.observe, *_observers(options, stack))
-    server = Server(observed, f"Serving {_url(listener)} from {store.root}")
+    observers = list(_observers(options, stack))
+    observed = Observed(hot, live.metrics.observe, *observers)
+    serving = f"Serving {_url(listener)} from {store.root}"
+    # the access log and traces read the scope, which requests on the wire have not
+    wire = Wire(invocations, engine, live.metrics.observe)
+    server = Server(observed, serving, Connection if observers else partial(WireConnection, wire))
+    server.life = Alone(serving, live.leave)
+    if options.worker is not None:
+        supervisor = stack.enter_context(socket.socket(fileno=options.worker.supervisor))
+        server.life = link = Link(supervisor, server, serving, live, exposition.own)
+        exposition.others = link.others
+        live.is_alone = False
     engine.company = lambda: len(server.server_state.tasks) - hot.uploading
     _favour_the_event_loop()
     server.run(sockets=[listener])
@@ -116,13 +154,31 @@ def _favour_the_event_loop() -> None:
 def _observers(options: argparse.Namespace, stack: ExitStack) -> Iterator[Observer]:
     """Who is told of each request, beside the metrics, where it is asked for."""
     if options.access_log:
-        yield stack.enter_context(AccessLog(sys.stdout)).observe
+        yield stack.enter_context(AccessLog(sys.stdout if options.worker is None else whole_lines(1))).observe
     if (traces := traces_of(os.environ)) is not None:
         yield stack.enter_context(traces).observe
 
 
 def _engine(capture: Capture, options: argparse.Namespace) -> Engine:
     return Engine(capture, threads=_threads(), max_body_bytes=options.max_body_bytes, max_rows=options.max_rows)
+
+
+def _asynchronous(
+    store: Store,
+    live: LiveEndpoints,
+    engine: Engine,
+    owner: str,
+    own: Engine,
+    options: argparse.Namespace,
+) -> Asynchronous:
+    """What answers async invocations. own: its own engine; engine: that of the requests which come first."""
+    policy: Policy = options.policy
+    invocations = Invocations(live, own)
+    worker = Worker(
+        store, live, invocations, policy, owner, Calm(engine, lambda: acceptance.under_way), options.max_body_bytes
+    )
+    acceptance = Acceptance(store, live, invocations, policy, options.max_body_bytes, worker.wake)
+    return Asynchronous(store, live, acceptance, worker)
 
 
 def _protocols(
@@ -145,6 +201,13 @@ def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _listener(options: argparse.Namespace) -> socket.socket:
+    """Where to listen: taken, or inherited by a worker."""
+    if options.worker is None:
+        return listen(options.host, options.port)
+    return socket.socket(fileno=options.worker.listener)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises AddressError that tells what to do.
 
@@ -153,7 +216,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address, family=family, backlog=_BACKLOG)
+        return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
         raise _address_error(host, port, error) from error
 
@@ -172,37 +235,6 @@ def _address_error(host: str, port: int, error: OSError) -> AddressError:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class Server(uvicorn.Server):
-    """uvicorn, set up for many small requests; it says when it is ready and ends with exit code 0 when told to stop."""
-
-    def __init__(self, app: Any, ready: str) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                loop="auto",  # uvloop where it is installed, which is everywhere but Windows
-                http="httptools",
-                ws="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE_S,
-                timeout_graceful_shutdown=_DRAIN_S,
-                backlog=_BACKLOG,
-            )
-        )
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
-        await super().startup(sockets)
-        print(self._ready, flush=True)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain; a second signal does not wait. uvicorn's own raises the signal again in the end, and exits with it."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
 
 
 if __name__ == "__main__":

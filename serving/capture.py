@@ -1,54 +1,57 @@
-"""Data capture: what was asked and answered goes to the traffic journal without slowing the answer.
+"""Data capture: what was asked and answered goes to the traffic journal.
 
-    event loop            thread, each 0.2 s                 each 2 s
-    take() ── queue ───── pack ── append to a journal ────── rotate: ready for compaction
+    take() ─ drawn? ─ pack ─┬─ async ── queue ── thread, each 0.2 s ── write to a journal       each 2 s: rotate,
+                            └─ sync ─── queue ── thread, at once ───── write ── answer          ready for compaction
 
-An invocation that was answered is in the operating system's hands 0.2 s later: a killed server loses at most those, a
-server that was told to stop loses none. An answer never waits and never fails for capture: when the queue is full, or
-the disk, rows are dropped, counted, and told once a minute in the log.
+A small answer is packed in the event loop, which costs less than to keep it for a thread (`storage.traffic.journal`);
+large ones, and those of which columns are redacted, are packed by the thread.
 
-It costs about a twentieth of a small request: 199 us of CPU against 189, medians of seven runs in turn.
+`async`: an answer never waits and never fails for capture. It is in the operating system's hands 0.2 s later: a killed
+server loses at most those, a server that was told to stop loses none. When the queue is full, or the disk, rows are
+dropped, counted, and told once a minute in the log.
+
+`sync` (`commits.py`): an answer leaves when it is in the operating system's hands, and is an error if it cannot get
+there. A killed server loses none that it gave.
 """
 
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterator
 from time import monotonic, sleep
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
+from serving.capture_plan import Plan, Taken
+from serving.commits import Commits
+from serving.journals import Complaint, CountsByEndpoint, Journals, WriteError, reason_of
 from storage.boundary import Blocks
 from storage.predictor import Outputs
-from storage.traffic import Header, Invocation, JournalWriter, Traffic
+from storage.traffic import Traffic
+
+if TYPE_CHECKING:
+    import asyncio
 
 _FLUSH_S = 0.2
 _ROTATE_S = 2.0
-_LOG_S = 60.0
-_SLICE = 16  # invocations packed before the event loop may run: the best p99 of five went from 16 to 10 ms
-_QUEUE_CELLS = 2_000_000  # 50,000 rows of 40 columns; 20-150 MB, since a text takes more than a number
+_SLICE_BYTES = 250_000  # packed and written before the event loop may run: a millisecond
+_QUEUE_BYTES = 100_000_000
 
 _log = logging.getLogger(__name__)
-
-
-class Captured(NamedTuple):
-    """One answered invocation, as it waits in the queue. time_us: microseconds since 1970 UTC."""
-
-    header: Header
-    inference_id: str
-    time_us: int
-    blocks: Blocks
-    outputs: Outputs
 
 
 class Capture:
     """The capture of one server process. Use it as a context: leaving it writes what is queued."""
 
     def __init__(self, traffic: Traffic) -> None:
-        self._traffic = traffic
-        self._queue: deque[Captured] = deque()
-        self._taken_cells = 0  # written by the event loop alone,
-        self._drained_cells = 0  # and this by the thread alone: no lock on the hot path
-        self.losses = Losses()
-        self._writers: dict[tuple[str, str, int], JournalWriter] = {}
+        self._journals = Journals(traffic)
+        self._commits = Commits(traffic)
+        self._queue: deque[Taken] = deque()
+        self._taken_bytes = 0  # written by the event loop alone,
+        self._drained_bytes = 0  # and this by the thread alone: no lock on the hot path
+        self._overflowed = CountsByEndpoint()  # by the event loop
+        self._failed = CountsByEndpoint()  # by the thread
+        self._reason = ""
+        self._complaint = Complaint("%d rows of traffic were answered and not captured: %s.")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
@@ -59,105 +62,109 @@ class Capture:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._thread.join()
+        self._commits.close()
 
     @property
-    def queued_cells(self) -> int:
-        """Values that wait to be written."""
-        return self._taken_cells - self._drained_cells
+    def queued_bytes(self) -> int:
+        """What waits to be written, about."""
+        return self._taken_bytes - self._drained_bytes
 
-    def lag_s(self, now: float) -> float:
-        """For how long the oldest invocation has waited to be written; 0 if none does. now: seconds since 1970."""
-        try:
-            return max(0.0, now - self._queue[0].time_us / 1e6)
-        except IndexError:  # the thread took the last one
-            return 0.0
+    @property
+    def counts(self) -> CountsByEndpoint:
+        """What was captured and what was not, by endpoint; a snapshot."""
+        total = CountsByEndpoint()
+        for part in (self._journals.counts, self._overflowed, self._failed, *self._commits.counts):
+            for name, counts in part.copy().items():
+                total[name].add(counts)
+        return total
 
-    def take(self, captured: Captured) -> None:
-        """Queue an invocation; drops it if the queue is full. Call it from the event loop only."""
-        if self.queued_cells >= _QUEUE_CELLS:
-            self.losses.overflowed_rows += captured.blocks.rows
-            return
-        self._taken_cells += _cells(captured)
-        self._queue.append(captured)
+    def lags_s(self, now: float) -> dict[str, float]:
+        """For how long the oldest answer of each endpoint has waited to be written; none where none waits.
+
+        now: seconds since 1970.
+        """
+        lags: dict[str, float] = {}
+        for answer in (*self._queue.copy(), *(waiting.answer for waiting in self._commits.queue.copy())):
+            name = answer.plan.header.endpoint
+            lags[name] = max(lags.get(name, 0.0), now - answer.time_us / 1e6)
+        return lags
+
+    def take(
+        self, plan: Plan, inference_id: str, now: float, blocks: Blocks, outputs: Outputs
+    ) -> "asyncio.Future[None] | None":
+        """Have an answer captured, if its id is drawn. now: when it was given, seconds since 1970.
+
+        Returns what the answer has to wait for, and that may raise UncapturedError; None if it may leave at once. Call
+        it from the event loop only.
+        """
+        if plan.share < 1 and not plan.draws(inference_id):
+            return None
+        if plan.is_sync:
+            return self._commits.take(plan.taken(inference_id, int(now * 1e6), blocks, outputs))
+        if self._taken_bytes - self._drained_bytes >= _QUEUE_BYTES:
+            self._overflowed[plan.header.endpoint].overflowed_rows += blocks.rows
+            return None
+        answer = plan.taken(inference_id, int(now * 1e6), blocks, outputs)
+        self._taken_bytes += answer.size_bytes
+        self._queue.append(answer)
+        return None
 
     def flush(self) -> None:
         """Append all that is queued to the journals."""
-        batches: dict[tuple[str, str, int], list[Captured]] = {}
+        answers: dict[Plan, list[Taken]] = {}
         for _ in range(len(self._queue)):  # not "while there are any": others are queued meanwhile
-            captured = self._queue.popleft()
-            header = captured.header
-            batches.setdefault((header.endpoint, header.model, header.version), []).append(captured)
-        for key, batch in batches.items():
-            self._append(key, batch)
+            answer = self._queue.popleft()
+            answers.setdefault(answer.plan, []).append(answer)
+        for plan, of_plan in answers.items():
+            for part in _slices(of_plan):
+                self._append(plan, part)
+                sleep(0)  # lets the event loop have the interpreter
 
     def rotate(self) -> None:
         """Hand what was written to compaction."""
-        for writer in self._writers.values():
-            try:
-                writer.rotate()
-            except OSError as error:
-                _log.error(
-                    "A traffic journal could not be closed: %s. Compaction takes it when the server ends.", error
-                )
-        self._writers.clear()
+        self._journals.rotate()
 
-    def _append(self, key: tuple[str, str, int], batch: list[Captured]) -> None:
-        writer = self._writers.setdefault(key, self._traffic.writer(batch[0].header))
-        for start in range(0, len(batch), _SLICE):
-            self._append_slice(writer, batch[start : start + _SLICE])
-            sleep(0)  # lets the event loop have the interpreter
-
-    def _append_slice(self, writer: JournalWriter, batch: list[Captured]) -> None:
+    def _append(self, plan: Plan, answers: list[Taken]) -> None:
         try:
-            writer.append([Invocation.of(c.inference_id, c.time_us, c.blocks, c.outputs) for c in batch])
-        except OSError as error:
-            self.losses.failed_rows += sum(captured.blocks.rows for captured in batch)
-            self.losses.reason = str(error)
+            self._journals.append(plan, answers)
+        except WriteError as error:
+            self._note_failure(plan, answers, reason_of(error))
+        except Exception:  # noqa: BLE001 - a capture that ends is noticed when its rows are needed
+            _log.exception("Traffic of endpoint %r could not be captured; capture goes on.", plan.header.endpoint)
+            self._note_failure(plan, answers, "a defect, told above")
         finally:
-            self._drained_cells += sum(_cells(captured) for captured in batch)
+            self._drained_bytes += sum(answer.size_bytes for answer in answers)
+
+    def _note_failure(self, plan: Plan, answers: list[Taken], reason: str) -> None:
+        self._failed[plan.header.endpoint].failed_rows += sum(answer.rows for answer in answers)
+        self._reason = reason
+
+    def _complain(self, now_s: float) -> None:
+        """Tell the log what was lost since it was last told."""
+        lost = sum(counts.lost_rows for counts in self.counts.values())
+        self._complaint.tell(lost, self._reason or "rows arrived faster than they could be written", now_s)
 
     def _run(self) -> None:
         rotate_at = monotonic() + _ROTATE_S
         while not self._stopping.wait(_FLUSH_S):
-            try:
-                self.flush()
-            except Exception:  # noqa: BLE001 - a capture that ends is noticed when its rows are needed
-                _log.exception("Traffic could not be captured; serving and capture go on.")
+            self.flush()
             if monotonic() >= rotate_at:
                 self.rotate()
                 rotate_at = monotonic() + _ROTATE_S
-            self.losses.log(monotonic())
+            self._complain(monotonic())
         self.flush()
         self.rotate()
-        self.losses.log(float("inf"))
+        self._complain(float("inf"))
 
 
-class Losses:
-    """Rows that were answered and not captured; logs them at most once a minute.
-
-    overflowed_rows: the queue was full. failed_rows: a journal could not be written; `reason` tells the latest why.
-    """
-
-    def __init__(self) -> None:
-        self.overflowed_rows = 0
-        self.failed_rows = 0
-        self.reason = ""
-        self._logged_rows = 0
-        self._logged_at = float("-inf")
-
-    def log(self, now_s: float) -> None:
-        """Tell the log what was lost since it was last told."""
-        lost = self.overflowed_rows + self.failed_rows - self._logged_rows
-        if not lost or now_s - self._logged_at < _LOG_S:
-            return
-        self._logged_rows += lost
-        self._logged_at = now_s
-        reason = self.reason or "rows arrived faster than they could be written"
-        _log.error("%d rows of traffic were answered and not captured: %s.", lost, reason)
-        self.reason = ""
-
-
-def _cells(captured: Captured) -> int:
-    """What a captured invocation counts towards the limit of the queue."""
-    blocks = captured.blocks
-    return blocks.number.size + blocks.text.size + blocks.time.size + blocks.rows
+def _slices(answers: list[Taken]) -> Iterator[list[Taken]]:
+    """Answers in their order, so many together as are written at once."""
+    part: list[Taken] = []
+    size_bytes = 0
+    for answer in answers:
+        if part and size_bytes + answer.size_bytes > _SLICE_BYTES:
+            yield part
+            part, size_bytes = [], 0
+        part.append(answer)
+        size_bytes += answer.size_bytes
+    yield part

@@ -4,7 +4,7 @@ Endpoints come and go, and Litestar makes its document once: so theirs are added
 kept until an endpoint changes. `schemas.py` says what rows and answers look like.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -77,11 +77,13 @@ SCHEMA: dict[int, ResponseSpec] = {
 
 
 class Document(JsonRenderPlugin):
-    """Writes the document as of now."""
+    """Writes the document as of now. complete: gives a document with what Litestar does not find in routes."""
 
-    def __init__(self, live: LiveEndpoints) -> None:
+    def __init__(self, live: LiveEndpoints, complete: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         super().__init__()
         self._live = live
+        self._complete = complete
+        self._of_routes: dict[str, Any] | None = None
         self._written: tuple[Any, bytes] = (None, b"")
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
@@ -89,7 +91,8 @@ class Document(JsonRenderPlugin):
         live = self._live.live
         state = [(name, endpoint.record) for name, endpoint in sorted(live.items())]
         if self._written[0] != state:
-            self._written = (state, msgspec.json.encode(document(openapi_schema, live.values())))
+            self._of_routes = self._of_routes or self._complete(openapi_schema)
+            self._written = (state, msgspec.json.encode(document(self._of_routes, live.values())))
         return self._written[1]
 
 

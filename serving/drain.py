@@ -13,6 +13,7 @@ model is loaded.
 """
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
@@ -62,38 +63,54 @@ class Drain:
         self._waiting.append((blocks, future))
         return future
 
-    def _run(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        batch: list[tuple[Blocks, asyncio.Future[Ran]]] = []
-        rows = 0
-        for item in waiting:
-            if batch and rows + item[0].rows > self._most_rows:
-                self._run_together(batch)
-                batch, rows = [], 0
-            batch.append(item)
-            rows += item[0].rows
-        self._run_together(batch)
+    def run_all(self, requests: Sequence[Blocks]) -> "list[Ran | Exception]":
+        """What the model gives for each of several requests' rows, at most 50 each; for all of a run what it raised."""
+        answers: list[Ran | Exception] = []
+        start = 0
+        for stop in self._stops(requests):
+            answers += self._run_together(requests[start:stop])
+            start = stop
+        return answers
 
-    def _run_together(self, batch: list[tuple[Blocks, "asyncio.Future[Ran]"]]) -> None:
-        """Run requests and give each its own; what is raised is given to all."""
-        batch = [item for item in batch if not item[1].done()]  # done: cancelled, nobody waits
-        if not batch:
+    def _stops(self, requests: Sequence[Blocks]) -> Iterator[int]:
+        """Where each run ends: as many requests as it may have rows, or one where the model is not steady."""
+        rows = 0
+        for at, blocks in enumerate(requests):
+            if at and (not self.steady or rows + blocks.rows > self._most_rows):
+                yield at
+                rows = 0
+            rows += blocks.rows
+        yield len(requests)
+
+    def _run(self) -> None:
+        waiting = [item for item in self._waiting if not item[1].done()]  # done: cancelled, nobody waits
+        self._waiting = []
+        if not waiting:
             return
-        blocks = batch[0][0] if len(batch) == 1 else _joined([item[0] for item in batch])
+        for (_, future), ran in zip(waiting, self.run_all([blocks for blocks, _ in waiting]), strict=True):
+            if isinstance(ran, Exception):
+                future.set_exception(ran)
+            else:
+                future.set_result(ran)
+
+    def _run_together(self, requests: Sequence[Blocks]) -> "list[Ran | Exception]":
+        """One run."""
+        blocks = requests[0] if len(requests) == 1 else _joined(requests)
         began = perf_counter()
         try:
             outputs = self._predictor.run_once(blocks)
-        except Exception as error:  # noqa: BLE001 - raised again where the request is answered
-            for _, future in batch:
-                future.set_exception(error)
-            return
+        except Exception as error:  # noqa: BLE001 - raised again where each request is answered
+            return [error] * len(requests)
         ended = perf_counter()
         self._metrics.ran(blocks.rows)
+        if len(requests) == 1:
+            return [Ran(outputs, began, ended)]
+        answers: list[Ran | Exception] = []
         start = 0
-        for own, future in batch:
-            part = outputs if len(batch) == 1 else _rows_of(outputs, start, start + own.rows)
+        for own in requests:
+            answers.append(Ran(_rows_of(outputs, start, start + own.rows), began, ended))
             start += own.rows
-            future.set_result(Ran(part, began, ended))
+        return answers
 
 
 def is_steady(predictor: Predictor, rows: Blocks) -> bool:
@@ -108,7 +125,7 @@ def is_steady(predictor: Predictor, rows: Blocks) -> bool:
     return True
 
 
-def _joined(parts: list[Blocks]) -> Blocks:
+def _joined(parts: Sequence[Blocks]) -> Blocks:
     return Blocks(*(np.concatenate(blocks) for blocks in zip(*parts, strict=True)))
 
 

@@ -18,12 +18,21 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from serving.admission import Admission
-from serving.capture import Capture, Captured
+from serving.capture import Capture
+from serving.drain import Ran
 from serving.endpoints import Answered, LiveVariant
-from serving.errors import AbandonedError, DeadlineError, OptionError, OverloadedError, TooManyRowsError
+from serving.errors import (
+    AbandonedError,
+    BodyTooLargeError,
+    DeadlineError,
+    OptionError,
+    OverloadedError,
+    TooManyRowsError,
+)
 from serving.exchange import note_answer
 from serving.formats import Answer, Explained
 from serving.formats.table_rows import close_processes
+from serving.limits import Limits
 from serving.media import unpack
 from serving.options import Options
 from serving.replies import Headers
@@ -38,10 +47,14 @@ _Result = TypeVar("_Result")
 
 
 class Written(NamedTuple):
-    """The body of an answer, and the headers that tell what it is."""
+    """The body of an answer, and the headers that tell what it is.
+
+    kept: what the answer has to wait for before it leaves: its capture, where that was promised; else None.
+    """
 
     headers: Headers
     body: bytes
+    kept: "asyncio.Future[None] | None" = None
 
 
 class Asked(NamedTuple):
@@ -83,8 +96,7 @@ class Engine:
     def __init__(self, capture: Capture, *, threads: int, max_body_bytes: int, max_rows: int) -> None:
         self.admission = Admission(threads)
         self._capture = capture
-        self._max_body_bytes = max_body_bytes
-        self._max_rows = max_rows
+        self._limits = Limits(max_body_bytes, max_rows)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="predict")
         self._explainers = ThreadPoolExecutor(max(1, threads // 2), thread_name_prefix="explain")
         self._explaining = 0
@@ -101,17 +113,24 @@ class Engine:
         """The answer to a call.
 
         Raises what `call.read` raises, OptionError, TooManyRowsError, and where the call is not answered in time
-        DeadlineError, OverloadedError, or AbandonedError if its client has gone.
+        DeadlineError, OverloadedError, or AbandonedError if its client has gone; and UncapturedError where the endpoint
+        answers only what is captured, and it could not be.
         """
         call.endpoint.metrics.waiting += 1
         try:
-            if self._is_small(call):
-                return await self._small(call)
-            return await self._in_thread(call, _Work.whole)
+            written = await (self._small(call) if self._is_short(call) else self._in_thread(call, _Work.whole))
+            if written.kept is not None:
+                await written.kept
+            return written
         finally:
             call.endpoint.metrics.waiting -= 1
 
-    def _is_small(self, call: Call) -> bool:
+    def is_small(self, call: Call) -> bool:
+        """Whether a body, not read yet, is surely one that the event loop reads itself, and answers at once."""
+        capture = call.endpoint.capture
+        return self._is_short(call) and (capture is None or not capture.is_sync)
+
+    def _is_short(self, call: Call) -> bool:
         endpoint, request = call.endpoint, call.request
         is_short = call.few and len(request.body) <= endpoint.inline_bytes and endpoint.inline_rows > 0
         return is_short and b"content-encoding" not in request.headers
@@ -124,11 +143,11 @@ class Engine:
         """
         endpoint, length = call.endpoint, len(call.request.body)
         endpoint.metrics.waiting += 1
-        work = _Work(call, self._max_body_bytes, self._max_rows)
+        work = _Work(call, self._limits.or_tighter(call.endpoint.record.limits))
         gone = asyncio.ensure_future(call.request.gone())
         gone.add_done_callback(lambda _: work.abandon())
         try:
-            predicted_s = self.admission.admit_large(call.deadline, endpoint.pace, length)
+            predicted_s = self.admission.admit_large(call.deadline, endpoint.pace, length).work_s
             began = perf_counter()
             asked = await self._run(work.read, predicted_s)
             read = perf_counter()
@@ -143,7 +162,9 @@ class Engine:
                 if start == starts[-1]:
                     times = _summed(began, read, parts)
                     self._learn(call, asked.options, times)
-                    self._note(work.call, asked.blocks, _joined(outputs), times)
+                    kept = self._note(work.call, asked.blocks, _joined(outputs), times)
+                    if kept is not None:
+                        await kept
                 yield part.written
         finally:
             gone.cancel()
@@ -152,23 +173,36 @@ class Engine:
     async def _small(self, call: Call) -> Written:
         company = self.company()
         self.admission.admit_small(call.deadline, company)
-        began = perf_counter()
-        asked = call.read(call.request.body)
-        read = perf_counter()
-        call, options = _as_told(call, asked), asked.options
+        begun = self.begin(call)
+        call, asked, began, read = begun
         if asked.deadline is not None:
             self.admission.admit_small(call.deadline, company)
-        if options.explain or options.interval or not 0 < asked.blocks.rows <= call.endpoint.inline_rows:
-            _refuse_many(asked.blocks.rows, self._max_rows)
-            return await self._in_thread(call, lambda work: work.finish(asked, began, read), explains=options.explain)
+        if not is_quick(begun):
+            _refuse_many(
+                call.endpoint, asked.blocks.rows, self._limits.or_tighter(call.endpoint.record.limits).max_rows
+            )
+            explains = asked.options.explain
+            return await self._in_thread(call, lambda work: work.finish(asked, began, read), explains=explains)
         drain = call.endpoint.drain
         is_alone = company <= 1 or not drain.steady
-        outputs, queued, ran = drain.run_now(asked.blocks) if is_alone else await drain.run(asked.blocks)
-        written = asked.write(Answer(outputs, options))
-        ended = perf_counter()
-        self.admission.turn.learn(company, ended - began)
-        self._note(call, asked.blocks, outputs, (began, read, queued, ran, ended))
+        ran = drain.run_now(asked.blocks) if is_alone else await drain.run(asked.blocks)
+        written = self.finish(begun, ran)
+        self.admission.turn.learn(company, perf_counter() - began)
         return written
+
+    def begin(self, call: Call) -> "Begun":
+        """Read a small body. Raises what `call.read` raises."""
+        began = perf_counter()
+        asked = call.read(call.request.body)
+        return Begun(_as_told(call, asked), asked, began, perf_counter())
+
+    def finish(self, begun: "Begun", ran: Ran) -> Written:
+        """The answer to what was begun and is quick, once it was run."""
+        call, asked, began, read = begun
+        outputs, queued, ended = ran
+        written = asked.write(Answer(outputs, asked.options))
+        kept = self._note(call, asked.blocks, outputs, (began, read, queued, ended, perf_counter()))
+        return written if kept is None else written._replace(kept=kept)
 
     async def _in_thread(self, call: Call, do: "Callable[[_Work], _Done]", *, explains: bool = False) -> Written:
         """Do a call's work in a thread, unless its client goes away before.
@@ -176,19 +210,23 @@ class Engine:
         explains: whether it is known to be explained. That takes so long that there are threads for it alone.
         """
         length = len(call.request.body)
-        predicted_s = self.admission.admit_large(call.deadline, call.endpoint.pace, length)
-        work = _Work(call, self._max_body_bytes, self._max_rows)
+        admitted, began = self.admission.admit_large(call.deadline, call.endpoint.pace, length), monotonic()
+        work = _Work(call, self._limits.or_tighter(call.endpoint.record.limits))
         gone = asyncio.ensure_future(call.request.gone())
         gone.add_done_callback(lambda _: work.abandon())
         try:
-            done = await (self._explained(lambda: do(work)) if explains else self._run(lambda: do(work), predicted_s))
+            done = await (
+                self._explained(lambda: do(work)) if explains else self._run(lambda: do(work), admitted.work_s)
+            )
         finally:
             gone.cancel()
+        if not explains:
+            self.admission.margin.learn(monotonic() - began - admitted.done_s)
         self._learn(call, done.options, done.times)
         for start in range(0, done.blocks.rows, _PIECE_ROWS):
             call.endpoint.metrics.ran(min(_PIECE_ROWS, done.blocks.rows - start))
-        self._note(work.call, done.blocks, done.outputs, done.times)
-        return done.written
+        kept = self._note(work.call, done.blocks, done.outputs, done.times)
+        return done.written if kept is None else done.written._replace(kept=kept)
 
     async def _explained(self, do: Callable[[], _Result]) -> _Result:
         """Do what explains in one of the threads for it. Raises OverloadedError if many wait for that already."""
@@ -213,15 +251,32 @@ class Engine:
         finally:
             self.admission.queued_s -= predicted_s
 
-    def _note(self, call: Call, blocks: Blocks, outputs: Outputs, times: "_Times") -> None:
-        """Capture and count what was answered."""
-        endpoint, now = call.endpoint, time.time()
-        if endpoint.header is not None:
-            self._capture.take(Captured(endpoint.header, call.inference_id, int(now * 1e6), blocks, outputs))
+    def _note(self, call: Call, blocks: Blocks, outputs: Outputs, times: "_Times") -> "asyncio.Future[None] | None":
+        """Capture and count what was answered. Gives what the answer has to wait for, if anything."""
+        endpoint, now, kept = call.endpoint, time.time(), None
+        if endpoint.capture is not None:
+            kept = self._capture.take(endpoint.capture, call.inference_id, now, blocks, outputs)
         endpoint.metrics.answer(blocks.rows, times, now)
         note_answer(blocks.rows, times)
         for watch in endpoint.watchers:
             watch(Answered(call.inference_id, blocks, outputs, times))
+        return kept
+
+
+class Begun(NamedTuple):
+    """A small call that was read. began, read: when that was begun and done, by `perf_counter`."""
+
+    call: Call
+    asked: Asked
+    began: float
+    read: float
+
+
+def is_quick(begun: Begun) -> bool:
+    """Whether the event loop runs it too: it has some rows, not many, and only what the model always gives is asked."""
+    call, asked, _, _ = begun
+    options = asked.options
+    return not (options.explain or options.interval) and 0 < asked.blocks.rows <= call.endpoint.inline_rows
 
 
 _Times = tuple[float, float, float, float, float]
@@ -235,12 +290,22 @@ def _as_told(call: Call, asked: Asked) -> Call:
     return call._replace(inference_id=asked.inference_id or call.inference_id, deadline=min(deadlines, default=None))
 
 
-def _refuse_many(rows: int, most: int) -> None:
+def _refuse_many(endpoint: LiveVariant, rows: int, most: int) -> None:
     """Raise TooManyRowsError if these are more than are answered at once."""
     if rows > most:
+        own = endpoint.record.limits.max_rows == most
+        limit = f"max_rows of endpoint {endpoint.record.name!r}" if own else "AUTOPILOT_MAX_ROWS"
         raise TooManyRowsError(
-            f"The body has {rows} rows; {most} are answered at once. "
-            "Send them in several requests, or raise AUTOPILOT_MAX_ROWS."
+            f"The body has {rows} rows; {most} are answered at once. Send them in several requests, or raise {limit}."
+        )
+
+
+def _refuse_long(endpoint: LiveVariant, length: int, most: int) -> None:
+    """Raise BodyTooLargeError if a body is longer than its endpoint takes; the server's limit was held before."""
+    if length > most:
+        raise BodyTooLargeError(
+            f"The body is longer than {most} bytes, which endpoint {endpoint.record.name!r} takes at most. Send fewer "
+            "rows in each request, or raise max_body_bytes of the endpoint."
         )
 
 
@@ -257,10 +322,9 @@ class _Done(NamedTuple):
 class _Work:
     """One call's work in a thread. It ends early, by an error, when nobody waits for it any more."""
 
-    def __init__(self, call: Call, max_body_bytes: int, max_rows: int) -> None:
+    def __init__(self, call: Call, limits: Limits) -> None:
         self.call = call
-        self._max_body_bytes = max_body_bytes
-        self._max_rows = max_rows
+        self._limits = limits
         self._abandoned = threading.Event()
 
     def abandon(self) -> None:
@@ -277,11 +341,12 @@ class _Work:
         """What the body asks."""
         self._check(self.call.endpoint.pace.predict(len(self.call.request.body)))
         body, encoding = self.call.request.body, self.call.request.headers.get(b"content-encoding")
+        _refuse_long(self.call.endpoint, len(body), self._limits.max_body_bytes)
         if encoding is not None:
-            body = unpack(body, encoding, self._max_body_bytes)
+            body = unpack(body, encoding, self._limits.max_body_bytes)
         asked = self.call.read(body)
         self.call = _as_told(self.call, asked)
-        _refuse_many(asked.blocks.rows, self._max_rows)
+        _refuse_many(self.call.endpoint, asked.blocks.rows, self._limits.max_rows)
         return asked
 
     def piece(self, asked: Asked, start: int) -> _Done:

@@ -15,16 +15,30 @@ AutopilotError (storage/errors.py)
 │       ├── AbandonedError       the client went away before its answer was ready
 │       ├── ServedAlreadyError   a name under which a model is served is wanted for another
 │       ├── TableTimeoutError    a table that took longer to read than a minute
+│       ├── InputLocationError   an input that is to be fetched from where nothing may be, or that is sent twice
+│       ├── WebhookError         a webhook that may not be told
+│       ├── UnansweredError      an answer that is not there; knows when to ask again
 │       ├── MethodError          knows the methods that the path allows
 │       ├── UnknownEndpointError nothing is served under this name
+│       ├── UnknownVariantError  the endpoint has no variant of this name
+│       ├── PreconditionError    what was to be changed is not as the client has seen it; knows what it is now
+│       ├── KeyReusedError       the idempotency key was used for another request
+│       ├── ForeignOriginError   a page of another site asks for a change
 │       └── UnnamedEndpointError several endpoints are served, and the path names none
 └── FailureError
     ├── NotReadyError            the store cannot be reached at the moment
     ├── BusyServerError          not now; knows when to try again
     │   ├── OverloadedError      there is more work than is kept waiting
-    │   └── DeadlineError        the answer would come after the client's deadline
+    │   ├── QueueFullError       as many async invocations wait as may
+    │   ├── DeadlineError        the answer would come after the client's deadline
+    │   ├── UnloadedError        the endpoint's models are not in memory; knows when they are
+    │   ├── UnloadableError      the endpoint's models cannot be loaded
+    │   └── UncapturedError      the answer was to be captured before it leaves, and could not be
     └── AddressError             the server cannot listen where it was told to
 """
+
+from concurrent.futures import Future
+from typing import Any
 
 from storage.errors import FailureError, InputError
 
@@ -77,6 +91,23 @@ class TableTimeoutError(RequestError):
     """A table could not be read in the time that there is for it."""
 
 
+class InputLocationError(RequestError):
+    """An async invocation has no input, two, or one that is where nothing may be read."""
+
+
+class WebhookError(RequestError):
+    """The webhook of an async invocation is not one that may be told."""
+
+
+class UnansweredError(RequestError):
+    """The answer of an async invocation is not there; `retry_after_s` tells when to ask again, None that it will not
+    be."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class MethodError(RequestError):
     """The path knows other methods; `allowed` names them."""
 
@@ -87,6 +118,27 @@ class MethodError(RequestError):
 
 class UnknownEndpointError(RequestError):
     """Nothing is served under this name."""
+
+
+class UnknownVariantError(RequestError):
+    """The endpoint has no production variant of this name."""
+
+
+class PreconditionError(RequestError):
+    """What was to be changed is not as `If-Match` or `If-None-Match` asks. tag, current: of what there is now."""
+
+    def __init__(self, message: str, *, tag: str | None = None, current: Any = None) -> None:
+        super().__init__(message)
+        self.tag = tag
+        self.current = current
+
+
+class KeyReusedError(RequestError):
+    """The idempotency key was used for another request."""
+
+
+class ForeignOriginError(RequestError):
+    """A page of another site asks a browser for a change."""
 
 
 class UnnamedEndpointError(RequestError):
@@ -109,8 +161,28 @@ class OverloadedError(BusyServerError):
     """More work waits already than the server keeps waiting."""
 
 
+class QueueFullError(BusyServerError):
+    """As many async invocations wait as may."""
+
+
 class DeadlineError(BusyServerError):
     """The answer would come, or came, after the client's deadline."""
+
+
+class UnloadedError(BusyServerError):
+    """The models of the endpoint are not in memory yet. `loading` ends when they are, or raises why they cannot be."""
+
+    def __init__(self, message: str, *, loading: "Future[None] | None" = None) -> None:
+        super().__init__(message)
+        self.loading: Future[None] = Future() if loading is None else loading
+
+
+class UnloadableError(BusyServerError):
+    """The models of the endpoint cannot be loaded; it is tried again after `retry_after_s`."""
+
+
+class UncapturedError(BusyServerError):
+    """The endpoint answers only what is captured, and this could not be: it may be asked again."""
 
 
 class AbandonedError(RequestError):

@@ -41,9 +41,9 @@ class Protocol(Protocol_):
 class HotPath:
     """Answers what has to be fast, before Litestar is asked.
 
-    protocols: by the beginning of the paths that are theirs, or by beginning and end with a `*` between. uploading: how
-    many requests wait for the rest of their body. Nothing that a client sends makes it raise: uvicorn would answer 500
-    and close the connection.
+    protocols: by the first segments of the paths that are theirs, or by beginning and end with a `*` between.
+    uploading: how many requests wait for the rest of their body. Nothing that a client sends makes it raise: uvicorn
+    would answer 500 and close the connection.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class HotPath:
         self._protocols: list[tuple[str, str, str, Protocol]] = []
         for paths, protocol in protocols.items():
             prefix, _, suffix = paths.partition("*")
+            prefix = prefix.rstrip("/") + "/"  # `/v2` and `/v2/...`, not `/v2x`
             self._protocols.append((prefix, suffix, prefix.split("/")[1], protocol))
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -75,7 +76,7 @@ class HotPath:
             if path == "/ping":
                 return await send_reply(send, self._ping(scope["method"]))
             for prefix, suffix, label, protocol in self._protocols:
-                if path.startswith(prefix) and path.endswith(suffix):
+                if (path.startswith(prefix) and path.endswith(suffix)) or (path == prefix[:-1] and not suffix):
                     note_protocol(label)
                     return await self._ask(protocol, scope, receive, send)
         await self._otherwise(scope, receive, send)

@@ -13,6 +13,7 @@ from serving.endpoints import LiveEndpoints, LiveVariant
 from serving.engine import Asked, Call, Engine, Written
 from serving.formats import Answer
 from serving.inference_ids import InferenceIds
+from serving.loading import when_loaded
 from serving.media import (
     MEDIA_TYPES,
     PACKED_FROM_BYTES,
@@ -27,7 +28,7 @@ from serving.options import query_options
 from serving.protocols.mlflow import MlflowBodies
 from serving.protocols.sagemaker.clarify import check_format, write_clarify
 from serving.protocols.sagemaker.errors import refuse
-from serving.protocols.sagemaker.headers import LOOKED_AT, Asks, asks_of
+from serving.protocols.sagemaker.headers import LOOKED_AT, Asks, asks_of, target_variant
 from serving.replies import Headers, Reply
 from serving.requests import Request
 
@@ -61,34 +62,53 @@ class Invocations:
         """
         is_container = is_container or name is None
         try:
-            prepared = self.prepare(name, request, request.headers.get(b"accept"), is_container=is_container)
+            accept = request.headers.get(b"accept")
+            prepared = await when_loaded(lambda: self.prepare(name, request, accept, is_container=is_container))
             written = await self._engine.answer(prepared.call)
             if len(written.body) >= PACKED_FROM_BYTES and prepared.wanted in TEXT_FORMATS:
                 written = await _packed(written, request.headers.get(b"accept-encoding"))
         except Exception as error:  # noqa: BLE001 - each error has a reply; those that nobody raised on purpose are logged
-            return refuse(error) if is_container else refuse(error, request.headers)
+            return self.refused(error, request, is_container=is_container)
         return Reply(200, written.headers + prepared.headers, written.body)
+
+    def refused(self, error: Exception, request: Request, *, is_container: bool) -> Reply:
+        """The reply to a request that ended in an error; SDKs are told it in their own way."""
+        return refuse(error) if is_container else refuse(error, request.headers)
 
     def refuse(self, error: Exception) -> Reply:
         """The reply to a request that was not read."""
         return refuse(error)
 
-    def prepare(self, name: str | None, request: Request, accept: bytes | None, *, is_container: bool) -> Prepared:
-        """What is to be done for a request. Raises RequestError for what can be told without reading the body."""
+    def prepare(
+        self,
+        name: str | None,
+        request: Request,
+        accept: bytes | None,
+        *,
+        is_container: bool,
+        arrived: float | None = None,
+    ) -> Prepared:
+        """What is to be done for a request. arrived: by `monotonic`, when it came; None is now.
+
+        Raises RequestError for what can be told without reading the body.
+        """
         headers = request.headers
-        endpoint = self._endpoints.find(name)
+        is_plain = LOOKED_AT.isdisjoint(headers)  # 0.1 us, and nearly always so
+        inference_id = self._ids.of(headers)
+        variant = None if is_plain or is_container else target_variant(headers)
+        endpoint = self._endpoints.find(name, inference_id, variant)
         sent = sent_format(headers.get(b"content-type"))
         wanted = wanted_format(accept, sent)
-        if LOOKED_AT.isdisjoint(headers):  # 0.1 us, and nearly always so
+        if is_plain:
             asks = Asks(query_options(request.query)) if request.query else _NOTHING
         else:
             asks = asks_of(headers, request.query, endpoint, is_container=is_container)
             if asks.clarify:
                 check_format(wanted)
-        inference_id = self._ids.of(headers)
         few = endpoint.formats.rows[sent].has_few(request.body)
         read = partial(_read, endpoint, sent, wanted, asks)
-        call = Call(endpoint, request, read, few, inference_id, deadline_of(headers, monotonic()))
+        deadline = deadline_of(headers, monotonic() if arrived is None else arrived)
+        call = Call(endpoint, request, read, few, inference_id, deadline)
         own = [(b"x-inference-id", inference_id.encode()), *endpoint.reply_headers]
         return Prepared(call, wanted, own + asks.echo if asks.echo else own, asks.clarify)
 

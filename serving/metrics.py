@@ -4,7 +4,7 @@ Plain numbers, added to by the event loop alone: no locks, and about a microseco
 them as they are (`exposition.py`, at the time of the scrape).
 
     Metrics             of the server: loads, replies that no endpoint gave
-    └── EndpointMetrics of one model version behind one endpoint; it outlives a redeploy of that version
+    └── EndpointMetrics of one model version behind one variant of an endpoint; it outlives a redeploy of that version
 """
 
 import threading
@@ -12,6 +12,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, NamedTuple
+
+from storage.endpoints import MAIN
 
 if TYPE_CHECKING:
     from serving.exchange import Exchange
@@ -63,16 +65,17 @@ class Key(NamedTuple):
     endpoint: str
     model: str
     version: int
+    variant: str = MAIN
 
 
 class EndpointMetrics:
-    """The counts of one model version behind one endpoint.
+    """The counts of one model version behind one variant of an endpoint.
 
     waiting: requests that are being answered. last_at: seconds since 1970 of the last answer; 0 if there was none.
     """
 
-    def __init__(self, endpoint: str, model: str, version: int) -> None:
-        self.endpoint, self.model, self.version = endpoint, model, version
+    def __init__(self, endpoint: str, model: str, version: int, variant: str = MAIN) -> None:
+        self.endpoint, self.model, self.version, self.variant = endpoint, model, version, variant
         self.waiting = 0
         self.answered = 0
         self.rows = 0
@@ -103,11 +106,13 @@ class EndpointMetrics:
 
 
 class Loads:
-    """Models loaded for one endpoint. seconds: that the loads took which succeeded."""
+    """Models loaded for one endpoint. seconds: that the loads took which succeeded. evicted: times that they had to
+    make room for others."""
 
     def __init__(self) -> None:
         self.loaded = 0
         self.failed = 0
+        self.evicted = 0
         self.seconds = 0.0
 
 
@@ -142,9 +147,9 @@ class Metrics:
         if exchange.problem:
             replies.refused[exchange.protocol, exchange.problem] += 1
 
-    def of(self, endpoint: str, model: str, version: int) -> EndpointMetrics:
-        """The counts of a version behind an endpoint; those of before if it was served before."""
-        key = Key(endpoint, model, version)
+    def of(self, endpoint: str, model: str, version: int, variant: str = MAIN) -> EndpointMetrics:
+        """The counts of a version behind a variant; those of before if it was served before."""
+        key = Key(endpoint, model, version, variant)
         with self._changing:
             if key not in self._endpoints:
                 self._endpoints = {**self._endpoints, key: EndpointMetrics(*key)}

@@ -71,4 +71,7 @@ def _columns(value: Any) -> tuple[str, ...]:
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):  # pyright: ignore[reportUnknownVariableType]
         raise OptionError(f"Option 'columns' is {value!r}. Name columns of the answer, with commas between.")
-    return tuple(name.strip() for name in names)  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
+    columns = tuple(name.strip() for name in names)  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
+    if twice := [name for name in columns if columns.count(name) > 1]:
+        raise OptionError(f"Option 'columns' is {value!r}: it names {twice[0]!r} twice. Name each once.")
+    return columns

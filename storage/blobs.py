@@ -1,12 +1,17 @@
 """Blobs: files that never change, kept under the sha256 of their bytes."""
 
 import hashlib
+import os
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 
 from storage.errors import StoreError
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Blobs:
@@ -31,6 +36,46 @@ class Blobs:
             raise StoreError(f"A blob of {len(data)} bytes could not be written: {error}. Free some disk.") from error
         return digest
 
+    def put_file(self, file: Path) -> str:
+        """Store a file's bytes, however many, and return their digest; the file stays where it is."""
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if not self.has(digest):
+            try:
+                self._objects.put(_key(digest), file)
+            except (BaseError, OSError) as error:
+                raise StoreError(f"A blob could not be written: {error}. Free some disk.") from error
+        return digest
+
+    def has(self, digest: str) -> bool:
+        """Whether a digest can be read."""
+        return self.path(digest).is_file()
+
+    def keep(self, digest: str) -> None:
+        """Have a blob survive a power cut too, and count as used just now. Raises StoreError if there is none."""
+        path = self.path(digest)
+        try:
+            os.utime(path)
+            for place in (path, path.parent):
+                _sync(place)
+        except OSError as error:
+            raise StoreError(f"Blob {digest} could not be kept: {error}. Look after the disk.") from error
+
+    def digests(self) -> list[str]:
+        """All that are kept."""
+        return [path.name for path in self._root.glob("[0-9a-f][0-9a-f]/*") if _DIGEST.fullmatch(path.name)]
+
+    def used_at(self, digest: str) -> datetime | None:
+        """When a blob was written or kept last; None if there is none."""
+        try:
+            return datetime.fromtimestamp(self.path(digest).stat().st_mtime, UTC)
+        except FileNotFoundError:
+            return None
+
+    def delete(self, digest: str) -> None:
+        """Delete a blob, if there is one. Only for whoever knows that nothing else refers to it."""
+        self.path(digest).unlink(missing_ok=True)
+
     def get(self, digest: str) -> bytes:
         """Bytes of a digest. Raises StoreError if there are none or they were changed."""
         try:
@@ -46,6 +91,17 @@ class Blobs:
     def path(self, digest: str) -> Path:
         """Where a digest's file lies; reading it there skips the check."""
         return self._root / _key(digest)
+
+
+def _sync(place: Path) -> None:
+    """Have what a file or folder holds written to the disk; Windows has no way to do so for folders."""
+    if place.is_dir() and os.name != "posix":
+        return
+    number = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _key(digest: str) -> str:

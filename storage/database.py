@@ -1,7 +1,8 @@
 """The database: opened, brought up to date, and read and written as records."""
 
 import sqlite3
-from collections.abc import Generator, Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,12 +31,17 @@ class Database:
         self.path = path
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_S, "isolation_level": None})
         event.listen(self._engine, "connect", _configure)
+        self._own = threading.local()  # `connection`: of the transaction that `together` has open in this thread
         with self._told("opened"):
             self._migrate()
 
     @contextmanager
     def read(self) -> Generator[Connection]:
         """A connection that sees one state of the database."""
+        if (own := self._joined()) is not None:
+            with self._told("read"):
+                yield own
+            return
         with self._told("read"), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             try:
@@ -44,9 +50,20 @@ class Database:
                 connection.exec_driver_sql("ROLLBACK")
 
     @contextmanager
-    def write(self) -> Generator[Connection]:
-        """A connection whose changes are all kept, or none if the block raises."""
+    def write(self, prepare: Callable[[Connection], None] | None = None) -> Generator[Connection]:
+        """A connection whose changes are all kept, or none if the block raises.
+
+        prepare: is done on the connection before anybody waits for the block; it may only touch temporary tables.
+        """
+        if (own := self._joined()) is not None:
+            if prepare is not None:
+                raise AssertionError("what prepares its writes begins a transaction of its own")
+            with self._told("written"), _savepoint(own):
+                yield own
+            return
         with self._told("written"), self._engine.connect() as connection:
+            if prepare is not None:
+                prepare(connection)
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -54,6 +71,22 @@ class Database:
                 connection.exec_driver_sql("ROLLBACK")
                 raise
             connection.exec_driver_sql("COMMIT")
+
+    @contextmanager
+    def together(self) -> Generator[None]:
+        """One transaction for all that this thread reads and writes in the block: all is kept, or none if it raises.
+
+        Other writers wait for the end of the block, so it has to be short. What it does in other threads is not part.
+        """
+        with self.write() as connection:
+            self._own.connection = connection
+            try:
+                yield
+            finally:
+                self._own.connection = None
+
+    def _joined(self) -> Connection | None:
+        return getattr(self._own, "connection", None)
 
     def check(self) -> str:
         """SQLite's own verdict on the file: `ok`, or its first complaint."""
@@ -96,6 +129,19 @@ class Database:
                 f"The store's database {str(self.path)!r} could not be {verb}: {cause}. "
                 "See that the disk has space, the folder can be written and the file is a store's."
             ) from error
+
+
+@contextmanager
+def _savepoint(connection: Connection) -> Generator[None]:
+    """A part of a transaction that is undone if it raises, whatever becomes of the rest."""
+    connection.exec_driver_sql("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK TO part")
+        raise
+    finally:
+        connection.exec_driver_sql("RELEASE part")
 
 
 def insert_record(connection: Connection, table: Table, record: msgspec.Struct) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, select, update
@@ -12,10 +12,14 @@ from storage.errors import ConflictError, InputError, UnknownNameError, listed
 from storage.models import check_name
 from storage.records import CapturePolicy, Endpoint, ModelVersion, Variant
 from storage.signature import Signature
-from storage.tables import endpoints, models, schedules
+from storage.tables import endpoints, models, schedules, tallies
 
 #: What the variant of an endpoint with one version is called.
 MAIN = "main"
+#: What servers count of an endpoint's shadows: the revision's number follows.
+SHADOWS_OF = "shadow:{}:"
+
+_KEPT_COUNTS = timedelta(days=7)
 
 
 class Endpoints:
@@ -76,6 +80,7 @@ class Endpoints:
         with self._database.write() as connection:
             _check_revision(name, _known(connection, name), expected)
             connection.execute(delete(schedules).where(schedules.c.endpoint == name))
+            _forget_counts(connection, name)
             connection.execute(delete(endpoints).where(endpoints.c.name == name))
 
     def get(self, name: str) -> Endpoint:
@@ -88,6 +93,16 @@ class Endpoints:
         with self._database.read() as connection:
             rows = connection.execute(select(endpoints).order_by(endpoints.c.name)).mappings().all()
         return [record_of(Endpoint, row) for row in rows]
+
+
+def endpoint_within(connection: Connection, name: str) -> Endpoint:
+    """As `Endpoints.get`, in a transaction that does more."""
+    return _known(connection, name)
+
+
+def put_within(connection: Connection, endpoint: Endpoint, now: datetime, *, expected: int | None) -> Endpoint:
+    """As `Endpoints.put`, in a transaction that does more."""
+    return _put(connection, _find(connection, endpoint.name), endpoint, now, expected)
 
 
 def _find(connection: Connection, name: str) -> Endpoint | None:
@@ -107,11 +122,19 @@ def _put(connection: Connection, old: Endpoint | None, new: Endpoint, now: datet
     _check(connection, new)
     created_at, revision = (old.created_at, old.revision + 1) if old else (now, 1)
     new = replace(new, revision=revision, created_at=created_at, updated_at=now)
+    _forget_counts(connection, new.name, now - _KEPT_COUNTS if old else None)
     if old is None:
         insert_record(connection, endpoints, new)
     else:
         connection.execute(update(endpoints).where(endpoints.c.name == new.name).values(values_of(new)))
     return new
+
+
+def _forget_counts(connection: Connection, name: str, before: datetime | None = None) -> None:
+    """Forget what servers have counted of an endpoint's shadows: all, or what they last told before a time."""
+    of_endpoint = tallies.c.subject.startswith(SHADOWS_OF.format(name), autoescape=True)
+    old = delete(tallies).where(of_endpoint)
+    connection.execute(old if before is None else old.where(tallies.c.at < before))
 
 
 def _check_revision(name: str, old: Endpoint | None, expected: int | None) -> None:
@@ -138,6 +161,7 @@ def _check(connection: Connection, endpoint: Endpoint) -> None:
     _check_weights(endpoint)
     signatures = [_signature(connection, variant) for variant in variants]
     _check_alike(variants, signatures)
+    _check_shadows(endpoint, signatures)
     _check_capture(endpoint.capture, signatures)
     _check_limits(endpoint)
 
@@ -173,6 +197,22 @@ def _check_alike(variants: tuple[Variant, ...], signatures: list[Signature]) -> 
                 f"Variant {variant.name!r} predicts {_predicts(signature)}, variant {variants[0].name!r} "
                 f"{_predicts(first)}. Variants of one endpoint answer alike; use another endpoint."
             )
+
+
+def _check_shadows(endpoint: Endpoint, signatures: list[Signature]) -> None:
+    """A shadow reads the rows that production variants were asked: it can have no column that one of them lacks."""
+    count = len(endpoint.variants)
+    for variant, signature in zip(endpoint.variants, signatures[:count], strict=True):
+        kinds: dict[str, str] = {column.name: column.kind for column in signature.columns}
+        for shadow, wanted in zip(endpoint.shadows, signatures[count:], strict=True):
+            for column in wanted.columns:
+                if (kind := kinds.get(column.name)) != column.kind:
+                    has = "does not take it" if kind is None else f"takes it as {kind}"
+                    raise InputError(
+                        f"Shadow {shadow.name!r} takes column {column.name!r} as {column.kind}, and variant "
+                        f"{variant.name!r} {has}. A shadow sees the columns of the rows that the variants are asked: "
+                        "take a version that needs no other, or make it a production variant."
+                    )
 
 
 def _predicts(signature: Signature) -> str:

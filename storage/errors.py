@@ -8,6 +8,7 @@ AutopilotError
 │   ├── SettingError      an option, an environment variable, a line of the settings file
 │   ├── UnknownNameError  a model, version, endpoint or run that the store does not hold
 │   ├── ConflictError     what was to be changed has changed since it was looked at
+│   │   └── UsedError     what was to be deleted is needed by something else
 │   └── BusyError         a run that another process works on
 └── FailureError          the work could not be done; exit code 1, HTTP 5xx
     ├── StoreError        the store cannot be opened, read or written
@@ -63,6 +64,10 @@ class UnknownNameError(InputError):
 
 class ConflictError(InputError):
     """What was to be changed is not as whoever changes it has seen it."""
+
+
+class UsedError(ConflictError):
+    """What was to be deleted is needed by something else."""
 
 
 class BusyError(InputError):

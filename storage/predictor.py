@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _CHUNK_ROWS = 1_000
 
 
+#: Where a model runs.
+Provider = Literal["cpu", "cuda"]
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
 #: What becomes of a row that is not as in training: it is raised as an error, or its outputs are null.
 OnError = Literal["raise", "null"]
 
@@ -49,8 +54,11 @@ class Predictor:
     each size of request slower. `signature` tells inputs and outputs, `card` how the model came to be.
     """
 
-    def __init__(self, model: bytes) -> None:
-        """Open a model file's bytes. Raises ModelFileError if autopilot did not write them."""
+    def __init__(self, model: bytes, *, provider: Provider = "cpu") -> None:
+        """Open a model file's bytes. Raises ModelFileError if autopilot did not write them.
+
+        provider: where it is to run; where onnxruntime has no `cuda`, the attribute `provider` tells that it is `cpu`.
+        """
         metadata = read_metadata(model)
         try:
             self.signature = msgspec.json.decode(metadata["signature"], type=Signature)
@@ -62,7 +70,7 @@ class Predictor:
         widths: dict[Block, int] = {block: len(self.signature.block(block)) for block in BLOCKS}
         self._extra = read_extra(model)
         self._widths = widths
-        self._session = open_session(pack(model, widths, without=self._extra))
+        self._session = open_session(pack(model, widths, without=self._extra), provider)
         self._fed = [(PACK_TENSOR.format(block), index) for index, block in enumerate(BLOCKS) if widths[block]]
         self._outputs = ["prediction"] if self.signature.task == "regression" else ["label", "probabilities"]
 
@@ -82,6 +90,11 @@ class Predictor:
         path = Path(path)
         path.write_bytes(self.model_bytes)
         return path
+
+    @property
+    def provider(self) -> Provider:
+        """Where it runs."""
+        return "cuda" if _CUDA in self._session.get_providers() else "cpu"
 
     @property
     def has_interval(self) -> bool:
@@ -131,7 +144,7 @@ class Predictor:
             return self._answers(self._rows.read(rows), interval=interval)
         blocks, errors = self._rows.checked(rows)
         answers = iter(self._answers(blocks, interval=interval))
-        nothing = dict.fromkeys([*self.signature.outputs, *(self._extra_names if interval else ())])
+        nothing = dict.fromkeys([*self.signature.outputs, *(self.extra_names if interval else ())])
         return [{**(nothing if error else next(answers)), "error": error} for error in errors]
 
     def _answers(self, blocks: Blocks, *, interval: bool) -> list[dict[str, Any]]:
@@ -158,8 +171,8 @@ class Predictor:
         interval: with the interval or the sets. Raises InputError if the model gives none.
         """
         run_once = self._run_whole if interval else self.run_once
-        if interval and self._extra is None:
-            raise InputError(self._no_interval())
+        if interval:
+            self.check_interval()
         if not blocks.rows:  # operators over text refuse a tensor without elements
             return self._nothing(interval=interval)
         if blocks.rows <= _CHUNK_ROWS:
@@ -185,19 +198,21 @@ class Predictor:
     @cached_property
     def _whole(self) -> Any:
         """A session of all outputs. Two threads may both open one; the last is kept."""
-        return open_session(pack(self.model_bytes, self._widths))
+        return open_session(pack(self.model_bytes, self._widths), self.provider)
 
     @property
-    def _extra_names(self) -> tuple[str, ...]:
+    def extra_names(self) -> tuple[str, ...]:
         """Columns of `predict` with an interval, beside the usual ones."""
         return ("lower", "upper") if self._extra == "interval" else ("set",)
 
-    def _no_interval(self) -> str:
-        what = "interval" if self.signature.task == "regression" else "sets of classes"
-        return (
-            f"The model {self.card.name!r} gives no {what}: it was trained on too few rows for it, or by a version "
-            "that wrote none. Fit again with more rows, or predict without."
-        )
+    def check_interval(self) -> None:
+        """Raise InputError if the model cannot tell how sure it is."""
+        if not self.has_interval:
+            what = "interval" if self.signature.task == "regression" else "sets of classes"
+            raise InputError(
+                f"The model {self.card.name!r} gives no {what}: it was trained on too few rows for it, or by a version "
+                "that wrote none. Fit again with more rows, or predict without."
+            )
 
     def _nothing(self, *, interval: bool) -> Outputs:
         """The outputs of no rows."""
@@ -214,8 +229,10 @@ def _check(on_error: OnError) -> OnError:
     return on_error
 
 
-def open_session(model: bytes) -> Any:
+def open_session(model: bytes, provider: Provider = "cpu") -> Any:
     """An onnxruntime session as we want it everywhere: one thread, no spinning. Raises ModelFileError.
+
+    provider: `cuda` is used where onnxruntime has it; what it cannot do there, and all without it, is done by the CPU.
 
     More threads, or spinning ones, made single rows and batches slower on shared cores; callers that have many rows
     run several calls at once, since `run` releases the interpreter lock.
@@ -228,8 +245,9 @@ def open_session(model: bytes) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers = [_CUDA, _CPU] if provider == "cuda" and _CUDA in onnxruntime.get_available_providers() else [_CPU]
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no base class
         raise ModelFileError(f"onnxruntime {onnxruntime.__version__} cannot open the model: {error}") from error
 

@@ -18,6 +18,9 @@ class Experiment(Struct, frozen=True):
     created_at: datetime
 
 
+RunStatus = Literal["running", "completed", "failed"]
+
+
 class Run(Struct, frozen=True):
     """One call of `fit`.
 
@@ -28,7 +31,7 @@ class Run(Struct, frozen=True):
 
     id: str
     experiment: str
-    status: Literal["running", "completed", "failed"]
+    status: RunStatus
     data: str
     data_digest: str
     rows: int
@@ -190,6 +193,15 @@ class ModelVersion(Struct, frozen=True):
     created_at: datetime
 
 
+class Alias(Struct, frozen=True):
+    """Another name of a model version, such as `production`, which can be given to another version."""
+
+    model: str
+    name: str
+    version: int
+    updated_at: datetime
+
+
 class Variant(Struct, frozen=True):
     """A model version behind an endpoint; production or shadow.
 
@@ -263,10 +275,16 @@ class Endpoint(Struct, frozen=True):
 
 
 class Serving(Struct, frozen=True):
-    """What a server process makes of an endpoint's revision. reason: why it could not be loaded; None if it was."""
+    """What a server process makes of an endpoint.
+
+    revision: the one that it answers with; 0 if it has none. failed: the newer one that it could not load, if there is
+    such a one; reason: why. notes: what else people should know, in sentences.
+    """
 
     revision: int
+    failed: int | None = None
     reason: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Server(Struct, frozen=True):
@@ -283,9 +301,10 @@ class Server(Struct, frozen=True):
 class Guard(Struct, frozen=True):
     """What takes a roll-out back.
 
-    kind: `errors` (answers that are the server's fault, and refusals for time), `latency` (requests slower than `limit`
-    milliseconds; by default than the old variants' 95 %), or `scores` (the distribution of answers). floor: of a
-    difference in shares, 0 to 1; smaller ones are let pass.
+    kind: `errors` (answers that are the server's fault, refusals for time, and rows that the version cannot read),
+    `latency` (requests slower than `limit` milliseconds; by default than 1 ms more than 1.25 times what 95 % of the old
+    variants' take), or `scores` (the distribution of answers). floor: of a difference in shares, 0 to 1; smaller ones
+    are let pass.
     """
 
     kind: Literal["errors", "latency", "scores"]
@@ -293,12 +312,58 @@ class Guard(Struct, frozen=True):
     floor: float = 0.0
 
 
+class Measured(Struct, frozen=True):
+    """What was found on the old variants before any request went to the new ones.
+
+    requests: how many were looked at. slow_ms: the limit of the latency guard. cuts: ascending, between which scores
+    are counted (probability of the second class, or prediction); classes: the labels that are counted, where there are
+    more than two classes.
+    """
+
+    requests: int = 0
+    slow_ms: float | None = None
+    cuts: tuple[float, ...] = ()
+    classes: tuple[str | int, ...] = ()
+
+
+class GuardProgress(Struct, frozen=True):
+    """What a guard has found so far.
+
+    evidence: of harm; 1 is none, and `RolloutProgress.needed` enough. question: of which the shares are, in words, such
+    as `took longer than 12 ms`. Shares are None before there are requests.
+    """
+
+    kind: Literal["errors", "latency", "scores"]
+    evidence: float
+    question: str
+    old_requests: int
+    old_share: float | None
+    new_requests: int
+    new_share: float | None
+
+
+class RolloutProgress(Struct, frozen=True):
+    """How a roll-out fares. share: of requests that the new variants get. waits_for: a sentence, where it waits for
+    something else than time. evidence: the mean of the guards'; from `needed` on it is taken back."""
+
+    at: datetime
+    share: float
+    evidence: float
+    needed: float
+    guards: tuple[GuardProgress, ...] = ()
+    waits_for: str | None = None
+
+
 class Rollout(Struct, frozen=True):
     """A change of an endpoint's variants in steps, which takes itself back where a guard finds harm.
 
     before, after: the variants at its two ends. strategy: `canary` gives `share` to the new variants and all after
     `wait_s`; `linear` gives them `share` more each `wait_s`; `blue_green` gives all at once, and keeps the old ones
-    loaded for `wait_s`. alpha: chance that a roll-out without any harm is taken back. step: how many were done.
+    loaded for `wait_s`. alpha: chance that a roll-out without any harm is taken back. step: how many were done; in step
+    0 the new variants are loaded, and get nothing yet. revision: of the endpoint, that this roll-out has set; at
+    another one, somebody else has changed it.
+    minimum: requests that the new variants have to have answered before anything is
+    decided, and in each step before the next. owner: the server that acts, until `lease_until`; another may then.
     """
 
     id: str
@@ -316,6 +381,12 @@ class Rollout(Struct, frozen=True):
     created_at: datetime
     ended_at: datetime | None = None
     reason: str | None = None
+    revision: int = 0
+    minimum: int = 30
+    measured: Measured | None = None
+    progress: RolloutProgress | None = None
+    owner: str | None = None
+    lease_until: datetime | None = None
 
 
 class Tally(Struct, frozen=True):
@@ -346,6 +417,10 @@ class Label(Struct, frozen=True):
     received_at: datetime
 
 
+JobKind = Literal["batch"]
+JobStatus = Literal["queued", "running", "completed", "failed", "stopped"]
+
+
 class Job(Struct, frozen=True):
     """Long work that was asked for, such as a batch transform.
 
@@ -354,8 +429,8 @@ class Job(Struct, frozen=True):
     """
 
     id: str
-    kind: Literal["batch"]
-    status: Literal["queued", "running", "completed", "failed", "stopped"]
+    kind: JobKind
+    status: JobStatus
     spec: str
     created_at: datetime
     attempts: int = 0
@@ -368,27 +443,38 @@ class Job(Struct, frozen=True):
     reason: str | None = None
 
 
+AsyncStatus = Literal["queued", "running", "completed", "failed", "expired"]
+WebhookStatus = Literal["waiting", "told", "failed"]
+
+
 class AsyncInvocation(Struct, frozen=True):
     """A request that is answered later.
 
-    request: JSON of what is needed to answer it (headers, address of the input). input_digest, output_digest,
-    failure_digest: blobs. due_at: when it is tried next. expires_at: after it, nobody waits. webhook: is told when it
-    has ended.
+    request, reply: JSON of what is needed to answer it (headers, address of the input), and of the headers of its
+    answer, in a form that the program that serves knows. input_digest, output_digest, failure_digest: blobs of
+    `AsyncInvocations.blobs`. due_at: when it is tried next. expires_at: no attempt begins after it. owner: the server
+    that answers it, or tells its webhook, until `lease_until`; another may then. webhook: is told when it has ended;
+    webhook_status is None before, and where there is none.
     """
 
     id: str
     endpoint: str
     inference_id: str
-    status: Literal["queued", "running", "completed", "failed", "expired"]
+    status: AsyncStatus
     request: str
     due_at: datetime
     expires_at: datetime
     created_at: datetime
     attempts: int = 0
     input_digest: str | None = None
+    reply: str | None = None
     output_digest: str | None = None
     failure_digest: str | None = None
     webhook: str | None = None
+    webhook_status: WebhookStatus | None = None
+    webhook_attempts: int = 0
+    webhook_due_at: datetime | None = None
+    webhook_reason: str | None = None
     owner: str | None = None
     lease_until: datetime | None = None
     ended_at: datetime | None = None

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from storage.database import Database, insert_record, record_of, values_of
 from storage.errors import UnknownNameError
-from storage.records import Experiment, Run, RunEvent, Trial
+from storage.records import Experiment, Run, RunEvent, RunStatus, Trial
 from storage.tables import events, experiments, runs, trials
 
 
@@ -38,9 +38,12 @@ class Runs:
             connection.execute(insert(events).values(values_of(event)))
         return event
 
-    def events(self, run_id: str, *, after: int = 0, kind: str | None = None) -> "list[RunEvent]":
+    def events(
+        self, run_id: str, *, after: int = 0, kind: str | None = None, limit: int | None = None
+    ) -> "list[RunEvent]":
         """A run's events beyond a number, in their order; of one kind, or all."""
         query = select(events).where(events.c.run_id == run_id, events.c.number > after).order_by(events.c.number)
+        query = query.limit(limit)
         if kind is not None:
             query = query.where(events.c.kind == kind)
         with self._database.read() as connection:
@@ -61,16 +64,28 @@ class Runs:
     def get(self, run_id: str) -> Run:
         """A run by its id. Raises UnknownNameError."""
         with self._database.read() as connection:
-            row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
-        if row is None:
-            raise UnknownNameError(f"The store has no run {run_id!r}. `autopilot runs` lists them.")
-        return record_of(Run, row)
+            return _known(connection, run_id)
 
-    def list(self, limit: int = 100) -> list[Run]:
-        """The latest runs, newest first."""
+    def list(
+        self,
+        limit: int = 100,
+        *,
+        experiment: str | None = None,
+        status: RunStatus | None = None,
+        before: str | None = None,
+    ) -> list[Run]:
+        """The latest runs, newest first. before: id of the last one that was seen. Raises UnknownNameError for that."""
+        query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
+        if experiment is not None:
+            query = query.where(runs.c.experiment == experiment)
+        if status is not None:
+            query = query.where(runs.c.status == status)
         with self._database.read() as connection:
-            rows = connection.execute(select(runs).order_by(runs.c.created_at.desc()).limit(limit)).mappings().all()
-        return [record_of(Run, row) for row in rows]
+            if before is not None:
+                last = _known(connection, before)
+                earlier = and_(runs.c.created_at == last.created_at, runs.c.id < last.id)
+                query = query.where(or_(runs.c.created_at < last.created_at, earlier))
+            return [record_of(Run, row) for row in connection.execute(query).mappings().all()]
 
     def experiments(self) -> "list[Experiment]":
         """All experiments by name."""
@@ -78,12 +93,20 @@ class Runs:
             rows = connection.execute(select(experiments).order_by(experiments.c.name)).mappings().all()
         return [record_of(Experiment, row) for row in rows]
 
-    def trials(self, run_id: str) -> "list[Trial]":
-        """A run's trials in the order in which they were numbered."""
-        query = select(trials).where(trials.c.run_id == run_id).order_by(trials.c.number)
+    def trials(self, run_id: str, *, after: int = -1, limit: int | None = None) -> "list[Trial]":
+        """A run's trials beyond a number, in their order."""
+        query = select(trials).where(trials.c.run_id == run_id, trials.c.number > after).order_by(trials.c.number)
+        query = query.limit(limit)
         with self._database.read() as connection:
             return [record_of(Trial, row) for row in connection.execute(query).mappings().all()]
 
     def _set(self, run_id: str, **values: object) -> None:
         with self._database.write() as connection:
             connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+
+
+def _known(connection: Connection, run_id: str) -> Run:
+    row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
+    if row is None:
+        raise UnknownNameError(f"The store has no run {run_id[:80]!r}. `autopilot runs` lists them.")
+    return record_of(Run, row)

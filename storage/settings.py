@@ -5,6 +5,7 @@ Order, first wins: an argument of the call, `AUTOPILOT_<NAME>` in the environmen
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,22 @@ from msgspec import Struct
 
 from storage.errors import SettingError
 
-_RANGES = {"port": (0, 65_535), "max_body_bytes": (1, 2**31), "max_rows": (1, 2**31), "threads": (0, 1024)}
+_RANGES = {
+    "port": (0, 65_535),
+    "max_body_bytes": (1, 2**31),
+    "max_rows": (1, 2**31),
+    "model_memory_mb": (1, 2**24),
+    "threads": (0, 1024),
+    "async_running": (0, 1024),
+    "async_most_queued": (0, 10_000_000),
+    "async_attempts": (1, 100),
+    "async_kept_s": (60, 31_536_000),
+}
+#: Settings that are shown to nobody.
+SECRETS = frozenset({"webhook_secret"})
+
+
+_WORKERS = re.compile(r"auto|[0-9]+(\.\.[0-9]+)?")
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,8 +42,20 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     port: TCP port of the server, 1-65535; 0 takes a free one.
     max_body_bytes: largest request body that the server reads; more is refused with status 413.
     max_rows: most rows that the server predicts for one request; more is refused with status 413.
+    workers: processes that answer requests: 4, or by load between bounds such as 1..8, or auto: 1 to all cores.
+    model_memory_mb: MB that the models of the store's endpoints may take in each process, roughly; those beyond are
+        loaded when they are asked for. None loads all when the server starts.
     access_log: whether the server writes a line of JSON for each request to stdout.
     threads: trials that `fit` trains at once, each on one thread; 0 means one for each core.
+    async_running: async invocations that each server process answers at once; 0 means half of its cores.
+    async_most_queued: async invocations that may wait; more are refused with status 503.
+    async_attempts: times that one is tried where it fails by no fault of its own, such as a server that dies.
+    async_kept_s: for how long an async invocation and its answer are kept after its end.
+    async_inputs: addresses, with blanks between, below which InputLocation may lie: s3://BUCKET/FOLDER file:///FOLDER.
+    async_output: an address below which answers are put, such as s3://BUCKET/FOLDER; the server gives them otherwise.
+    async_webhooks: addresses, with blanks between, below which webhooks may lie: https://HOST/PATH.
+    async_webhook: the webhook that is told of async invocations that name none.
+    webhook_secret: what webhooks are signed with, 16 characters or more.
     """
 
     store: str = "./autopilot-store"
@@ -35,8 +63,19 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8080
     max_body_bytes: int = 6_291_456  # what the SageMaker runtime accepts
     max_rows: int = 1_000_000
+    workers: int | str = 1
+    model_memory_mb: int | None = None
     access_log: bool = False
     threads: int = 0
+    async_running: int = 0
+    async_most_queued: int = 10_000
+    async_attempts: int = 5
+    async_kept_s: int = 86_400
+    async_inputs: str = ""
+    async_output: str = ""
+    async_webhooks: str = ""
+    async_webhook: str = ""
+    webhook_secret: str = ""
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -92,8 +131,10 @@ def _convert(values: dict[str, Any], origin: dict[str, str]) -> Settings:
         except msgspec.ValidationError as error:
             raise SettingError(f"{origin[name]} sets {name} to {value!r}: {error}.") from error
     settings = msgspec.convert(values, Settings, strict=False)
+    if not _WORKERS.fullmatch(str(settings.workers)):
+        raise SettingError(f"{origin['workers']} sets workers to {settings.workers!r}. Write 4, 1..8 or auto.")
     for name, (least, most) in _RANGES.items():
         value = getattr(settings, name)
-        if not least <= value <= most:
+        if value is not None and not least <= value <= most:
             raise SettingError(f"{origin[name]} sets {name} to {value}. Use a number from {least} to {most}.")
     return settings

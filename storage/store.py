@@ -5,13 +5,20 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from storage.aliases import Aliases
+from storage.async_invocations import AsyncInvocations
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.endpoints import Endpoints
 from storage.errors import StoreError
+from storage.idempotency import IdempotencyKeys
+from storage.jobs import Jobs
+from storage.labels.labels import Labels
 from storage.models import Models
 from storage.reports import Reports, Schedules
+from storage.rollouts import Rollouts
 from storage.runs import Runs
+from storage.servers import Servers
 from storage.tables import HEAD
 from storage.traffic import Traffic
 from storage.work import Work
@@ -35,6 +42,7 @@ class Store:
         autopilot-store/
         ├── autopilot.db    records: runs, trials, events, model versions, endpoints, reports, schedules
         ├── blobs/          files by the sha256 of their bytes
+        ├── async/          the same of async invocations: inputs, answers and failures, for some time
         ├── work/           what runs that have not ended need to go on after a kill
         └── traffic/        journals that servers write, Parquet made of them
 
@@ -47,7 +55,14 @@ class Store:
         self.blobs = Blobs(root / "blobs")
         self.runs = Runs(self._database)
         self.models = Models(self._database, self.blobs)
+        self.aliases = Aliases(self._database)
         self.endpoints = Endpoints(self._database)
+        self.servers = Servers(self._database)
+        self.rollouts = Rollouts(self._database, self.models)
+        self.jobs = Jobs(self._database)
+        self.async_invocations = AsyncInvocations(self._database, root / "async")
+        self.labels = Labels(self._database)
+        self.idempotency = IdempotencyKeys(self._database)
         self.reports = Reports(self._database, self.blobs)
         self.schedules = Schedules(self._database)
         self.traffic = Traffic(root / "traffic")

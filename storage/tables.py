@@ -140,6 +140,16 @@ models = Table(
     ForeignKeyConstraint(["run_id"], ["runs.id"]),
 )
 
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    ForeignKeyConstraint(["model", "version"], ["models.name", "models.version"]),
+)
+
 endpoints = Table(
     "endpoints",
     metadata,
@@ -183,6 +193,12 @@ rollouts = Table(
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("reason", Text),
+    Column("revision", Integer, nullable=False),
+    Column("minimum", Integer, nullable=False),
+    Column("measured", Json(records.Measured)),
+    Column("progress", Json(records.RolloutProgress)),
+    Column("owner", String),
+    Column("lease_until", Moment),
 )
 
 tallies = Table(
@@ -237,9 +253,14 @@ async_invocations = Table(
     Column("created_at", Moment, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("input_digest", String),
+    Column("reply", Text),
     Column("output_digest", String),
     Column("failure_digest", String),
     Column("webhook", Text),
+    Column("webhook_status", String, index=True),
+    Column("webhook_attempts", Integer, nullable=False),
+    Column("webhook_due_at", Moment),
+    Column("webhook_reason", Text),
     Column("owner", String),
     Column("lease_until", Moment),
     Column("ended_at", Moment),
@@ -255,7 +276,7 @@ idempotency_keys = Table(
     Column("status", Integer, nullable=False),
     Column("headers", Text, nullable=False),
     Column("body", Text, nullable=False),
-    Column("created_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False, index=True),
 )
 
 reports = Table(
@@ -299,6 +320,7 @@ executions = Table(
 
 __all__ = [
     "HEAD",
+    "aliases",
     "async_invocations",
     "endpoints",
     "events",

@@ -1,50 +1,43 @@
 """Reading a table: from a path, a URL, or whatever frame the caller has."""
 
 import csv
-import gzip
 import hashlib
 import http.client
 import io
 import re
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import polars as pl
 
 from autopilot.errors import FetchError
 from storage.errors import DataError
-
-#: What a csv cell may hold to mean "missing", beside nothing at all. As in pandas, less the exotic ones.
-NULL_WORDS = ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A"]
+from storage.formats import (
+    NULL_WORDS,
+    UNPACK_ERRORS,
+    format_of,
+    found_packing,
+    refuse_delimiter,
+    refuse_repeated,
+    unpacked,
+)
 
 #: A number that begins with zeros is a code; two digits are a padded month, day, hour or minute.
 LEADING_ZERO = r"^\s*[+-]?0[0-9][0-9]"
 
-_FORMATS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-}
 _URL_TIMEOUT_S = 20
 
 
 def read(data: Any, *, delimiter: str = ",", text: Collection[str] = (), sensitive: bool = False) -> pl.DataFrame:
     """The table as a Polars frame.
 
-    data: a path or an http(s) URL of csv, tsv, parquet, ndjson or arrow, each also with `.gz`; a Polars frame or lazy
-        frame; a pandas frame; a pyarrow table; anything with the Arrow capsule interface (`__arrow_c_stream__`).
+    data: a path or an http(s) URL of csv, tsv, parquet, ndjson or arrow, each also with `.gz` or `.zst`; a Polars
+        frame or lazy frame; a pandas frame; a pyarrow table; anything with the Arrow capsule interface
+        (`__arrow_c_stream__`).
     delimiter: between the cells of a csv file. text: its columns that are kept as they are written: 01234 is no number
         where it names a level. sensitive: whether it has columns of which no message shows a value: then what went
         wrong in another library is told by the name of its error alone, since its words may quote a cell.
@@ -100,25 +93,10 @@ def digest(frame: pl.DataFrame) -> str:
     return hashlib.sha256(names + rows).hexdigest()
 
 
-def format_of(place: str) -> str:
-    """csv, tsv, parquet, ndjson or arrow, by the name's ending; `.gz` is looked through. Raises DataError."""
-    try:
-        path = urlsplit(place).path if "://" in place else place
-    except ValueError as error:
-        raise DataError(f"{place!r} is no address: {error}. Correct it.") from error
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
-    if not suffixes or suffixes[-1] not in _FORMATS:
-        raise DataError(
-            f"{place!r} does not tell its format. Name it with one of {', '.join(_FORMATS)}, optionally with .gz."
-        )
-    return _FORMATS[suffixes[-1]]
-
-
 def _read_place(place: str, delimiter: str, text: Collection[str]) -> pl.DataFrame:
     form = format_of(place)
     data = _fetch(place) if place.startswith(("http://", "https://")) else _read_bytes(place)
-    if data[:2] == b"\x1f\x8b":
-        data = _gunzip(data, place)
+    data = _unpacked(data, place)
     if not data.strip():
         raise DataError(f"{place!r} is empty. Give a file with a header and rows.")
     if form in ("csv", "tsv"):
@@ -156,11 +134,12 @@ def _fetch(url: str) -> bytes:
         raise FetchError(f"{url!r} did not answer: {reason}. Check the address and the network.") from error
 
 
-def _gunzip(data: bytes, place: str) -> bytes:
+def _unpacked(data: bytes, place: str) -> bytes:
+    packing = found_packing(data)
     try:
-        return gzip.decompress(data)
-    except (OSError, EOFError) as error:
-        raise DataError(f"{place!r} is gzip that cannot be unpacked: {error}. Copy it again.") from error
+        return unpacked(io.BytesIO(data), packing).read() if packing else data
+    except UNPACK_ERRORS as error:
+        raise DataError(f"{place!r} is {packing} that cannot be unpacked: {error}. Copy it again.") from error
 
 
 def _read_arrow(data: bytes) -> pl.DataFrame:
@@ -173,7 +152,7 @@ def read_csv(data: bytes, place: str, delimiter: str, text: Collection[str] = ()
     refuse_delimiter(delimiter)
     decoded = _decode(data, place)
     header = _read_header(decoded, place, delimiter)
-    _refuse_repeated(header, place)
+    refuse_repeated(header, place)
     _refuse_other_delimiter(header, place, delimiter)
     overrides = {name: pl.String for name in header if name in text}
     try:
@@ -224,18 +203,6 @@ def _decode(data: bytes, place: str) -> str:
     return text if "\n" in text else text.replace("\r", "\n")  # the line ends of old Macintosh programs
 
 
-def _refuse_repeated(header: list[str], place: str) -> None:
-    repeated = [name for name, count in Counter(header).items() if count > 1]
-    if repeated:
-        raise DataError(f"{place!r} has more than one column {repeated[0]!r}. Give each column a name of its own.")
-
-
-def refuse_delimiter(delimiter: str) -> None:
-    """Raise DataError unless it is one character that can stand between cells."""
-    if len(delimiter.encode()) != 1 or delimiter in '"\r\n':
-        raise DataError(f"The delimiter {delimiter!r} is not one character. Use one such as ',' or ';'.")
-
-
 def _refuse_other_delimiter(header: list[str], place: str, delimiter: str) -> None:
     """One wide column whose name holds another delimiter: the file is not separated as was said."""
     if len(header) != 1:
@@ -258,7 +225,7 @@ def _collect(data: pl.LazyFrame) -> pl.DataFrame:
 def _read_object(data: Any) -> pl.DataFrame:
     columns = getattr(data, "columns", None)
     if columns is not None and type(data).__module__.startswith("pandas"):
-        _refuse_repeated([str(name) for name in columns], describe(data))
+        refuse_repeated([str(name) for name in columns], describe(data))
     try:
         if type(data).__module__.startswith("pandas"):
             return pl.from_pandas(data, nan_to_null=True)

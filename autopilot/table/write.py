@@ -7,15 +7,16 @@ from pathlib import Path
 
 import polars as pl
 
-from autopilot.table.read import format_of
 from storage.errors import DataError, FailureError
+from storage.formats import format_of, packing_of
 
 
 def refuse_target(out: str) -> None:
     """Raise DataError unless a table can be written there: before the work that it takes to make the table."""
     format_of(out)
-    if out.endswith(".gz"):
-        raise DataError(f"{out!r} cannot be written: leave out .gz. Parquet is compressed by itself.")
+    if packing_of(out):
+        ending = out[out.rindex(".") :]
+        raise DataError(f"{out!r} cannot be written: leave out {ending}. Parquet is compressed by itself.")
     folder = Path(out).parent
     if not folder.is_dir():
         raise DataError(f"There is no folder {str(folder)!r} to write {Path(out).name!r} into. Make it first.")

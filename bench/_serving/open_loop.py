@@ -2,7 +2,8 @@
 
 A client that waits for an answer before it asks again asks less while the server is slow, and so does not see most of
 what its users would (coordinated omission). Here every latency counts from the moment at which a request was due, also
-if it had to wait for a connection.
+if it had to wait for a connection. Of those that wait for one the newest is sent first: the oldest has next to no time
+left, and a client that sends it first sends, once it is behind, only what cannot be answered any more.
 
 It runs as a process of its own, on its own CPU, which it keeps busy: it looks at the clock between all turns of its
 event loop, since timers are a millisecond late. `lag_p99_ms` tells how punctual it was where it had a connection: while
@@ -34,7 +35,8 @@ class Load(msgspec.Struct, frozen=True):
     """What to ask. bodies: a file with one a line.
 
     rate: requests a second, due at random (a Poisson process); None asks again as soon as an answer came, on each
-    connection. deadline_ms: is sent as X-Request-Timeout-Ms; None sends none, and all answers 200 are good.
+    connection. deadline_ms: what is left of it when a request is sent is told as X-Request-Timeout-Ms; None
+    tells nothing, and all answers 200 are good.
     """
 
     port: int
@@ -51,7 +53,8 @@ class Seen(msgspec.Struct, frozen=True):
     """What became of the requests that were due: `due` is the sum of all that follows down to `lost`.
 
     good: answered 200 within the deadline. late: 200 after it. refused: by status. unsent: had no connection before
-    their deadline. lost: not answered, by the end or because the connection broke. p50_ms, p99_ms: of answers 200.
+    their deadline. lost: not answered, by the end or because the connection broke. p50_ms, p99_ms, p999_ms: of answers
+    200.
     """
 
     seconds: float
@@ -63,6 +66,7 @@ class Seen(msgspec.Struct, frozen=True):
     lost: int
     p50_ms: float | None
     p99_ms: float | None
+    p999_ms: float | None
     lag_p99_ms: float | None
 
 
@@ -150,21 +154,22 @@ class Client:
                 self._lags.append(now - due)
             self._waiting.append(due)
             self._next += 1
-        while self._waiting:
-            if now - self._waiting[0] > self._deadline_s:
-                self._waiting.popleft()
-                self._unsent += 1
-            elif self._free:
-                self._send(self._free.popleft(), self._waiting.popleft())
-            else:
-                break
+        while self._waiting and now - self._waiting[0] > self._deadline_s:
+            self._waiting.popleft()
+            self._unsent += 1
+        while self._waiting and self._free:
+            self._send(self._free.popleft(), self._waiting.pop())
         if self._next < len(self._due) or ((self._waiting or self._under_way) and now < self._end + _PATIENCE_S):
             self._loop.call_soon(self._tick)
         else:
             self._ended.set()
 
     def _send(self, connection: "_Connection", due: float) -> None:
-        connection.ask(self._requests[self._sent % len(self._requests)], due)
+        request = self._requests[self._sent % len(self._requests)]
+        if self._load.deadline_ms:
+            left_ms = int((due + self._deadline_s - time.perf_counter()) * _MS)
+            request = request % max(1, left_ms)
+        connection.ask(request, due)
         self._sent += 1
         self._under_way += 1
 
@@ -183,6 +188,7 @@ class Client:
             lost=lost,
             p50_ms=_percentile_ms(took, 50),
             p99_ms=_percentile_ms(took, 99),
+            p999_ms=_percentile_ms(took, 99.9),
             lag_p99_ms=_percentile_ms(np.array(self._lags), 99),
         )
 
@@ -225,9 +231,10 @@ class _Connection(asyncio.Protocol):
 
 
 def _request(load: Load, body: bytes) -> bytes:
-    deadline = f"x-request-timeout-ms: {load.deadline_ms}\r\n" if load.deadline_ms else ""
-    head = f"POST {load.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{deadline}"
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+    """A request; one with a deadline has a place for the milliseconds that are left of it when it is sent."""
+    head = f"POST {load.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n".encode()
+    rest = f"content-length: {len(body)}\r\n\r\n".encode() + body
+    return head + b"x-request-timeout-ms: %d\r\n" + rest.replace(b"%", b"%%") if load.deadline_ms else head + rest
 
 
 def _due_times(load: Load) -> list[float]:

@@ -53,6 +53,15 @@ class Server:
         told = [one.memory_full_info() for one in self._tree()]
         return Memory(sum(one.rss for one in told) / 1e6, sum(one.pss for one in told) / 1e6)
 
+    def kill(self) -> None:
+        """End all its processes at once, as a power cut would."""
+        for one in self._tree():
+            one.kill()
+
+    def kill_worker(self) -> None:
+        """End one of its worker processes."""
+        self._root.children()[0].kill()
+
     def _tree(self) -> list[psutil.Process]:
         return [self._root, *self._root.children(recursive=True)]
 

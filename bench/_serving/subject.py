@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from storage import Predictor, Signature, Store
+from storage.records import CapturePolicy
 
 ENDPOINT = "bench"
 PATH = f"/endpoints/{ENDPOINT}/invocations"
@@ -49,7 +50,7 @@ class Subject(NamedTuple):
         copy = shutil.copytree(self.folder / "store", folder / "store")
         with_endpoint = Store.open(copy)
         version = with_endpoint.models.get("bench")
-        with_endpoint.endpoints.deploy(ENDPOINT, version, datetime.now(UTC), capture=capture)
+        with_endpoint.endpoints.deploy(ENDPOINT, version, datetime.now(UTC), capture=CapturePolicy(float(capture)))
         with_endpoint.close()
         return copy
 

@@ -25,6 +25,7 @@ from serving.errors import BodyError, UnknownEndpointError
 from serving.formats import Answer
 from serving.formats.answer import sets_of
 from serving.inference_ids import InferenceIds
+from serving.loading import when_loaded
 from serving.options import DEFAULT, Options, query_options
 from serving.problems import headers_of, noted
 from serving.protocols.mlflow import MlflowBodies
@@ -62,25 +63,27 @@ class TfServing:
         path = _PATH.fullmatch(request.path)
         if path is None:
             raise UnknownEndpointError(f"There is nothing at {request.path!r}. POST to {PREFIX}NAME:predict.")
-        endpoint = self._find(path["name"], path["version"])
-        allow(request.method, request.path, "POST" if path["verb"] == ":predict" else "GET")
-        if path["verb"] == ":predict":
-            return await self._predict(endpoint, request)
+        name, version = path["name"], path["version"]
+        is_asked = path["verb"] == ":predict"
+        inference_id = self._ids.of(request.headers) if is_asked else None
+        endpoint = await when_loaded(lambda: self._find(name, version, inference_id))
+        allow(request.method, request.path, "POST" if is_asked else "GET")
+        if inference_id is not None:
+            return await self._predict(endpoint, request, inference_id)
         told = _metadata(endpoint) if path["verb"] else _status(endpoint)
         return Reply(200, _JSON, msgspec.json.encode(told))
 
-    def _find(self, name: str, version: str | None) -> LiveVariant:
-        endpoint = self._endpoints.find(name)
-        served = str(endpoint.record.version)
-        if version not in (None, served):
+    def _find(self, name: str, version: str | None, inference_id: str | None) -> LiveVariant:
+        variant = None if version is None else self._endpoints.variant_of(name, version)
+        if version is not None and variant is None:
+            served = self._endpoints.record(name).version
             raise UnknownEndpointError(f"Endpoint {name!r} serves version {served}, not {version!r}. Ask for that.")
-        return endpoint
+        return self._endpoints.find(name, inference_id, variant)
 
-    async def _predict(self, endpoint: LiveVariant, request: Request) -> Reply:
+    async def _predict(self, endpoint: LiveVariant, request: Request, inference_id: str) -> Reply:
         options = query_options(request.query) if request.query else DEFAULT
         bodies = endpoint.of(TfBodies)
         few = endpoint.formats.rows["json"].has_few(request.body)
-        inference_id = self._ids.of(request.headers)
         deadline = deadline_of(request.headers, monotonic())
         call = Call(endpoint, request, partial(bodies.read, options), few, inference_id, deadline)
         written = await self._engine.answer(call)
@@ -138,7 +141,7 @@ class TfBodies:
 
 def _status(endpoint: LiveVariant) -> dict[str, Any]:
     status = {"error_code": "OK", "error_message": ""}
-    version = {"version": str(endpoint.record.version), "state": "AVAILABLE", "status": status}
+    version = {"version": str(endpoint.variant.version), "state": "AVAILABLE", "status": status}
     return {"model_version_status": [version]}
 
 
@@ -153,7 +156,7 @@ def _metadata(endpoint: LiveVariant) -> dict[str, Any]:
         outputs = {"label": _tensor(label, "label"), "probabilities": shares}
     default = {"inputs": inputs, "outputs": outputs, "method_name": "tensorflow/serving/predict"}
     return {
-        "model_spec": {"name": endpoint.record.name, "signature_name": "", "version": str(endpoint.record.version)},
+        "model_spec": {"name": endpoint.record.name, "signature_name": "", "version": str(endpoint.variant.version)},
         "metadata": {"signature_def": {"signature_def": {"serving_default": default}}},
     }
 

@@ -10,10 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 import autopilot
-from autopilot import predict_file as module
 from autopilot.candidates.baseline import Baseline
 from autopilot.candidates.linear import Linear
 from autopilot.predict_file import predict_file
+from storage.batch import chunks
 from storage.errors import DataError, InputError
 from storage.predictor import Predictor
 from tests import portable, processes
@@ -35,13 +35,19 @@ def predictor() -> Predictor:
     return Predictor(classifier(0.0))
 
 
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a few hundred rows."""
+    monkeypatch.setattr(chunks, "_BLOCK_BYTES", 8_000)
+    monkeypatch.setattr(chunks, "_MOST_ROWS", 300)
+    monkeypatch.setattr(chunks, "_LEAST_ROWS", 300)
+
+
+@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("out", ["o.parquet", "o.csv", "o.ndjson", "o.arrow"])
 @pytest.mark.parametrize("source", ["t.csv", "t.tsv", "t.parquet", "t.ndjson", "t.arrow"])
-def test_a_file_gives_what_its_frame_gives(
-    source: str, out: str, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_gives_what_its_frame_gives(source: str, out: str, predictor: Predictor, tmp_path: Path) -> None:
     """Whatever the formats, over several chunks, in the rows' order."""
-    monkeypatch.setattr(module, "_CHUNK_ROWS", 300)
     path = tmp_path / source
     if source == "t.tsv":
         ROWS.write_csv(path, separator="\t")
@@ -65,11 +71,9 @@ def test_a_file_gives_what_its_frame_gives(
     assert sorted(item.name for item in tmp_path.iterdir()) == sorted([source, out])
 
 
-def test_a_wrong_cell_is_told_by_its_row_in_the_file(
-    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("small_chunks")
+def test_a_wrong_cell_is_told_by_its_row_in_the_file(predictor: Predictor, tmp_path: Path) -> None:
     """Rows are counted over chunks, and no half of an answer is left behind."""
-    monkeypatch.setattr(module, "_CHUNK_ROWS", 300)
     text = ROWS.write_csv().splitlines()
     text[1 + 777] = "far," + text[1 + 777].partition(",")[2]
     (tmp_path / "t.csv").write_text("\n".join(text) + "\n")
@@ -116,8 +120,9 @@ def test_a_gzipped_file_is_read_as_what_it_holds(predictor: Predictor, tmp_path:
         }[ending]
         packed = gzip.compress(content if isinstance(content, bytes) else content.encode())
         (tmp_path / f"t.{ending}.gz").write_bytes(packed)
-        assert predict_file(predictor, str(tmp_path / f"t.{ending}.gz"), str(tmp_path / "o.parquet")) == 1000
-        assert pl.read_parquet(tmp_path / "o.parquet").equals(predictor.predict(ROWS))
+        out = tmp_path / f"{ending}.parquet"
+        assert predict_file(predictor, str(tmp_path / f"t.{ending}.gz"), str(out)) == 1000
+        assert pl.read_parquet(out).equals(predictor.predict(ROWS))
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:
@@ -126,11 +131,13 @@ def _parquet(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def test_an_output_that_would_be_gzipped_is_refused(predictor: Predictor, tmp_path: Path) -> None:
-    """Rather than written plain under a name that says otherwise."""
+def test_text_is_packed_as_the_name_of_the_output_says(predictor: Predictor, tmp_path: Path) -> None:
+    """Parquet, which is packed by itself, is refused rather than written plain under a name that says otherwise."""
     ROWS.write_csv(tmp_path / "t.csv")
-    with raises(DataError, "o.csv.gz' cannot be written: leave out .gz."):
-        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.csv.gz"))
+    predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.csv.gz"))
+    assert pl.read_csv(gzip.decompress((tmp_path / "o.csv.gz").read_bytes())).height == 1000
+    with raises(DataError, "o.parquet.gz' cannot be written: leave out .gz."):
+        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet.gz"))
 
 
 def test_booleans_in_csv_are_those_of_training(tmp_path: Path) -> None:
@@ -147,14 +154,16 @@ def test_booleans_in_csv_are_those_of_training(tmp_path: Path) -> None:
     assert found == [1.5, 1.5, 1.0, 1.5, 1.0, 1.0]  # half a boolean, and 1 for Ulm
     with raises(DataError, "Column 'amount' was number in training; row 1 holds 'yes'."):
         (tmp_path / "t.csv").write_text("amount,town,visits,seen\ntrue,Ulm,0,\nyes,Ulm,0,\n")
-        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.parquet"))
+        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "refused.parquet"))
 
 
 def test_a_failure_leaves_an_older_output_as_it_was(predictor: Predictor, tmp_path: Path) -> None:
-    """Written whole or not at all."""
+    """Written whole or not at all, and only where the older one may be replaced."""
     (tmp_path / "o.csv").write_text("mine")
     (tmp_path / "t.csv").write_text("amount,town,visits,seen\nfar,Ulm,0,\n")
     with raises(DataError, "row 0 holds 'far'"):
+        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.csv"), overwrite=True)
+    with raises(InputError, "o.csv'. Name another, or replace it by --overwrite."):
         predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / "o.csv"))
     assert (tmp_path / "o.csv").read_text() == "mine"
 
@@ -163,9 +172,7 @@ FILL_THE_DISK = """
 import resource, sys
 from autopilot.predict_file import predict_file
 from storage import FailureError, Predictor
-from tests import portable, processes
-from tests.portable import classifier, with_interval, with_sets
-from tests.refusals import raises
+from tests.portable import classifier
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), hard))
 try:
@@ -175,23 +182,21 @@ except FailureError as error:
 """
 
 
-@pytest.mark.parametrize("size", [100, 9000])
-def test_a_full_disk_is_a_failure_and_leaves_nothing(tmp_path: Path, size: int) -> None:
-    """Neither a part nor half a file, whether the first part does not fit or the whole."""
+def test_a_full_disk_is_a_failure_and_leaves_nothing(tmp_path: Path) -> None:
+    """If the first part does not fit. What is done else is kept: see the tests of `storage.batch`."""
     ROWS.write_parquet(tmp_path / "t.parquet")
     out = tmp_path / "o.csv"
-    message = processes.run(FILL_THE_DISK, tmp_path / "t.parquet", out, size)
-    assert message.startswith(f"'{out}' could not be written: ")
-    assert message.endswith("Free some disk, or choose another format.\n")
+    message = processes.run(FILL_THE_DISK, tmp_path / "t.parquet", out, 1000)
+    assert message == f"'{out}' could not be written: [Errno 27] File too large. Free some disk.\n"
     assert [item.name for item in tmp_path.iterdir()] == ["t.parquet"]
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "cannot be read"),
-        (b"amount,town,visits,seen\n1,M\xfcnchen,0,\n", "cannot be read"),
-        (b"amount,town,visits,seen\n1,Ulm,0,,,,\n", "cannot be read"),
+        (b"", "is empty"),
+        (b"amount,town,visits,seen\n1,M\xfcnchen,0,\n", "t.csv' is broken. It is not UTF-8."),
+        (b"amount,town,visits,seen\n1,Ulm,0,,,,\n", "t.csv' is broken. It has 7 cells"),
         (b"amount;town;visits;seen\n1;Ulm;0;\n", "The data lacks 'amount', 'town', 'visits', 'seen'"),
     ],
     ids=["empty", "latin-1", "long row", "semicolons"],
@@ -220,11 +225,9 @@ def test_codes_of_a_csv_file_are_the_same_levels_wherever_the_file_is_read(tmp_p
     assert found.model.predict_rows(rows) == expected.to_dicts()
 
 
-def test_a_refused_row_of_a_file_does_not_spoil_the_others(
-    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("small_chunks")
+def test_a_refused_row_of_a_file_does_not_spoil_the_others(predictor: Predictor, tmp_path: Path) -> None:
     """Over several parts; `error` names the row of the file."""
-    monkeypatch.setattr(module, "_CHUNK_ROWS", 300)
     text = ROWS.write_csv().splitlines()
     text[1 + 777] = "far," + text[1 + 777].partition(",")[2]
     (tmp_path / "t.csv").write_text("\n".join(text) + "\n")
@@ -257,7 +260,9 @@ def test_intervals_and_sets_are_written(out: str, tmp_path: Path) -> None:
     rows.write_csv(tmp_path / "t.csv")
     read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "ndjson": pl.read_ndjson, "arrow": pl.read_ipc}
     for predictor in (Predictor(with_interval()), Predictor(with_sets())):
-        predict_file(predictor, str(tmp_path / "t.csv"), str(tmp_path / out), interval=True, on_error="null")
+        predict_file(
+            predictor, str(tmp_path / "t.csv"), str(tmp_path / out), interval=True, on_error="null", overwrite=True
+        )
         kind = out.partition(".")[2]
         found = pl.read_csv(tmp_path / out, separator="\t") if kind == "tsv" else read[kind](tmp_path / out)
         expected = predictor.predict(rows, interval=True, on_error="null")

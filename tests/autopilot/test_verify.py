@@ -18,11 +18,10 @@ from autopilot import Result
 from autopilot.__main__ import run
 from autopilot.candidates.linear import Linear
 from autopilot.card import digest_of
-from autopilot.vectors import Vectors
-from autopilot.verify import _compare
 from storage import ModelFileError
 from storage.errors import DataError
 from storage.packed import read_metadata
+from storage.vectors import Vectors, compare
 from tests import portable, tables
 
 Change = Callable[[onnx.ModelProto, dict[str, Any]], None]
@@ -248,6 +247,6 @@ def test_values_of_a_regression_are_compared_in_units_of_their_range() -> None:
     """A difference of a thousandth of the range is one, whatever the unit."""
     for unit in (1e-9, 1.0, 1e9):
         vectors = Vectors(("a", "b", "c"), {}, {"prediction": [0.0, unit, 10 * unit]})
-        apart, flips = _compare(vectors, {"prediction": np.array([0.0, 1.01 * unit, 10 * unit])})
+        apart, flips = compare(vectors, {"prediction": np.array([0.0, 1.01 * unit, 10 * unit])})
         assert apart == pytest.approx([0, 0.001, 0])
         assert flips == 0

@@ -16,6 +16,7 @@ import autopilot
 from autopilot.candidates import CANDIDATES
 from autopilot.cli import app, monitor
 from autopilot.endpoint_commands import endpoints
+from autopilot.model_commands import models
 from autopilot.plan.ops import OPS
 from autopilot.plan.recipes import RECIPES
 from autopilot.process import STEPS
@@ -78,6 +79,7 @@ def test_fit_stays_a_function_after_its_file_was_imported() -> None:
 def test_importing_autopilot_loads_nothing_heavy() -> None:
     """What costs 100 ms or more is loaded when it is used."""
     heavy = ["polars", "numpy", "sklearn", "lightgbm", "hyperopt", "onnx", "onnxruntime", "litestar", "sqlalchemy"]
+    heavy += ["httpx", "msgspec"]
     code = f"import sys, autopilot; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -111,7 +113,7 @@ def test_each_setting_is_described() -> None:
 def test_each_command_is_described_and_in_the_readme() -> None:
     """`autopilot --help` and the README know the same commands."""
     readme = (ROOT / "README.md").read_text()
-    for group in (app, monitor, endpoints):
+    for group in (app, monitor, endpoints, models):
         for name in group:
             if not name.startswith("-"):
                 assert group[name].help, name

@@ -47,8 +47,6 @@ def send(store: Store, version: ModelVersion, sent: Sequence[Mapping[str, Any]],
     for number, row in enumerate(sent):
         blocks = blocks_of_rows(version.signature, [row])
         answered = at + timedelta(milliseconds=number)
-        invocation = Invocation.of(
-            uuid.uuid4().hex, int(answered.timestamp() * 1e6), blocks, predictor.run_once(blocks)
-        )
+        invocation = Invocation(uuid.uuid4().hex, int(answered.timestamp() * 1e6), blocks, predictor.run_once(blocks))
         writer.append([invocation])
     writer.rotate()

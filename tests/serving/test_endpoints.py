@@ -52,8 +52,8 @@ def test_another_revision_of_the_same_version_keeps_the_model(store: Store) -> N
     store.endpoints.deploy("demo", version, datetime.now(UTC), capture=CapturePolicy(share=0.0))
     live.refresh()
     assert live.find("demo").predictor is old.predictor
-    assert live.find("demo").header is None
-    assert old.header is not None
+    assert live.find("demo").capture is None
+    assert old.capture is not None
 
 
 def test_endpoints_that_the_store_no_longer_has_go_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from time import monotonic, sleep
 
 import pytest
+from msgspec.structs import replace
 
 from serving.capture import Capture
 from serving.endpoints import LiveVariant
@@ -18,6 +19,7 @@ from serving.formats import Answer
 from serving.options import DEFAULT, Options
 from serving.requests import Request
 from storage import InputError, Predictor, Store
+from storage.records import EndpointLimits
 from tests.portable import ROWS, SCORES, regressor
 from tests.records import endpoint_record
 
@@ -86,6 +88,19 @@ def test_the_answer_is_the_same_in_the_event_loop_and_in_a_thread(
     assert endpoint.metrics.answered == 2
     assert endpoint.metrics.rows == 8
     assert endpoint.metrics.waiting == 0
+
+
+def test_an_endpoints_own_limits_hold_where_they_are_tighter(engine: Engine) -> None:
+    """Of bytes and of rows, whoever reads the body; the server's stay for the others."""
+    limited = replace(endpoint_record("demo"), limits=EndpointLimits(max_body_bytes=1_000, max_rows=len(ROWS)))
+    endpoint = LiveVariant(limited, Predictor(regressor()))
+    assert values(asyncio.run(engine.answer(call(endpoint)))) == list(SCORES)
+    five = json.dumps([dict.fromkeys(ROWS[0])] * 5).encode()
+    for few in (False, True):
+        with pytest.raises(TooManyRowsError, match="5 rows; 4 are answered at once"):
+            asyncio.run(engine.answer(call(endpoint, five, few=few)))
+        with pytest.raises(BodyTooLargeError, match="longer than 1000 bytes"):
+            asyncio.run(engine.answer(call(endpoint, BODY.ljust(1_001), few=few)))
 
 
 def test_limits_hold_after_unpacking(engine: Engine, endpoint: LiveVariant) -> None:

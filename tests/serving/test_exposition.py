@@ -113,23 +113,24 @@ def test_each_metric_is_in_the_guide_and_has_help(asked: ServerProcess) -> None:
     assert all(family.documentation for family in families)
 
 
-def test_loads_and_their_failures_are_counted_and_counts_outlive_a_redeploy(store: Store) -> None:
+def test_failed_loads_are_counted_and_counts_outlive_a_redeploy(store: Store) -> None:
     """Of a version that is deployed again, and of one that is damaged."""
     version = portable.publish(store, portable.regressor(), endpoint="demo")
     with serving(store) as server:
         server.client.post("/invocations", json=ROWS)
         store.endpoints.deploy("demo", version, datetime.now(UTC), capture=CapturePolicy(share=0.0))
-        wait_for_loads(server, "autopilot_model_loads_total", 2)
+        wait_for(server, "autopilot_endpoint_revision", 2)
         server.client.post("/invocations", json=ROWS)
         assert Scrape(server).value("autopilot_predicted_rows_total", endpoint="demo") == 8
+        assert Scrape(server).value("autopilot_model_loads_total", endpoint="demo") == 1
         broken = portable.publish(store, portable.regressor(shift=1))
         (store.root / "blobs" / broken.digest[:2] / broken.digest).write_bytes(b"damaged")
         store.endpoints.deploy("demo", broken, datetime.now(UTC))
-        wait_for_loads(server, "autopilot_model_load_failures_total", 1)
+        wait_for(server, "autopilot_model_load_failures_total", 1)
         assert Scrape(server).value("autopilot_endpoint_info", endpoint="demo", version="1") == 1
 
 
-def wait_for_loads(server: ServerProcess, name: str, count: int) -> None:
+def wait_for(server: ServerProcess, name: str, count: int) -> None:
     end = time.monotonic() + 5
     while Scrape(server).value(name, endpoint="demo") < count:
         assert time.monotonic() < end

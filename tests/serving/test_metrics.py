@@ -22,7 +22,7 @@ def test_a_version_that_left_is_dropped_after_an_hour() -> None:
     metrics.of("demo", "m", 2)
     for now in (0.0, 3600.0):
         metrics.keep({Key("demo", "m", 2)}, {"demo"}, now)
-    assert list(metrics.endpoints) == [("demo", "m", 2)]
+    assert list(metrics.endpoints) == [("demo", "m", 2, "main")]
 
 
 def test_of_many_that_left_the_last_hundred_are_kept() -> None:

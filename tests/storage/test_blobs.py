@@ -67,3 +67,23 @@ except StoreError as error:
     assert message.endswith("Free some disk.\n")
     blobs = Blobs(tmp_path)
     assert blobs.get(blobs.put(bytes(100_000))) == bytes(100_000)
+
+
+def test_a_file_is_kept_as_its_bytes_are(store: Store, tmp_path: Path) -> None:
+    """Under the same digest, once; the file stays."""
+    file = tmp_path / "abc"
+    file.write_bytes(b"abc")
+    assert store.blobs.put_file(file) == store.blobs.put(b"abc") == store.blobs.put_file(file) == ABC
+    assert store.blobs.get(ABC) == file.read_bytes()
+    assert store.blobs.digests() == [ABC]
+
+
+def test_a_blob_that_is_deleted_is_gone_and_one_that_is_not_there_cannot_be_kept(store: Store) -> None:
+    """Deleting twice does no harm."""
+    store.blobs.keep(store.blobs.put(b"abc"))
+    assert store.blobs.used_at(ABC) is not None
+    for _ in range(2):
+        store.blobs.delete(ABC)
+    assert (store.blobs.has(ABC), store.blobs.used_at(ABC)) == (False, None)
+    with raises(StoreError, f"Blob {ABC} could not be kept"):
+        store.blobs.keep(ABC)

@@ -32,8 +32,19 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
         "port": "AUTOPILOT_PORT",
         "max_body_bytes": "default",
         "max_rows": "default",
+        "workers": "default",
+        "model_memory_mb": "default",
         "access_log": "default",
         "threads": "default",
+        "async_running": "default",
+        "async_most_queued": "default",
+        "async_attempts": "default",
+        "async_kept_s": "default",
+        "async_inputs": "default",
+        "async_output": "default",
+        "async_webhooks": "default",
+        "async_webhook": "default",
+        "webhook_secret": "default",
     }
 
 
@@ -59,6 +70,7 @@ def test_port_as_container_platforms_set_it_stands_in() -> None:
         ({"AUTOPILOT_PORT": "70000"}, "AUTOPILOT_PORT sets port to 70000. Use a number from 0 to 65535."),
         ({"PORT": "-1"}, "PORT sets port to -1. Use a number from 0 to 65535."),
         ({"AUTOPILOT_THREADS": "-1"}, "AUTOPILOT_THREADS sets threads to -1. Use a number from 0 to 1024."),
+        ({"AUTOPILOT_WORKERS": "many"}, "AUTOPILOT_WORKERS sets workers to 'many'. Write 4, 1..8 or auto."),
         ({"AUTOPILOT_MAX_BODY_BYTES": "0"}, "AUTOPILOT_MAX_BODY_BYTES sets max_body_bytes to 0. Use a number from 1"),
         ({"AUTOPILOT_CONFIG": "no.toml"}, "AUTOPILOT_CONFIG names 'no.toml', which does not exist. Create it or unset"),
         ({"AUTOPILOT_CONFIG": "/"}, "Settings file '/' cannot be read: Is a directory. Name a file."),

@@ -15,6 +15,7 @@ TABLES: dict[str, type[Struct]] = {
     "trials": records.Trial,
     "events": records.RunEvent,
     "models": records.ModelVersion,
+    "aliases": records.Alias,
     "endpoints": records.Endpoint,
     "servers": records.Server,
     "rollouts": records.Rollout,

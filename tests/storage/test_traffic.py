@@ -39,7 +39,7 @@ def invocation(name: str, time_us: int = NOON_US, amounts: tuple[float, ...] = (
     """One request and the regressor's answer, a row for each amount."""
     rows = [{"amount": amount, "town": "Ulm", "visits": 0, "seen": None} for amount in amounts]
     blocks = blocks_of_rows(portable.REGRESSOR, rows)
-    return Invocation.of(name, time_us, blocks, Outputs(None, None, np.array([amount / 2 + 1 for amount in amounts])))
+    return Invocation(name, time_us, blocks, Outputs(None, None, np.array([amount / 2 + 1 for amount in amounts])))
 
 
 def names_of(frame: pl.DataFrame) -> list[str]:
@@ -66,13 +66,14 @@ def test_a_captured_request_is_read_with_its_answer(traffic: Traffic) -> None:
     predictor = Predictor(portable.classifier())
     blocks = blocks_of_rows(portable.CLASSIFIER, portable.ROWS)
     writer = traffic.writer(Header("paid", "demo", 3, portable.CLASSIFIER))
-    writer.append([Invocation.of("abc", NOON_US, blocks, predictor.run(blocks))])
+    writer.append([Invocation("abc", NOON_US, blocks, predictor.run(blocks))])
     writer.rotate()
     frame = traffic.read("paid", NOON, NOON + timedelta(seconds=1))
     assert frame.columns == [
         *("amount", "town", "visits", "seen"),
         *("autopilot.label", "autopilot.p_no", "autopilot.p_yes"),
         *("autopilot.inference_id", "autopilot.row", "autopilot.time", "autopilot.model", "autopilot.version"),
+        *("autopilot.variant", "autopilot.event_id", "autopilot.redacted"),
     ]
     inputs = pl.DataFrame(list(portable.ROWS), infer_schema_length=None)
     assert_frame_equal(frame.select(portable.CLASSIFIER.names), typed(portable.CLASSIFIER, inputs))
@@ -118,7 +119,7 @@ def test_whatever_was_asked_and_answered_comes_back(
     writer = Traffic(folder).writer(Header("e", "m", 1, signature))
     for number, (rows, outputs) in enumerate(requests):
         blocks = blocks_of_rows(signature, [dict(zip(signature.names, row, strict=True)) for row in rows])
-        writer.append([Invocation.of(f"{number}", NOON_US, blocks, outputs)])
+        writer.append([Invocation(f"{number}", NOON_US, blocks, outputs)])
     writer.rotate()
     found = Traffic(folder).read("e", LONG_AGO, FAR_AHEAD)
     inputs = typed(signature, raw_frame(KINDS, [row for rows, _ in requests for row in rows]))
@@ -193,7 +194,7 @@ def test_versions_whose_columns_changed_their_kind_are_read_together(traffic: Tr
         signature = Signature("regression", "y", (Column("x", kind, "any"),))
         writer = traffic.writer(Header("price", "demo", version, signature))
         blocks = blocks_of_rows(signature, [{"x": "a" if kind == "category" else 1}])
-        writer.append([Invocation.of(str(version), NOON_US, blocks, Outputs(None, None, np.array([0.0])))])
+        writer.append([Invocation(str(version), NOON_US, blocks, Outputs(None, None, np.array([0.0])))])
         writer.rotate()
     assert all_names(traffic) == ["1", "2", "3"]
 
@@ -221,7 +222,7 @@ def test_a_journal_that_a_server_is_writing_is_left_alone(traffic: Traffic) -> N
 
 def test_rotating_a_writer_that_wrote_nothing_makes_no_file(tmp_path: Path) -> None:
     """Idle servers leave nothing behind."""
-    JournalWriter(tmp_path / "journals", HEADER).rotate()
+    JournalWriter(tmp_path / "journals", HEADER, bytes).rotate()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -251,7 +252,7 @@ def test_a_torn_journal_gives_all_whole_frames_before_the_tear(
 ) -> None:
     """Cut anywhere, or cut and then filled with zeros or noise, as a power cut leaves files."""
     folder = tmp_path_factory.mktemp("torn")
-    writer = JournalWriter(folder, HEADER)
+    writer = JournalWriter(folder, HEADER, bytes)
     sizes: list[int] = []
     for number in range(4):
         writer.append([invocation(str(number))])
@@ -262,12 +263,13 @@ def test_a_torn_journal_gives_all_whole_frames_before_the_tear(
     stop = data.draw(st.integers(0, len(whole)))
     tail = data.draw(st.sampled_from([b"", bytes(64), bytes(5), b"\xff" * 20]))
     path.write_bytes(whole[:stop] + tail)
-    _, found = read_journal(path)
-    assert [each.inference_id for each in found] == [str(i) for i, size in enumerate(sizes) if size <= stop]
+    journal = read_journal(path)
+    found = [name for batch in journal.batches for name in batch.inference_ids] if journal else []
+    assert found == [str(i) for i, size in enumerate(sizes) if size <= stop]
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"APJ", b"APJ1", b"other", bytes(100)])
+@pytest.mark.parametrize("content", [b"", b"APJ", b"APJ1", b"APJ2", b"other", bytes(100)])
 def test_a_file_that_is_no_journal_does_not_stop_compaction(tmp_path: Path, traffic: Traffic, content: bytes) -> None:
     """The others are compacted."""
     writer = traffic.writer(HEADER)
@@ -428,7 +430,7 @@ def test_blocks_of_no_columns_are_captured_too(traffic: Traffic) -> None:
     signature = Signature("regression", "y", (Column("t", "time", "Date"),))
     writer = traffic.writer(Header("price", "demo", 1, signature))
     blocks = Blocks(np.empty((2, 0)), np.empty((2, 0), dtype=object), np.array([[0], [1]]))
-    writer.append([Invocation.of("a", NOON_US, blocks, Outputs(None, None, np.array([0.5, 1.5])))])
+    writer.append([Invocation("a", NOON_US, blocks, Outputs(None, None, np.array([0.5, 1.5])))])
     writer.rotate()
     frame = traffic.read("price", LONG_AGO, FAR_AHEAD)
     assert frame.get_column("t").to_physical().to_list() == [0, 1]

@@ -34,7 +34,7 @@ class Bodies:
     def __init__(self, endpoint: LiveVariant) -> None:
         self._inputs = Inputs(endpoint.signature)
         self._outputs = Outputs(endpoint.signature)
-        self._head = {"model_name": endpoint.record.name, "model_version": str(endpoint.record.version)}
+        self._head = {"model_name": endpoint.record.name, "model_version": str(endpoint.variant.version)}
         self._headers = endpoint.reply_headers
         names = endpoint.signature.names
         self._few_bytes = sum(_INPUT_BYTES + len(name.encode()) + _FEW_ROWS * _CELL_BYTES for name in names)

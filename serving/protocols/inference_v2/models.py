@@ -18,7 +18,7 @@ class About:
 
     def __init__(self, endpoint: LiveVariant) -> None:
         self._endpoint = endpoint
-        self._name, self._version = endpoint.record.name, str(endpoint.record.version)
+        self._name, self._version = endpoint.record.name, str(endpoint.variant.version)
         self._inputs = [(column.name, DATATYPE_OF_KIND[column.kind], [-1, 1]) for column in endpoint.signature.columns]
         self._outputs = [(output.name, output.datatype, _shape(output)) for output in Outputs(endpoint.signature).usual]
 
@@ -26,7 +26,7 @@ class About:
         """$metadata_model_response."""
         return {
             "name": self._name,
-            "versions": [self._version],
+            "versions": list(dict.fromkeys(str(variant.version) for variant in self._endpoint.record.variants)),
             "platform": PLATFORM,
             "inputs": [_tensor(*tensor) for tensor in self._inputs],
             "outputs": [_tensor(*tensor) for tensor in self._outputs],
@@ -38,7 +38,7 @@ class About:
             "name": self._name,
             "platform": PLATFORM,
             "backend": "onnxruntime",
-            "version_policy": {"specific": {"versions": [self._endpoint.record.version]}},
+            "version_policy": {"specific": {"versions": [self._endpoint.variant.version]}},
             "max_batch_size": 0,
             "input": [_field(*tensor) for tensor in self._inputs],
             "output": [_field(*tensor) for tensor in self._outputs],

@@ -15,6 +15,7 @@ from serving.endpoints import LiveEndpoints, LiveVariant
 from serving.engine import Call, Engine
 from serving.errors import BodyError, RequestError, UnknownEndpointError
 from serving.inference_ids import INFERENCE_ID, InferenceIds
+from serving.loading import when_loaded
 from serving.problems import headers_of, noted
 from serving.protocols.inference_v2.bodies import Bodies, Sent
 from serving.protocols.inference_v2.models import About
@@ -49,7 +50,7 @@ class InferenceV2:
             "/v2": ("GET", lambda _: _server()),
             "/v2/health/live": ("GET", lambda _: {"live": True}),
             "/v2/health/ready": ("GET", self._ready),
-            "/v2/models": ("GET", lambda _: {"models": sorted(self._endpoints.live)}),
+            "/v2/models": ("GET", lambda _: {"models": self._endpoints.names}),
             "/v2/models/stats": ("GET", lambda _: self._all_statistics()),
             "/v2/repository/index": ("POST", self._index),
         }
@@ -87,9 +88,10 @@ class InferenceV2:
 
     async def _answer_model(self, request: Request, name: str, version: str | None, verb: str | None) -> Reply:
         _allow(request, "POST" if verb == "infer" else "GET")
-        endpoint = self._find(name, version)
-        if verb == "infer":
-            return await self._infer(endpoint, request)
+        inference_id = self._ids.of(request.headers) if verb == "infer" else None
+        endpoint = await when_loaded(lambda: self._find(name, version, inference_id))
+        if inference_id is not None:
+            return await self._infer(endpoint, request, inference_id)
         if verb == "ready":
             return _told({"name": name, "ready": True})
         about = endpoint.of(About)
@@ -99,26 +101,26 @@ class InferenceV2:
             return _told({"model_stats": [about.statistics()]})
         return _told(about.metadata())
 
-    def _find(self, name: str, version: str | None) -> LiveVariant:
-        """An endpoint by name. Raises UnknownEndpointError, in the words that Triton's clients look for."""
-        live = self._endpoints.live
-        if name not in live:
-            served = (
-                f"Served are {listed(sorted(live))}." if live else "Deploy one: autopilot deploy MODEL --endpoint NAME."
-            )
+    def _find(self, name: str, version: str | None, inference_id: str | None = None) -> LiveVariant:
+        """The variant of an endpoint that answers, of that version if one is named.
+
+        Raises UnknownEndpointError, in the words that Triton's clients look for.
+        """
+        if name not in self._endpoints:
+            names = self._endpoints.names
+            served = f"Served are {listed(names)}." if names else "Deploy one: autopilot deploy MODEL --endpoint NAME."
             raise UnknownEndpointError(f"Request for unknown model: {name!r} is not found. {served}")
-        endpoint = self._endpoints.find(name)
-        served = str(endpoint.record.version)
-        if version not in (None, served):
+        variant = None if version is None else self._endpoints.variant_of(name, version)
+        if version is not None and variant is None:
+            served = self._endpoints.record(name).version
             raise UnknownEndpointError(
                 f"Request for unknown model: {name!r} version {version} is not found. Served is version {served}."
             )
-        return endpoint
+        return self._endpoints.find(name, inference_id, variant)
 
-    async def _infer(self, endpoint: LiveVariant, request: Request) -> Reply:
+    async def _infer(self, endpoint: LiveVariant, request: Request, inference_id: str) -> Reply:
         headers, body, now = request.headers, request.body, monotonic()
         bodies = endpoint.of(Bodies)
-        inference_id = self._ids.of(headers)
         sent = Sent(
             headers.get(HEADER_LENGTH), headers.get(b"accept-encoding"), inference_id, INFERENCE_ID in headers, now
         )
@@ -134,20 +136,19 @@ class InferenceV2:
         return {"ready": True}
 
     def _all_statistics(self) -> dict[str, Any]:
-        live = self._endpoints.live
-        return {"model_stats": [live[name].of(About).statistics() for name in sorted(live)]}
+        variants = sorted(self._endpoints.variants, key=lambda variant: variant.record.name)
+        return {"model_stats": [variant.of(About).statistics() for variant in variants]}
 
     def _index(self, request: Request) -> list[dict[str, str]]:
         """$repository_index_response; those that could not be loaded are unavailable."""
         wanted = _decode(request.body, _IndexRequest)
-        live = self._endpoints.live
-        told = [
-            {"name": name, "version": str(live[name].record.version), "state": "READY", "reason": ""}
-            for name in sorted(live)
-        ]
+        versions = dict.fromkeys(
+            (record.name, str(variant.version)) for record in self._endpoints.records for variant in record.variants
+        )
+        told = [{"name": name, "version": version, "state": "READY", "reason": ""} for name, version in versions]
         if not wanted.ready:
             reason = "It could not be loaded. The log of the server tells why."
-            failed = sorted(name for name in self._endpoints.metrics.loads if name not in live)
+            failed = sorted(name for name in self._endpoints.metrics.loads if name not in self._endpoints)
             told += [{"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason} for name in failed]
         return told
 
@@ -156,7 +157,9 @@ class InferenceV2:
         if parameters := _decode(body, _LoadRequest).parameters:
             raise RequestError(f"Parameter {next(iter(parameters))!r} is not followed: models come from the store.")
         await asyncio.to_thread(self._endpoints.refresh)
-        if name not in self._endpoints.live:
+        if name in self._endpoints:
+            await when_loaded(lambda: self._endpoints.find(name))
+        else:
             raise UnknownEndpointError(
                 f"failed to load {name!r}: no endpoint of this name could be loaded from the store. "
                 "Deploy one: autopilot deploy MODEL --endpoint NAME. If there is one, the log of the server tells more."

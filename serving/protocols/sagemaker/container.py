@@ -105,14 +105,14 @@ class Container:
     def _list(self, query: bytes) -> Reply:
         """A page of models by name; a token is the last name of the page before."""
         token = parse_qs(query.decode("latin-1")).get("next_page_token", [""])[-1]
-        names = sorted(name for name in self._endpoints.live if name > token)
+        names = [name for name in self._endpoints.names if name > token]
         told: dict[str, Any] = {"models": [self._model(name) for name in names[: self._page]]}
         if len(names) > self._page:
             told["nextPageToken"] = names[self._page - 1]
         return _told(told)
 
     def _model(self, name: str) -> dict[str, str]:
-        record = self._endpoints.find(name).record
+        record = self._endpoints.record(name)
         url = self._endpoints.held.get(name, f"{record.model}:{record.version}")
         return {"modelName": name, "modelUrl": str(url)}
 
@@ -121,7 +121,7 @@ class Container:
             load = msgspec.json.decode(body, type=Load)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BodyError(f'{error}. Send {{"model_name": "NAME", "url": "{self._models}/NAME/model"}}.') from error
-        if load.model_name in self._endpoints.live:
+        if load.model_name in self._endpoints:
             raise ServedAlreadyError(f"A model is served as {load.model_name!r} already. Unload it first.")
         if load.url:
             await asyncio.to_thread(self._hold, load.model_name, load.url)

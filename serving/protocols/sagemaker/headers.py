@@ -2,8 +2,8 @@
 
     Custom-Attributes        sent back as they are; `autopilot:interval=true&columns=label` among them are options
     Enable-Explanations      `true` or `false` in backticks: the answer is as SageMaker Clarify's
-    Target-Variant           main or AllTraffic: there is one
-    Target-Model             the model that the endpoint serves
+    Target-Variant           the production variant that answers, by its name; AllTraffic where there is one
+    Target-Model             the model that the variant serves, which answers
     Target-Container-Hostname, Inference-Component, Session-Id
                              refused: whoever sends them expects what is not here
     Prefix-Aware-Id          not looked at: it tells a router what belongs together
@@ -34,7 +34,6 @@ _ABSENT = {
 #: A request without any of these asks nothing of this kind.
 LOOKED_AT = frozenset({ATTRIBUTES, EXPLANATIONS, VARIANT, MODEL, *_ABSENT})
 
-_VARIANTS = ("main", "AllTraffic")  # what replies call it, and what SageMaker's examples and SDKs call an only one
 _LONGEST_ATTRIBUTES = 1024
 _OPTIONS = re.compile(r"(?:^|[;, ])autopilot:([^;]*)")
 _LITERALS = {"`true`": True, "`false`": False}
@@ -52,7 +51,7 @@ class Asks(NamedTuple):
 
 
 def asks_of(headers: Mapping[bytes, bytes], query: bytes, endpoint: LiveVariant, *, is_container: bool) -> Asks:
-    """What headers and query string ask; options in the attributes come before those in the query.
+    """What headers and query string ask of a variant; options in the attributes come before those in the query.
 
     is_container: inside SageMaker the platform has chosen by the other headers already, and they are not looked at.
     Raises SageMakerHeaderError and OptionError.
@@ -68,6 +67,12 @@ def asks_of(headers: Mapping[bytes, bytes], query: bytes, endpoint: LiveVariant,
     if wanted is None:
         return Asks(options, clarify=False, echo=echo)
     return Asks(structs.replace(options, explain=_literal(wanted)), clarify=True, echo=echo)
+
+
+def target_variant(headers: Mapping[bytes, bytes]) -> str | None:
+    """The name of the variant that is to answer; None leaves it to the weights."""
+    header = headers.get(VARIANT)
+    return None if header is None else header.decode("latin-1")
 
 
 def _attributes(headers: Mapping[bytes, bytes]) -> str | None:
@@ -94,14 +99,8 @@ def _literal(header: bytes) -> bool:
 
 
 def _check_target(headers: Mapping[bytes, bytes], endpoint: LiveVariant) -> None:
-    """Refuse what is to be asked of anything but this endpoint's model."""
-    variant = headers.get(VARIANT, b"main").decode("latin-1")
-    if variant not in _VARIANTS:
-        raise SageMakerHeaderError(
-            f"X-Amzn-SageMaker-Target-Variant is {variant[:63]!r}. Endpoint {endpoint.record.name!r} has the variants: "
-            f"{', '.join(_VARIANTS)}, which are one."
-        )
-    name, version = endpoint.record.model, f"{endpoint.record.model}:{endpoint.record.version}"
+    """Refuse what is to be asked of anything but this variant's model."""
+    name, version = endpoint.variant.model, endpoint.variant.spec
     model = headers.get(MODEL, name.encode()).decode("latin-1")
     if model not in (name, version):
         raise SageMakerHeaderError(

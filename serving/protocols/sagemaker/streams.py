@@ -11,11 +11,13 @@ last frame: the time is over (ErrorCode ModelInvocationTimeExceeded), or anythin
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from functools import partial
 
 from serving.engine import Engine, Written
 from serving.errors import DeadlineError
 from serving.event_stream import CONTENT_TYPE, event, exception
 from serving.invocations import Invocations
+from serving.loading import when_loaded
 from serving.media import Format
 from serving.problems import noted
 from serving.protocols.sagemaker.errors import refuse
@@ -51,7 +53,8 @@ class ResponseStreams:
     async def _answer(self, request: Request) -> Reply | Stream:
         allow(request.method, request.path, "POST")
         name, accept = request.path[len(_PREFIX) : -len(_SUFFIX)], request.headers.get(_ACCEPT)
-        call, wanted, headers, is_clarify = self._invocations.prepare(name, request, accept, is_container=False)
+        prepare = partial(self._invocations.prepare, name, request, accept, is_container=False)
+        call, wanted, headers, is_clarify = await when_loaded(prepare)
         if wanted in _BY_LINES and not is_clarify:
             pieces = self._engine.pieces(call)
             first = await anext(pieces)  # what is wrong with the request is raised here

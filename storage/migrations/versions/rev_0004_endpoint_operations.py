@@ -33,6 +33,14 @@ def upgrade() -> None:
     op.drop_table("endpoints")
     op.rename_table("new_endpoints", "endpoints")
     op.create_table(
+        "aliases",
+        sa.Column("model", sa.String, primary_key=True),
+        sa.Column("name", sa.String, primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.ForeignKeyConstraint(["model", "version"], ["models.name", "models.version"]),
+    )
+    op.create_table(
         "servers",
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("host", sa.String, nullable=False),
@@ -58,6 +66,12 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("ended_at", sa.BigInteger),
         sa.Column("reason", sa.Text),
+        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("minimum", sa.Integer, nullable=False),
+        sa.Column("measured", sa.Text),
+        sa.Column("progress", sa.Text),
+        sa.Column("owner", sa.String),
+        sa.Column("lease_until", sa.BigInteger),
     )
     op.create_table(
         "tallies",
@@ -104,9 +118,14 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("input_digest", sa.String),
+        sa.Column("reply", sa.Text),
         sa.Column("output_digest", sa.String),
         sa.Column("failure_digest", sa.String),
         sa.Column("webhook", sa.Text),
+        sa.Column("webhook_status", sa.String, index=True),
+        sa.Column("webhook_attempts", sa.Integer, nullable=False),
+        sa.Column("webhook_due_at", sa.BigInteger),
+        sa.Column("webhook_reason", sa.Text),
         sa.Column("owner", sa.String),
         sa.Column("lease_until", sa.BigInteger),
         sa.Column("ended_at", sa.BigInteger),
@@ -120,5 +139,5 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer, nullable=False),
         sa.Column("headers", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
-        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False, index=True),
     )

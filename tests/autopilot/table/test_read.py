@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from autopilot.errors import FetchError
-from autopilot.table.read import NULL_WORDS, describe, digest, format_of, read
+from autopilot.table.read import describe, digest, read
 from storage import DataError
+from storage.formats import NULL_WORDS, format_of
 from tests.refusals import raises
 
 FRAME = pl.DataFrame({"x": [1, 2, None], "town": ["Ulm", None, "Köln, am Rhein"], "share": [0.5, 1.5, None]})

@@ -102,6 +102,7 @@ def test_params_are_options_of_the_answer() -> None:
         ({"inputs": [], "dataframe_records": []}, BodyError, "exactly one"),
         ({"inputs": [LISTS[0]], "params": 3}, BodyError, "params is a number"),
         ({"inputs": [LISTS[0]], "params": {"depth": 3}}, OptionError, "'depth' is no option"),
+        ({"inputs": [LISTS[0]], "params": {"columns": "label,label"}}, OptionError, "names 'label' twice"),
     ],
 )
 def test_mlflow_bodies_that_cannot_be_read(body: Any, error: type[Exception], message: str) -> None:

@@ -7,8 +7,8 @@ from apscheduler.triggers.cron import CronTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.cron import parse_cron
 from storage import SettingError
+from storage.cron import parse_cron
 
 
 def at(text: str) -> datetime:

@@ -1,0 +1,96 @@
+"""A request that changes something: read, guarded, made in one transaction, and answered.
+
+body ── key known? ──yes──> the answer that was given then
+             └──no──> prepare ──> one transaction: condition, change, answer kept
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Response
+from litestar.concurrency import sync_to_thread
+from msgspec import Struct
+
+from serving.control.bodies import decode
+from serving.control.idempotency import Answer, Key, again, answered, once
+from serving.errors import ForeignOriginError
+from serving.parts import AnyRequest, Parts
+
+B = TypeVar("B")
+
+
+class Done(NamedTuple):
+    """What became of a change. value: is told; None tells nothing. tag: its ETag. location: the path of what is new."""
+
+    status: int
+    value: Struct | None = None
+    tag: str | None = None
+    location: str | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """It as bytes."""
+        told = {"etag": self.tag, "location": self.location}
+        headers = {name: value for name, value in told.items() if value is not None}
+        if self.value is None:
+            return Answer(self.status, headers, b"")
+        return Answer(self.status, {"content-type": "application/json", **headers}, msgspec.json.encode(self.value))
+
+
+async def change(request: AnyRequest, parts: Parts, work: Callable[[], Done]) -> Response[Any]:
+    """Make a change that needs no body. work: is done in one transaction of the store, in a thread."""
+    body = await request.body()
+    return await _made(request, parts, body, lambda key: once(parts.store, key, lambda: work().answer))
+
+
+async def change_by(request: AnyRequest, parts: Parts, kind: type[B], work: Callable[[B], Done]) -> Response[Any]:
+    """Make a change as a JSON body asks."""
+    body = await request.body()
+    asked = decode(body, kind)
+    return await _made(request, parts, body, lambda key: once(parts.store, key, lambda: work(asked).answer))
+
+
+async def change_slowly(
+    request: AnyRequest, parts: Parts, kind: type[B], prepare: Callable[[B], B], work: Callable[[B], Done]
+) -> Response[Any]:
+    """As `change_by`. prepare: looks whether it can be done, for as long as that takes, before others have to wait."""
+    body = await request.body()
+    asked = decode(body, kind)
+
+    def made(key: Key | None) -> Answer:
+        prepared = prepare(asked)
+        return once(parts.store, key, lambda: work(prepared).answer)
+
+    return await _made(request, parts, body, made)
+
+
+async def repeatable(request: AnyRequest, parts: Parts, work: Callable[[bytes], Done]) -> Response[Any]:
+    """Make a change that is the same if it is made twice, of a body in any form."""
+    body = await request.body()
+    return await _made(request, parts, body, lambda key: again(parts.store, key, lambda: work(body).answer))
+
+
+async def _made(request: AnyRequest, parts: Parts, body: bytes, make: Callable[[Key | None], Answer]) -> Response[Any]:
+    _refuse_foreign(request)
+    key = Key.of(request, body)
+
+    def in_thread() -> Answer:
+        return answered(parts.store, key) or make(key)
+
+    return (await sync_to_thread(in_thread)).response
+
+
+def _refuse_foreign(request: AnyRequest) -> None:
+    """Raise ForeignOriginError if a page of another site has a browser ask: without it, any page that a person looks at
+    could change what the server on their machine serves."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return
+    own = {request.headers.get("host"), request.headers.get("x-forwarded-host")}
+    if urlsplit(origin).netloc not in own:
+        raise ForeignOriginError(
+            f"Origin is {origin[:80]!r}, and this server is {request.headers.get('host', '')[:80]!r}. Ask from a page "
+            "of this server, or by a program that sends no Origin."
+        )

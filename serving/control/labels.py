@@ -1,0 +1,64 @@
+"""Ground truth: labels of captured rows, as they come to be known."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from litestar import Response, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from serving.control.captures import End, Start, in_utc
+from serving.control.changes import Done, repeatable
+from serving.control.documented import LIST, ONE, changing
+from serving.control.etags import told
+from serving.control.pages import Cursor, Limit, after, page
+from serving.parts import AnyRequest, Parts
+from storage.api import Page
+from storage.labels import LabelItem, LabelSummary, Received, items_of, put_labels
+from storage.records import Label
+
+_MEDIA = ("application/jsonlines", "application/x-ndjson", "text/csv")
+
+
+@put("/api/endpoints/{name:str}/labels", summary="Tell labels", **changing(list[LabelItem], media=_MEDIA))
+async def receive_labels(
+    request: AnyRequest,
+    name: FromPath[str],
+    parts: NamedDependency[Parts],
+    replace: Annotated[bool, QueryParameter(description="Replace labels that are others than these.")] = False,
+) -> Response[Received]:
+    """Keep labels of rows by inference id, all or none: a JSON list, one a line, or csv with a header."""
+
+    def work(body: bytes) -> Done:
+        items = items_of(body, request.headers.get("content-type", "application/json"))
+        return Done(200, put_labels(parts.store, name, items, datetime.now(UTC), replace=replace))
+
+    return await repeatable(request, parts, work)
+
+
+@get("/api/endpoints/{name:str}/labels", summary="List labels", **LIST)
+def list_labels(
+    request: AnyRequest,
+    name: FromPath[str],
+    parts: NamedDependency[Parts],
+    inference_id: Annotated[str | None, QueryParameter(description="Only labels of this request.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response[Page[Label]]:
+    """Labels by inference id and row."""
+    last = after(request, cursor, tuple[str, int])
+    found = parts.store.labels.list(name, inference_id=inference_id, limit=limit + 1, after=last)
+    return page(request, found, limit, lambda label: (label.inference_id, label.row), lambda label: label)
+
+
+@get("/api/endpoints/{name:str}/labels/summary", summary="Tell how good answers were", **ONE)
+def summarize_labels(
+    request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts], start: Start = None, end: End = None
+) -> Response[LabelSummary]:
+    """How many captured rows have labels by now, and how good the answers were, by version."""
+    from storage.labels.joined import label_summary  # which needs Polars
+
+    return told(request, label_summary(parts.store, name, in_utc(start), in_utc(end)))
+
+
+ROUTES: tuple[Any, ...] = (receive_labels, list_labels, summarize_labels)

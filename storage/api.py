@@ -1,0 +1,158 @@
+"""What the control plane takes and tells: bodies that the server and its clients share.
+
+Beside these, it tells records as they are (`records.py`), and the views of their own modules: `batch.TransformJob`,
+`captures.Captured`, `labels.Received`, `servers.EndpointStatus`, `shadows.ShadowReport`.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from storage.predictor import Provider
+from storage.records import Alias, CapturePolicy, Endpoint, EndpointLimits, Schedule, Variant
+from storage.servers import EndpointStatus
+from storage.shadows import ShadowReport
+from storage.signature import Column, Task
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """Some entries of a list. next: the cursor of those that follow; None if none do."""
+
+    items: list[T]
+    next: str | None
+
+
+class ModelSummary(Struct, frozen=True):
+    """A model version. The scores are by `metric`, in its own direction."""
+
+    name: str
+    version: int
+    task: Task
+    target: str
+    columns: int
+    metric: str
+    validation_score: float
+    test_score: float
+    baseline_score: float
+    size_bytes: int
+    created_at: datetime
+    aliases: tuple[str, ...]
+
+
+class AliasTarget(Struct, frozen=True):
+    """Which version gets an alias."""
+
+    version: int
+
+
+class EndpointSummary(Struct, frozen=True):
+    """An endpoint. model, version: of its main variant. live: whether the server that tells this serves this very
+    revision by now."""
+
+    name: str
+    model: str
+    version: int
+    variants: tuple[Variant, ...]
+    revision: int
+    capture: bool
+    live: bool
+    path: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class EndpointConfig(Struct, frozen=True):
+    """What an endpoint is to be, as a whole; see `records.Endpoint`. What is left out is as of a new endpoint."""
+
+    variants: tuple[Variant, ...]
+    shadows: tuple[Variant, ...] = ()
+    capture: CapturePolicy = CapturePolicy()
+    limits: EndpointLimits = EndpointLimits()
+    provider: Provider = "cpu"
+
+
+class EndpointChange(Struct, frozen=True):
+    """What is to change of an endpoint; what is left out, or null, stays. weights: by variant."""
+
+    weights: dict[str, float] | None = None
+    capture: CapturePolicy | None = None
+    limits: EndpointLimits | None = None
+    provider: Provider | None = None
+
+
+class EndpointDetails(Struct, frozen=True):
+    """An endpoint, and what its model takes and tells. classes: what it predicts; empty for a regression."""
+
+    name: str
+    model: str
+    version: int
+    revision: int
+    variants: tuple[Variant, ...]
+    shadows: tuple[Variant, ...]
+    capture: CapturePolicy
+    limits: EndpointLimits
+    provider: Provider
+    created_at: datetime
+    updated_at: datetime
+    task: Task
+    target: str
+    classes: tuple[str | int, ...]
+    columns: tuple[Column, ...]
+    path: str
+    schema_path: str
+
+
+class EndpointHealth(Struct, frozen=True):
+    """How an endpoint does: its state by what its servers say, and how its shadows compare."""
+
+    status: EndpointStatus
+    shadows: list[ShadowReport]
+
+
+class ReportSummary(Struct, frozen=True):
+    """A drift report on an endpoint's traffic in `window_start <= time < window_end`."""
+
+    id: str
+    endpoint: str
+    model: str
+    version: int
+    window_start: datetime
+    window_end: datetime
+    verdict: str
+    drifted: bool
+    rows: int
+    json_path: str
+    html_path: str
+    created_at: datetime
+
+
+class ScheduleConfig(Struct, frozen=True):
+    """When an endpoint's drift report is due. cron: five fields, UTC. level: chance of any alarm without drift."""
+
+    cron: str
+    level: float = 0.05
+
+
+def tag_of(seen: Alias | Endpoint | EndpointDetails | EndpointSummary | Schedule) -> str:
+    """The entity tag of what can be changed only as it was seen, in its quotes.
+
+    Endpoints count their changes; one that was deleted and made again has another date.
+
+    >>> from tests.records import NOW, endpoint_record
+    >>> tag_of(endpoint_record("demo"))
+    '"1-1714570200123456"'
+    """
+    if isinstance(seen, Alias):
+        return f'"{seen.version}-{_micros(seen.updated_at)}"'
+    if isinstance(seen, Schedule):
+        return f'"{_micros(seen.created_at)}"'
+    return f'"{seen.revision}-{_micros(seen.created_at)}"'
+
+
+def _micros(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)

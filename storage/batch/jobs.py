@@ -1,0 +1,115 @@
+"""Transforms as jobs of a store: asked for, looked at and stopped from any process; worked off by `serving.batch`."""
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from storage.batch import places
+from storage.batch.plan import parts_folder, plan_of, refuse_existing
+from storage.batch.transform import Progress, Summary, Transform, TransformJob
+from storage.errors import DataError
+from storage.records import Job, JobStatus
+from storage.store import Store
+
+_KIND = "batch"
+
+
+def create(store: Store, transform: Transform, now: datetime) -> TransformJob:
+    """Ask for a transform. Paths are taken from this process's folder.
+
+    Looks whether it can be done before it is kept: raises UnknownNameError for the model, DataError if there is
+    nothing to read, InputError for other options and for output that is there, FailureError if an object store does
+    not answer.
+    """
+    return add(store, checked(store, transform), now)
+
+
+def checked(store: Store, transform: Transform) -> Transform:
+    """A transform that can be done, with paths that mean the same in another folder and a version of its model, so
+    that it means the same later. Takes as long as an object store takes to list; raises what `create` raises."""
+    transform = replace(_absolute(transform), model=_pinned(store, transform.model))
+    refuse_existing(plan_of(transform))
+    return transform
+
+
+def add(store: Store, transform: Transform, now: datetime) -> TransformJob:
+    """Keep a transform that was checked as a job."""
+    return view(store.jobs.create(_KIND, msgspec.json.encode(transform).decode(), now))
+
+
+def get(store: Store, job_id: str) -> TransformJob:
+    """A transform by the id of its job. Raises UnknownNameError."""
+    return view(store.jobs.get(job_id))
+
+
+def list_jobs(
+    store: Store, *, status: JobStatus | None = None, limit: int = 100, before: str | None = None
+) -> list[TransformJob]:
+    """Transforms, the newest first. before: id of the last one that was seen. Raises UnknownNameError for that."""
+    return [view(job) for job in store.jobs.list(kind=_KIND, status=status, limit=limit, before=before)]
+
+
+def stop(store: Store, job_id: str, now: datetime) -> TransformJob:
+    """Stop a transform: it ends within a second, and nothing but whole files is left of it.
+
+    Raises UnknownNameError, and InputError if it has ended by itself.
+    """
+    before = store.jobs.get(job_id)
+    stopped = view(store.jobs.stop(job_id, now))
+    if before.lease_until is None or before.lease_until <= now:  # nobody works on it who would clear up
+        clear(store, stopped)
+    return stopped
+
+
+def rows_under_way(store: Store) -> int:
+    """Rows that running transforms have scored so far."""
+    running = list_jobs(store, status="running")
+    return sum(job.progress.rows for job in running if job.progress is not None)
+
+
+def clear(store: Store, job: TransformJob) -> None:
+    """Let go of the parts of a job that will not go on."""
+    shutil.rmtree(parts_folder(job.transform.out, scratch_of(store, job.id)), ignore_errors=True)
+
+
+def scratch_of(store: Store, job_id: str) -> Path:
+    """Where a job keeps what is not whole yet, if its output is in an object store."""
+    return store.work.path(job_id)
+
+
+def view(job: Job) -> TransformJob:
+    """A job as its fields mean it."""
+    return TransformJob(
+        id=job.id,
+        status=job.status,
+        transform=msgspec.json.decode(job.spec, type=Transform),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        attempts=job.attempts,
+        reason=job.reason,
+        progress=msgspec.json.decode(job.progress, type=Progress) if job.progress else None,
+        result=msgspec.json.decode(job.result, type=Summary) if job.result else None,
+    )
+
+
+def _absolute(transform: Transform) -> Transform:
+    """With paths that mean the same to a process in another folder; the slash at a folder's end is kept."""
+    source, out = (
+        place if places.is_address(place) else str(Path(place).expanduser().absolute()) + "/" * place.endswith("/")
+        for place in (transform.source, transform.out)
+    )
+    return replace(transform, source=source, out=out)
+
+
+def _pinned(store: Store, model: str) -> str:
+    """A model file's path, or the version that a name means now."""
+    if not model.endswith(".onnx"):
+        version = store.models.get(model)
+        return f"{version.name}:{version.version}"
+    if not Path(model).is_file():
+        raise DataError(f"There is no model file {model!r}. Give the path of an .onnx file, or a registered name.")
+    return str(Path(model).absolute())

@@ -1,0 +1,90 @@
+"""Labels checked and kept, all or none."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from storage.boundary.faults import held
+from storage.boundary.written_times import micros_of_datetime
+from storage.errors import InputError
+from storage.labels.items import LabelItem
+from storage.labels.labels import NewLabel
+from storage.labels.truths import Truths
+from storage.signature import Signature
+
+if TYPE_CHECKING:
+    from storage.store import Store
+
+_MOST_ID = 256
+_MOST_ROW = 2**31 - 1
+
+
+class Received(Struct, frozen=True):
+    """What became of labels.
+
+    labels: how many there were. new, same, replaced: sum to it. unknown: of rows that are not among the captured ones,
+    or not yet; they are kept all the same. None if nobody looked. unknown_ids: inference ids of the first of them.
+    """
+
+    labels: int
+    new: int
+    same: int
+    replaced: int
+    unknown: int | None = None
+    unknown_ids: tuple[str, ...] = ()
+
+
+def put_labels(
+    store: "Store", name: str, items: Sequence[LabelItem], now: datetime, *, replace: bool = False, look: bool = True
+) -> Received:
+    """Keep labels of an endpoint, all or none.
+
+    look: whether to look for their rows in captured traffic, which reads Parquet files.
+
+    Raises UnknownNameError for the endpoint, InputError for a label that is no class of the model or no finite number,
+    for an id that cannot be one, and for two labels of one row; ConflictError for a row that has another label already,
+    unless `replace` is set. Each names the first place.
+    """
+    checked = check_labels(signature_of(store, name), items, now, "labels[{}].{}".format)
+    counts = store.labels.put(name, checked, now, replace=replace)
+    if not look:
+        return Received(len(items), *counts)
+    from storage.labels.joined import keys_of, unknown_of
+
+    unknown, ids = unknown_of(store, name, keys_of(items), now)
+    return Received(len(items), *counts, unknown, ids)
+
+
+def signature_of(store: "Store", name: str) -> Signature:
+    """What an endpoint predicts: all of its variants answer alike. Raises UnknownNameError."""
+    return store.models.get(store.endpoints.get(name).main.spec).signature
+
+
+def check_labels(
+    signature: Signature, items: Iterable[LabelItem], now: datetime, place: Callable[[int, str], str]
+) -> Iterator[NewLabel]:
+    """Labels as they are kept. place: names a field of the item of a number, in messages. Raises InputError for the
+    first one that cannot be kept."""
+    truths, now_us = Truths(signature), micros_of_datetime(now)
+    for number, item in enumerate(items):
+        label = truths.read(item.label)
+        if label is None:
+            raise InputError(
+                f"{place(number, 'label')} is {held(item.label, sensitive=False)}, which is no value of "
+                f"{signature.target!r}. {truths.remedy}"
+            )
+        _check_key(item, number, place)
+        at = item.happened_at
+        yield NewLabel(item.inference_id, item.row, label, now_us if at is None else micros_of_datetime(at))
+
+
+def _check_key(item: LabelItem, number: int, place: Callable[[int, str], str]) -> None:
+    if not 1 <= len(item.inference_id) <= _MOST_ID:
+        raise InputError(
+            f"{place(number, 'inference_id')} has {len(item.inference_id):,} characters. Send the id of an answer, "
+            f"which has 1 to {_MOST_ID}."
+        )
+    if not 0 <= item.row <= _MOST_ROW:
+        raise InputError(f"{place(number, 'row')} is {item.row}. Count the rows of a request from 0.")
