@@ -252,11 +252,16 @@ def _id(name: str, key: str | None) -> str:
     return hashlib.sha256(f"{name}\n{key}".encode()).hexdigest()[:32]
 
 
+def _telling(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers that make a request another one: not its id, nor what HTTP libraries add by themselves."""
+    accept = headers.get("accept", "")
+    return {**headers, INFERENCE_ID.decode(): "", "accept": "" if accept == "*/*" else accept}
+
+
 def _check_same(known: AsyncInvocation, asked: AsyncInvocation, asks: AsyncAsks) -> None:
     """Raise KeyReusedError if a key comes with another request than before."""
     before, now = AsyncRequest.of(known), AsyncRequest.of(asked)
-    told_apart = {INFERENCE_ID.decode(): "", "accept": ""}  # libraries add the second by themselves
-    same_headers = {**before.headers, **told_apart} == {**now.headers, **told_apart}
+    same_headers = _telling(before.headers) == _telling(now.headers)
     if known.input_digest != asked.input_digest or before.location != now.location or not same_headers:
         raise KeyReusedError(
             f"Idempotency-Key {(asks.key or '')[:80]!r} was sent before, with another request. Send another key."

@@ -157,7 +157,7 @@ def test_a_new_version_is_served_without_a_restart(shop: Shop) -> None:
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             served = answer.headers["x-autopilot-model"]
-        if served == f"flights:{deployed['version']}":
+        if served == f"flights:{deployed['variants'][0]['version']}":
             return
         assert time.monotonic() < deadline, served
         time.sleep(0.1)

@@ -109,28 +109,28 @@ class TestEndpoints:
             ("PUT", "endpoints/x", {"variants": [V1], "provider": "tpu"}, 400, "provider is 'tpu'."),
             (
                 "PATCH",
-                f"endpoints/{endpoint}",
+                "endpoints/paid",
                 {"weights": {"nobody": 1}},
                 400,
                 "has no variant 'nobody'. Its variants are 'main'",
             ),
             (
                 "PATCH",
-                f"endpoints/{endpoint}",
+                "endpoints/paid",
                 {"weights": {"main": "x"}},
                 400,
                 'weights is {"main":"x"}. Give each a number.',
             ),
             (
                 "PATCH",
-                f"endpoints/{endpoint}",
+                "endpoints/paid",
                 {"capture": {"shar": 1}},
                 400,
                 "a field 'shar' at capture, which is not known.",
             ),
             ("PATCH", "endpoints/nobody", {"weights": {"main": 1}}, 404, "The store has no endpoint 'nobody'."),
             ("DELETE", "endpoints/nobody", None, 404, "The store has no endpoint 'nobody'."),
-            ("POST", f"endpoints/{endpoint}", None, 405, "/api/endpoints/paid was asked by POST. Use"),
+            ("POST", "endpoints/paid", None, 405, "/api/endpoints/paid was asked by POST. Use"),
         ],
     )
     def test_each_mistake_is_told(
