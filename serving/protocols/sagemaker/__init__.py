@@ -10,6 +10,7 @@ made of and what stands beside it:
 - `errors.py`: errors in the shape that the AWS SDKs parse; start reading there for retries;
 - `clarify.py`: explanations in the shape of SageMaker Clarify;
 - `streams.py`: InvokeEndpointWithResponseStream, in frames of `event_stream.py`;
+- `async_invocations.py`: what InvokeEndpointAsync asks (`serving/asynchronous` does it);
 - `container.py`: the paths that the platform asks of a container.
 
 What may not live here: formats of bodies (`serving/formats`).
