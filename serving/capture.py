@@ -48,8 +48,8 @@ class Capture:
         self._queue: deque[Taken] = deque()
         self._taken_bytes = 0  # written by the event loop alone,
         self._drained_bytes = 0  # and this by the thread alone: no lock on the hot path
-        self._overflowed = CountsByEndpoint()  # by the event loop
-        self._failed = CountsByEndpoint()  # by the thread
+        self._unqueued = CountsByEndpoint()  # lost by the event loop,
+        self._unwritten = CountsByEndpoint()  # and by the thread
         self._reason = ""
         self._complaint = Complaint("%d rows of traffic were answered and not captured: %s.")
         self._stopping = threading.Event()
@@ -73,7 +73,7 @@ class Capture:
     def counts(self) -> CountsByEndpoint:
         """What was captured and what was not, by endpoint; a snapshot."""
         total = CountsByEndpoint()
-        for part in (self._journals.counts, self._overflowed, self._failed, *self._commits.counts):
+        for part in (self._journals.counts, self._unqueued, self._unwritten, *self._commits.counts):
             for name, counts in part.copy().items():
                 total[name].add(counts)
         return total
@@ -102,9 +102,14 @@ class Capture:
         if plan.is_sync:
             return self._commits.take(plan.taken(inference_id, int(now * 1e6), blocks, outputs))
         if self._taken_bytes - self._drained_bytes >= _QUEUE_BYTES:
-            self._overflowed[plan.header.endpoint].overflowed_rows += blocks.rows
+            self._unqueued[plan.header.endpoint].overflowed_rows += blocks.rows
             return None
-        answer = plan.taken(inference_id, int(now * 1e6), blocks, outputs)
+        try:
+            answer = plan.taken(inference_id, int(now * 1e6), blocks, outputs)
+        except Exception:  # noqa: BLE001 - an answer never fails for its capture
+            _log.exception("An answer of endpoint %r could not be captured.", plan.header.endpoint)
+            self._unqueued[plan.header.endpoint].failed_rows += blocks.rows
+            return None
         self._taken_bytes += answer.size_bytes
         self._queue.append(answer)
         return None
@@ -136,13 +141,14 @@ class Capture:
             self._drained_bytes += sum(answer.size_bytes for answer in answers)
 
     def _note_failure(self, plan: Plan, answers: list[Taken], reason: str) -> None:
-        self._failed[plan.header.endpoint].failed_rows += sum(answer.rows for answer in answers)
+        self._unwritten[plan.header.endpoint].failed_rows += sum(answer.rows for answer in answers)
         self._reason = reason
 
     def _complain(self, now_s: float) -> None:
         """Tell the log what was lost since it was last told."""
         lost = sum(counts.lost_rows for counts in self.counts.values())
-        self._complaint.tell(lost, self._reason or "rows arrived faster than they could be written", now_s)
+        if self._complaint.tell(lost, self._reason or "rows arrived faster than they could be written", now_s):
+            self._reason = ""
 
     def _run(self) -> None:
         rotate_at = monotonic() + _ROTATE_S

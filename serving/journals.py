@@ -87,18 +87,23 @@ class Journals:
 
 
 class Complaint:
-    """Tells the log, at most once a minute, how many more there are of what should not be. text: with %d and %s."""
+    """Tells the log, at most once a minute, how many more there are of what should not be.
+
+    text: with %d for how many, and %s for why.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._told = 0
         self._told_at = float("-inf")
 
-    def tell(self, count: int, reason: str, now_s: float) -> None:
-        """Tell of those that have come since it was last told. count: of all since the beginning."""
-        if count > self._told and now_s - self._told_at >= _LOG_S:
+    def tell(self, count: int, reason: str, now_s: float) -> bool:
+        """Tell of those that have come since it was last told, if it is time. count: of all since the beginning."""
+        is_due = count > self._told and now_s - self._told_at >= _LOG_S
+        if is_due:
             _log.error(self._text, count - self._told, reason)
             self._told, self._told_at = count, now_s
+        return is_due
 
 
 def reason_of(error: BaseException) -> str:
