@@ -17,7 +17,7 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0,
 _News = tuple[int, str | None]
 
 _GUARDS = ("errors", "latency")
-_LATENCY_FLOOR = 0.01
+_LATENCY_FLOOR = 0.005
 _SCORES_FLOOR = 0.05  # models that were trained anew differ; less than this is let pass
 
 

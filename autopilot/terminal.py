@@ -375,7 +375,7 @@ def print_capture(endpoint: Endpoint) -> None:
         say(f"Nothing is captured of endpoint [bold]{endpoint.name}[/bold].")
         return
     when = "before they are answered" if policy.mode == "sync" else "within 0.2 s of the answer"
-    which = "All requests" if policy.share == 1 else f"{policy.share:.4%} of the requests"
+    which = "All requests" if policy.share == 1 else f"{policy.share * 100:.4g}% of the requests"
     say(f"{which} to endpoint [bold]{endpoint.name}[/bold] are captured, {when}.")
     for column, how in sorted(policy.redact.items()):
         say(f"  {escape(column)}: {_REDACTED[how]}")

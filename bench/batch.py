@@ -33,6 +33,8 @@ from bench.large import table
 from storage.batch import Transform
 from storage.batch.engine import transform_files
 from storage.batch.plan import threads_of
+from storage.batch.rows import csv_rows
+from storage.batch.scoring import number_names
 from storage.boundary import Blocks, blocks_of_frame, typed
 from storage.predictor import Predictor, frame_of_outputs
 
@@ -185,14 +187,17 @@ def _alone(predictor: Predictor, blocks: Blocks, workers: int) -> Timed:
 
 def _print_steps(predictor: Predictor) -> None:
     frame = table(50_000, 5).drop("y")
-    text = frame.write_csv().encode()
+    text = frame.write_csv(include_header=False).encode()
+    numbers = number_names(predictor, Transform("bench", "", ""))
+    read = csv_rows(text, frame.columns, ",", numbers).frame
     clean = typed(predictor.signature, frame)
     blocks = blocks_of_frame(predictor.signature, clean)
     outputs = predictor.run(blocks)
     answers = frame_of_outputs(predictor.signature, outputs)
     steps: dict[str, Callable[[], object]] = {
-        "read csv as text": lambda: pl.read_csv(text, infer_schema=False),
-        "type its columns": lambda: typed(predictor.signature, pl.read_csv(text, infer_schema=False)),
+        "read csv": lambda: csv_rows(text, frame.columns, ",", numbers),
+        "read csv as text, where its columns are joined": lambda: csv_rows(text, frame.columns, ","),
+        "type its columns": lambda: typed(predictor.signature, read),
         "type those of Parquet": lambda: typed(predictor.signature, frame),
         "make arrays": lambda: blocks_of_frame(predictor.signature, clean),
         "run the model": lambda: predictor.run(blocks),

@@ -285,7 +285,7 @@ def faults(times: int, rate: float, count: int) -> None:
     """Roll out faulty versions on a real server, and sound ones."""
     versions = {"errors": planted.failing(), "latency": planted.slow(), "scores": portable.classifier(1.0)}
     versions["none"] = portable.classifier()
-    all_guards = (Guard("errors"), Guard("latency", floor=0.01), Guard("scores", floor=0.05))
+    all_guards = (Guard("errors"), Guard("latency", floor=0.005), Guard("scores", floor=0.05))
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "store")
         portable.publish(store, portable.classifier(), endpoint="demo")

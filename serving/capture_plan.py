@@ -1,8 +1,9 @@
 """What is kept of a variant's answers: worked out once for each revision of an endpoint."""
 
+from zlib import crc32
+
 from msgspec import Struct
 
-from serving.routes import place_of
 from storage.boundary import Blocks
 from storage.predictor import Outputs
 from storage.records import Endpoint, Variant
@@ -10,6 +11,9 @@ from storage.redaction import redacts
 from storage.signature import Signature
 from storage.traffic import Header, Invocation, pack_plain
 
+_ALL = 2**32
+_MASK = _ALL - 1
+_ODD = 2_654_435_769  # 2**32 by the golden ratio: Knuth, The Art of Computer Programming, 6.4
 _FEW_ROWS = 50  # that the event loop packs itself, in some 50 us
 _VALUE_BYTES = 60  # of a text or a number in memory, with its share of the arrays
 _REQUEST_BYTES = 500
@@ -32,12 +36,18 @@ class Plan(Struct, frozen=True, eq=False):
 
         >>> half = Plan(Header("e", "m", 1, Signature("regression", "y", ())), 0.5, False, True)
         >>> [half.draws(name) for name in "abcdef"]
-        [False, False, True, True, False, True]
+        [True, True, True, False, False, False]
         """
-        return place_of(inference_id, b"capture") < self.share
+        # 0.3 us, a third of what `place_of` takes. CRC-32 of ids that count up is not spread evenly; mixed so, it is
+        mixed = crc32(inference_id.encode()) * _ODD & _MASK
+        return (mixed ^ mixed >> 15) * _ODD & _MASK < self.share * _ALL
 
-    def taken(self, inference_id: str, time_us: int, blocks: Blocks, outputs: Outputs) -> "Taken":
-        """An answer as it waits to be written: packed if that is quick, else as it is for a thread to pack."""
+    def taken(self, inference_id: str, now: float, blocks: Blocks, outputs: Outputs) -> "Taken":
+        """An answer as it waits to be written: packed if that is quick, else as it is for a thread to pack.
+
+        now: when it was given, seconds since 1970.
+        """
+        time_us = int(now * 1e6)
         rows = len(blocks.number)
         if rows <= _FEW_ROWS and self.is_plain:
             packed = pack_plain(inference_id, time_us, blocks, outputs)

@@ -10,7 +10,16 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from storage.predictor import Provider
-from storage.records import Alias, CapturePolicy, Endpoint, EndpointLimits, Schedule, Variant
+from storage.records import (
+    Alias,
+    AsyncStatus,
+    CapturePolicy,
+    Endpoint,
+    EndpointLimits,
+    Schedule,
+    Variant,
+    WebhookStatus,
+)
 from storage.servers import EndpointStatus
 from storage.shadows import ShadowReport
 from storage.signature import Column, Task
@@ -112,6 +121,31 @@ class EndpointHealth(Struct, frozen=True):
 
     status: EndpointStatus
     shadows: list[ShadowReport]
+
+
+class AsyncView(Struct, frozen=True):
+    """An async invocation as it is shown.
+
+    due_at: when it is tried (again), while it is queued. expires_at: no attempt begins after it. reason: why it failed,
+    or why the last attempt did. webhook_reason: likewise, of telling the webhook.
+    """
+
+    id: str
+    endpoint: str
+    inference_id: str
+    status: AsyncStatus
+    attempts: int
+    created_at: datetime
+    due_at: datetime | None
+    expires_at: datetime
+    ended_at: datetime | None
+    reason: str | None
+    output_location: str
+    failure_location: str
+    webhook: str | None
+    webhook_status: WebhookStatus | None
+    webhook_attempts: int
+    webhook_reason: str | None
 
 
 class ReportSummary(Struct, frozen=True):

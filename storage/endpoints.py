@@ -67,13 +67,7 @@ class Endpoints:
         """Give variants other weights; those not named keep theirs. Raises InputError, UnknownNameError."""
         with self._database.write() as connection:
             old = _known(connection, name)
-            names = [variant.name for variant in old.variants]
-            if unknown := [name for name in weights if name not in names]:
-                raise InputError(
-                    f"Endpoint {name!r} has no variant {unknown[0][:80]!r}. Its variants are {listed(names)}."
-                )
-            variants = tuple(replace(v, weight=float(weights.get(v.name, v.weight))) for v in old.variants)
-            return _put(connection, old, replace(old, variants=variants), now, expected)
+            return _put(connection, old, with_weights(old, weights), now, expected)
 
     def delete(self, name: str, *, expected: int | None = None) -> None:
         """Delete an endpoint and its schedule; captured traffic and reports stay. Raises UnknownNameError."""
@@ -93,6 +87,18 @@ class Endpoints:
         with self._database.read() as connection:
             rows = connection.execute(select(endpoints).order_by(endpoints.c.name)).mappings().all()
         return [record_of(Endpoint, row) for row in rows]
+
+
+def with_weights(endpoint: Endpoint, weights: Mapping[str, float]) -> Endpoint:
+    """An endpoint whose variants have other weights; those not named keep theirs. Raises InputError for a name that no
+    variant has."""
+    names = [variant.name for variant in endpoint.variants]
+    if unknown := [name for name in weights if name not in names]:
+        raise InputError(
+            f"Endpoint {endpoint.name!r} has no variant {unknown[0][:80]!r}. Its variants are {listed(names)}."
+        )
+    variants = tuple(replace(v, weight=float(weights.get(v.name, v.weight))) for v in endpoint.variants)
+    return replace(endpoint, variants=variants)
 
 
 def endpoint_within(connection: Connection, name: str) -> Endpoint:

@@ -4,6 +4,7 @@ An answer is kept in the very transaction that makes the change (`together`): th
 one without the other, and of two processes that are asked at once one waits for the other and finds its answer.
 """
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ class IdempotencyKeys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turn = threading.Lock()
 
     def find(self, key: str, now: datetime) -> IdempotencyKey | None:
         """What was answered to a key in the last 24 hours; None if nothing was."""
@@ -39,6 +41,9 @@ class IdempotencyKeys:
 
     @contextmanager
     def together(self) -> Generator[None]:
-        """One transaction for a change and its answer: both are kept, or none. Other writers wait meanwhile."""
-        with self._database.together():
+        """One transaction for a change and its answer: both are kept, or none. Other writers wait meanwhile.
+
+        Of this process, one waits at a time: each that waits has a connection, which readers would lack.
+        """
+        with self._turn, self._database.together():
             yield

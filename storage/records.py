@@ -302,9 +302,9 @@ class Guard(Struct, frozen=True):
     """What takes a roll-out back.
 
     kind: `errors` (answers that are the server's fault, refusals for time, and rows that the version cannot read),
-    `latency` (requests slower than `limit` milliseconds; by default than 1 ms more than 1.25 times what 95 % of the old
-    variants' take), or `scores` (the distribution of answers). floor: of a difference in shares, 0 to 1; smaller ones
-    are let pass.
+    `latency` (requests whose reading and run take longer than `limit` milliseconds; by default than 1 ms more than 1.25
+    times what 95 % of the old variants' take), or `scores` (the distribution of answers). floor: of a difference in
+    shares, 0 to 1; smaller ones are let pass.
     """
 
     kind: Literal["errors", "latency", "scores"]

@@ -50,7 +50,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     share: float = 0.1
     wait_s: float = 300.0
     alpha: float = 0.01
-    guards: tuple[Guard, ...] = (Guard("errors"), Guard("latency", floor=0.01))
+    guards: tuple[Guard, ...] = (Guard("errors"), Guard("latency", floor=0.005))
     minimum: int = 30
 
 

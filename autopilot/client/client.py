@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from autopilot.client.calls import F, Noun, call
 from autopilot.client.nouns import (
+    AsyncInvocations,
     Captures,
     Endpoints,
     Jobs,
@@ -39,6 +41,7 @@ class _Surface(Noun[F]):
         self.schedules: Schedules[F] = Schedules(transport)
         self.reports: Reports[F] = Reports(transport)
         self.runs: Runs[F] = Runs(transport)
+        self.async_invocations: AsyncInvocations[F] = AsyncInvocations(transport)
         self.servers: Servers[F] = Servers(transport)
 
     @call
@@ -116,4 +119,4 @@ def address_of(url: str | None) -> str:
 def _invoke(endpoint: str, rows: Any, inference_id: str | None, variant: str | None) -> Steps[bytes]:
     given = {"x-amzn-sagemaker-inference-id": inference_id, "x-amzn-sagemaker-target-variant": variant}
     headers = {name: value for name, value in given.items() if value is not None}
-    return ask("POST", f"/endpoints/{endpoint}/invocations", bytes, body=rows, headers=headers)
+    return ask("POST", f"/endpoints/{quote(endpoint, safe='')}/invocations", bytes, body=rows, headers=headers)

@@ -9,6 +9,7 @@ from autopilot.client.calls import F, Listing, Noun, call, listing
 from autopilot.client.steps import Pause, Steps, ask, at
 from storage.api import (
     AliasTarget,
+    AsyncView,
     EndpointChange,
     EndpointConfig,
     EndpointDetails,
@@ -26,6 +27,7 @@ from storage.labels import LabelItem, LabelSummary, Received
 from storage.predictor import Provider
 from storage.records import (
     Alias,
+    AsyncStatus,
     CapturePolicy,
     Endpoint,
     EndpointLimits,
@@ -403,6 +405,20 @@ class Runs(Noun[F]):
     def experiments(self) -> Listing[Experiment]:
         """Experiments by name."""
         return Listing(at("experiments"), Experiment)
+
+
+class AsyncInvocations(Noun[F]):
+    """Requests to endpoints that are answered later."""
+
+    @listing
+    def list(self, endpoint: str | None = None, status: AsyncStatus | None = None) -> Listing[AsyncView]:
+        """Invocations, newest first."""
+        return Listing(at("async-invocations"), AsyncView, {"endpoint": endpoint, "status": status})
+
+    @call
+    def get(self, invocation_id: str) -> Steps[AsyncView]:
+        """How far it is, and where its answer will be."""
+        return (yield from ask("GET", at("async-invocations", invocation_id), AsyncView))
 
 
 class Servers(Noun[F]):

@@ -77,7 +77,7 @@ def ask(
     if it fails or does not answer.
     """
     told = {"content-type": "application/json", **(headers or {})}
-    if method != "GET":
+    if method != "GET" and path.startswith("/api/"):
         told["idempotency-key"] = uuid4().hex
     sent = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
     request = Request(method, path, _query(query or {}), told, sent, timeout_s)

@@ -20,7 +20,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from serving.asynchronous.acceptance import UPLOADED, Acceptance
-from serving.asynchronous.views import AsyncReply, AsyncRequest, AsyncView, view
+from serving.asynchronous.views import AsyncReply, AsyncRequest, view
 from serving.asynchronous.worker import Worker
 from serving.documentation import problems
 from serving.endpoints import LiveEndpoints
@@ -31,6 +31,7 @@ from serving.parts import AnyRequest
 from serving.protocols.sagemaker.async_invocations import accepted
 from serving.protocols.sagemaker.errors import refuse
 from serving.replies import Reply
+from storage.api import AsyncView
 from storage.errors import UnknownNameError
 from storage.records import AsyncInvocation, AsyncStatus
 from storage.store import Store

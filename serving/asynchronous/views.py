@@ -1,12 +1,12 @@
 """What is kept of an async invocation beside its columns, and what is shown of it."""
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from storage.records import AsyncInvocation, AsyncStatus, WebhookStatus
+from storage.api import AsyncView
+from storage.records import AsyncInvocation
 
 
 class AsyncRequest(Struct, frozen=True):
@@ -39,31 +39,6 @@ class AsyncReply(Struct, frozen=True):
     def of(cls, invocation: AsyncInvocation) -> "AsyncReply":
         """That of an invocation that has an answer or a failure."""
         return msgspec.json.decode(invocation.reply or '{"headers":[]}', type=cls)
-
-
-class AsyncView(Struct, frozen=True):
-    """An async invocation as it is shown.
-
-    due_at: when it is tried (again), while it is queued. expires_at: no attempt begins after it. reason: why it failed,
-    or why the last attempt did. webhook_reason: likewise, of telling the webhook.
-    """
-
-    id: str
-    endpoint: str
-    inference_id: str
-    status: AsyncStatus
-    attempts: int
-    created_at: datetime
-    due_at: datetime | None
-    expires_at: datetime
-    ended_at: datetime | None
-    reason: str | None
-    output_location: str
-    failure_location: str
-    webhook: str | None
-    webhook_status: WebhookStatus | None
-    webhook_attempts: int
-    webhook_reason: str | None
 
 
 def view(invocation: AsyncInvocation) -> AsyncView:

@@ -210,15 +210,20 @@ class Worker:
         await self._ended(invocation, "completed", finish)
 
     async def _retry(self, invocation: AsyncInvocation, reply: Reply) -> None:
+        """Have it tried again, or fail if it may not be."""
+        if not await self._tried_again(invocation, _detail(reply), _retry_after_s(reply)):
+            await self._fail(invocation, reply)
+
+    async def _tried_again(self, invocation: AsyncInvocation, reason: str, least_s: float = 0.0) -> bool:
         """Have it tried again, unless this was the last attempt, or its time is over by then."""
-        pause_s = max(ANSWERS.pause_s(invocation.attempts, random.random()), _retry_after_s(reply))  # noqa: S311 - no secret
+        pause_s = max(ANSWERS.pause_s(invocation.attempts, random.random()), least_s)  # noqa: S311 - no secret
         due_at = self._now() + timedelta(seconds=pause_s)
         if invocation.attempts >= self._policy.attempts or due_at >= invocation.expires_at:
-            return await self._fail(invocation, reply)
-        reason = _detail(reply)
+            return False
         _log.info("Async invocation %s is tried again in %.0f s: %s", invocation.id, pause_s, reason)
         if await self._do(partial(self._queue.retry, invocation.id, self._owner, due_at, reason)):
             self.counts[invocation.endpoint, "retried"] += 1
+        return True
 
     async def _fail(self, invocation: AsyncInvocation, reply: Reply, status: AsyncStatus = "failed") -> None:
         digest = await self._do(partial(self._kept, reply.body))
@@ -227,6 +232,8 @@ class Worker:
             try:
                 await self._do(partial(objects.put, request.failure_location, reply.body))
             except AutopilotError as error:
+                if await self._tried_again(invocation, str(error)):
+                    return
                 _log.warning("What went wrong with async invocation %s could not be put: %s", invocation.id, error)
         finish = partial(
             self._queue.finish,

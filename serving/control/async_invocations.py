@@ -6,14 +6,14 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from serving.asynchronous.views import AsyncView, view
+from serving.asynchronous.views import view
 from serving.control.documented import LIST, ONE
 from serving.control.etags import told
 from serving.control.pages import Cursor, Limit, after, page
 from serving.errors import OptionError
 from serving.parts import AnyRequest, Parts
 from storage import UnknownNameError
-from storage.api import Page
+from storage.api import AsyncView, Page
 from storage.records import AsyncStatus
 
 

@@ -24,6 +24,7 @@ from storage.api import (
     Page,
     tag_of,
 )
+from storage.endpoints import with_weights
 from storage.records import Endpoint
 from storage.servers import status_of
 from storage.shadows import shadow_reports
@@ -97,15 +98,11 @@ async def patch_endpoint(
 
     def work(asked: EndpointChange) -> Done:
         _checked(request, parts.store, name)
-        endpoints, now = parts.store.endpoints, datetime.now(UTC)
-        old = endpoints.get(name)
-        others = {
-            field: value for field in ("capture", "limits", "provider") if (value := getattr(asked, field)) is not None
-        }
-        new = endpoints.put(replace(old, **others), now) if others or not asked.weights else old
-        if asked.weights:
-            new = endpoints.set_weights(name, asked.weights, now)
-        return _done(parts.store, new, 200)
+        old = parts.store.endpoints.get(name)
+        given = {field: getattr(asked, field) for field in ("capture", "limits", "provider")}
+        new = replace(old, **{field: value for field, value in given.items() if value is not None})
+        new = with_weights(new, asked.weights or {})
+        return _done(parts.store, parts.store.endpoints.put(new, datetime.now(UTC)), 200)
 
     return await change_by(request, parts, EndpointChange, work)
 

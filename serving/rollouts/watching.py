@@ -4,10 +4,11 @@
     EndpointMetrics ─────── looked at twice a second: replies, faults nothing
 
 Without a roll-out on an endpoint it has no watcher, and answers cost nothing more. Of each request one answer counts,
-its first row's: rows of one request have to do with each other, and would be taken for more evidence than they are. Its
-time is that of reading and running it, without the wait for others: where requests of both sides arrive together, the
-few of the new variants wait for the run of the many, and are written before them. By the whole time the same version
-was taken back in six of twelve roll-outs on a busy server (`bench.rollouts faults --rate 1500 --clients 32`).
+its first row's: rows of one request have to do with each other, and would be taken for more evidence than they are.
+
+The time that counts is that of reading and running a request, without the wait for others: where requests of both sides
+arrive together, the few of the new variants wait for the run of the many. By the whole time the same version was taken
+back in six of twelve roll-outs on a busy server (`bench.rollouts faults --rate 1500 --clients 32`).
 """
 
 import logging

@@ -182,7 +182,7 @@ def pack_plain(inference_id: str, time_us: int, blocks: Blocks, outputs: Outputs
             (time_us,),
             (len(number),),
             number.tobytes(),
-            text.ravel().tolist(),
+            text.tolist()[0] if len(text) == 1 else text.ravel().tolist(),  # 0.1 us instead of 0.3
             time.tobytes(),
             None if label is None else label.tolist(),
             None if probabilities is None else probabilities.tobytes(),

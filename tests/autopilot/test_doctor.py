@@ -37,6 +37,13 @@ def test_settings_come_with_their_origin(tmp_path: Path, monkeypatch: pytest.Mon
     assert settings["store"]["origin"] == "default"
 
 
+def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But that there is one."""
+    assert examine()["settings"]["webhook_secret"]["value"] == ""
+    monkeypatch.setenv("AUTOPILOT_WEBHOOK_SECRET", "0123456789abcdef")
+    assert examine()["settings"]["webhook_secret"] == {"value": "(a secret)", "origin": "AUTOPILOT_WEBHOOK_SECRET"}
+
+
 def test_versions_are_those_installed() -> None:
     """Of Python and of the libraries that matter."""
     versions = examine()["versions"]

@@ -11,7 +11,7 @@ def test_a_canary_of_a_tenth_is_the_default() -> None:
     """For five minutes, guarded by errors and latency."""
     plan = plan_of("churn:4")
     assert (plan.strategy, plan.share, plan.wait_s, plan.alpha) == ("canary", 0.1, 300, 0.01)
-    assert plan.guards == (Guard("errors"), Guard("latency", floor=0.01))
+    assert plan.guards == (Guard("errors"), Guard("latency", floor=0.005))
 
 
 def test_each_strategy_has_its_words() -> None:
@@ -44,6 +44,6 @@ def test_what_cannot_be_read_is_told(read, told: str) -> None:
 
 def test_guards_are_read_with_their_limits() -> None:
     """Milliseconds, and shares that are let pass."""
-    assert guard_of("latency=0.2s") == Guard("latency", 200.0, 0.01)
+    assert guard_of("latency=0.2s") == Guard("latency", 200.0, 0.005)
     assert guard_of("scores=10%") == Guard("scores", floor=0.1)
     assert guard_of("scores") == Guard("scores", floor=0.05)

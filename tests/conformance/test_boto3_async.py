@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -139,11 +140,20 @@ def bucket() -> Iterator[Buckets]:
         yield held
 
 
-def test_inputs_and_outputs_may_be_objects(store: Store, bucket: Buckets) -> None:
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Store]:
+    """A store that no other server answers for."""
+    store = Store.open(tmp_path / "store")
+    portable.publish(store, portable.regressor(), name="regressor", endpoint="price")
+    yield store
+    store.close()
+
+
+def test_inputs_and_outputs_may_be_objects(own: Store, bucket: Buckets) -> None:
     """Where the settings allow it: as in SageMaker, `OutputLocation` is an address in S3, and so is a failure's."""
     environ = {**bucket.environ, "AUTOPILOT_ASYNC_INPUTS": "s3://in/", "AUTOPILOT_ASYNC_OUTPUT": "s3://out/answers"}
     bucket.objects |= {"/in/a.csv": LINES, "/in/wrong.csv": b"much,Ulm,2,\n"}
-    with serving(store, environ=environ) as server:
+    with serving(own, environ=environ) as server:
         client = runtime(server.url)
         asked = {"EndpointName": "price", "ContentType": "text/csv"}
         plain = client.invoke_endpoint_async(**asked, InputLocation="s3://in/a.csv")

@@ -80,7 +80,7 @@ def test_each_way_of_asking_gives_the_same_answers(model: Predictor, tmp_path: P
     TABLE.write_ndjson(tmp_path / "t.ndjson")
     TABLE.write_parquet(tmp_path / "t.parquet")
     for name in ("t.csv", "t.ndjson", "t.parquet"):
-        predict_file(model, str(tmp_path / name), str(tmp_path / "o.parquet"))
+        predict_file(model, str(tmp_path / name), str(tmp_path / "o.parquet"), overwrite=True)
         assert pl.read_parquet(tmp_path / "o.parquet").get_column("prediction").to_list() == answers
 
 

@@ -36,6 +36,21 @@ def test_drift_in_traffic_is_reported(store: Store) -> None:
     assert (report.window_start, report.window_end, report.created_at) == (NOW - timedelta(days=1), NOW, NOW)
 
 
+def test_redacted_columns_are_told_and_not_compared(store: Store) -> None:
+    """Whatever they would have shown; also where only some rows of the window are redacted."""
+    version = till.deploy(store, portable.classifier(), NOW - 2 * HOUR)
+    for seed, redact in enumerate(({"amount": "hash", "town": "drop"}, {"town": "mask"}, {})):
+        till.send(store, version, till.rows(100, seed=seed + 1), NOW - HOUR, redact=redact)
+    report, drift = run(store, till.ENDPOINT, now=NOW)
+    found = {column.name: column for column in drift.columns}
+    assert list(found) == ["amount", "town", "visits", "seen", "label", "p_yes"]
+    assert found["amount"].note == "Redacted in captured traffic (hash), so there is nothing to compare."
+    assert found["town"].note.startswith("Redacted in captured traffic (")
+    assert [name for name, column in found.items() if not column.tested] == ["amount", "town", "seen"]  # no times are
+    assert (report.rows, drift.drifted) == (300, False)
+    assert b"Redacted in captured traffic" in store.reports.read_html(report)
+
+
 def test_traffic_like_the_reference_has_no_drift(store: Store) -> None:
     """Another sample of the same rows."""
     version = till.deploy(store, portable.classifier(), NOW - 2 * HOUR)

@@ -11,6 +11,7 @@ import numpy as np
 from storage import Predictor, Store
 from storage.boundary import blocks_of_rows
 from storage.records import ModelVersion
+from storage.redaction import Redaction
 from storage.traffic import Header, Invocation
 from tests import portable
 
@@ -40,10 +41,18 @@ def deploy(store: Store, model: bytes, now: datetime) -> ModelVersion:
     return version
 
 
-def send(store: Store, version: ModelVersion, sent: Sequence[Mapping[str, Any]], at: datetime) -> None:
+def send(
+    store: Store,
+    version: ModelVersion,
+    sent: Sequence[Mapping[str, Any]],
+    at: datetime,
+    *,
+    redact: Mapping[str, Redaction] | None = None,
+) -> None:
     """Capture rows as answered one a millisecond from `at` on, and hand the journal over for compaction."""
     predictor = Predictor(store.models.read_file(version))
-    writer = store.traffic.writer(Header(ENDPOINT, version.name, version.version, version.signature))
+    header = Header(ENDPOINT, version.name, version.version, version.signature, redact=dict(redact or {}))
+    writer = store.traffic.writer(header)
     for number, row in enumerate(sent):
         blocks = blocks_of_rows(version.signature, [row])
         answered = at + timedelta(milliseconds=number)

@@ -6,10 +6,12 @@ import hmac
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,7 +113,7 @@ def test_a_webhook_whose_server_died_is_told_by_another(bench: Bench, receiver: 
 
 
 @asynccontextmanager
-async def answering(answer: bytes | None) -> AsyncGenerator[str]:
+async def answering(answer: bytes | None, tls: ssl.SSLContext | None = None) -> AsyncGenerator[str]:
     """The address of a server that answers everything with these bytes, or never."""
 
     async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -124,13 +126,14 @@ async def answering(answer: bytes | None) -> AsyncGenerator[str]:
         finally:
             writer.close()
 
-    async with await asyncio.start_server(answered, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with await asyncio.start_server(answered, "127.0.0.1", 0, ssl=tls) as server:
+        scheme = "http" if tls is None else "https"
+        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
-def tell(answer: bytes | None) -> None:
+def tell(answer: bytes | None, tls: ssl.SSLContext | None = None) -> None:
     async def run() -> None:
-        async with answering(answer) as url:
+        async with answering(answer, tls) as url:
             await Webhooks([url], SECRET).tell(url, "i1", b"{}", 0)
 
     asyncio.run(run())
@@ -141,6 +144,21 @@ def test_any_success_will_do_and_hints_before_it_are_passed_over() -> None:
     tell(b"HTTP/1.1 204 No Content\r\n\r\n")
     tell(b"HTTP/1.0 202 Accepted\r\nx: y\r\n\r\nrest")
     tell(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is known will do, as `SSL_CERT_FILE` has it; any other will not."""
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=h -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        [*command.split(), "-keyout", "key", "-out", "certificate"], cwd=tmp_path, check=True, stderr=subprocess.DEVNULL
+    )
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    with raises(FailureError, "CERTIFICATE_VERIFY_FAILED"):
+        tell(b"HTTP/1.1 200 OK\r\n\r\n", tls)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate"))
+    tell(b"HTTP/1.1 200 OK\r\n\r\n", tls)
 
 
 @pytest.mark.parametrize(

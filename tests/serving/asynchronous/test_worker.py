@@ -191,7 +191,13 @@ def test_answers_are_put_where_they_are_wanted_and_not_computed_again_for_it(ben
     assert bucket.objects == {"/out/i.out": b"1.0\n0.5\n"}
     assert bench.blob(ended.output_digest) == b"1.0\n0.5\n"
     assert counts.answered == before + 1
-    failed = bench.ended(bench.worker(), bench.add(body=b"much,Ulm,2,\n", **places))
+    bucket.status = 403
+    invocation = bench.add(body=b"much,Ulm,2,\n", **places)
+    bench.run(bench.worker(), lambda: queue.get(invocation.id).reason is not None)
+    assert "'s3://out/i-error.out' could not be reached" in (queue.get(invocation.id).reason or "")
+    bucket.status = 0
+    failed = bench.ended(bench.worker(), invocation)
+    assert (failed.status, failed.attempts) == ("failed", 2)
     assert bucket.objects["/out/i-error.out"] == bench.blob(failed.failure_digest)
 
 

@@ -44,7 +44,7 @@ def model() -> bytes:
     graph = found.graph
     (total,) = (node for node in graph.node if node.op_type == "Sum")
     total.input.append("nothing")
-    wide, many = np.zeros((1, 600)), np.zeros((600, 600))
+    wide, many = np.zeros((1, 450)), np.zeros((450, 450))
     graph.initializer.extend([numpy_helper.from_array(wide, "wide"), numpy_helper.from_array(many, "many")])
     slow = [
         onnx.helper.make_node("MatMul", ["bonus", "wide"], ["widened"]),
