@@ -1,9 +1,9 @@
 """Data capture: what was asked and answered goes to the traffic journal.
 
-    take() ─┬─ async ── draw and pack, once the answer has left ── queue ── thread, each 0.2 s ── write to a journal
-            └─ sync ─── draw and pack ── queue ── thread, at once ── write to a journal ── answer
+    take() ── at the end of the turn: draw, pack ─┬─ async ── queue ── thread, each 0.2 s ── write to a journal
+                                                  └─ sync ─── queue ── thread, at once ───── write ── answers leave
 
-A small answer is packed in the event loop, which costs less than to keep it for a thread (`storage.traffic.journal`);
+Small answers are packed in the event loop, which costs less than to keep them for a thread (`storage.traffic.journal`);
 large ones, and those of which columns are redacted, are packed by the thread. Each two seconds, a journal is closed and
 ready for compaction.
 
@@ -20,9 +20,10 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic, sleep
 
-from serving.capture_plan import Plan, Taken
+from serving.capture_plan import Given, Plan, Taken, kept_of
 from serving.commits import Commits
 from serving.journals import Complaint, CountsByEndpoint, Journals, WriteError, reason_of
 from storage.boundary import Blocks
@@ -43,7 +44,7 @@ class Capture:
     def __init__(self, traffic: Traffic) -> None:
         self._journals = Journals(traffic)
         self._commits = Commits(traffic)
-        self._given: list[tuple[Plan, str, float, Blocks, Outputs]] = []  # in this turn of the event loop
+        self._given: dict[Plan, list[Given]] = {}  # in this turn of the event loop
         self._queue: deque[Taken] = deque()
         self._taken_bytes = 0  # written by the event loop alone,
         self._drained_bytes = 0  # and this by the thread alone: no lock on the hot path
@@ -59,7 +60,7 @@ class Capture:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pack()  # the event loop may have ended before
+        self.pack()  # the event loop may have ended before
         self._stopping.set()
         self._thread.join()
         self._commits.close()
@@ -84,9 +85,9 @@ class Capture:
         now: seconds since 1970.
         """
         lags: dict[str, float] = {}
-        for answer in (*self._queue.copy(), *(waiting.answer for waiting in self._commits.queue.copy())):
-            name = answer.plan.header.endpoint
-            lags[name] = max(lags.get(name, 0.0), now - answer.time_us / 1e6)
+        for answers in (*self._queue.copy(), *self._commits.queue.copy()):
+            name = answers.plan.header.endpoint
+            lags[name] = max(lags.get(name, 0.0), now - answers.since)
         return lags
 
     def take(
@@ -97,40 +98,58 @@ class Capture:
         Returns what the answer has to wait for, and that may raise UncapturedError; None if it may leave at once. Call
         it from the event loop only.
         """
+        kept: asyncio.Future[None] | None = None
+        if plan.share < 1 and not plan.draws(inference_id):
+            return None
         if plan.is_sync:
-            is_drawn = plan.share >= 1 or plan.draws(inference_id)
-            return self._commits.take(plan.taken(inference_id, now, blocks, outputs)) if is_drawn else None
-        self._given.append((plan, inference_id, now, blocks, outputs))
-        if len(self._given) == 1:
-            try:
-                asyncio.get_running_loop().call_soon(self._pack)
-            except RuntimeError:  # nobody else waits
-                self._pack()
-        return None
+            kept = asyncio.get_running_loop().create_future()
+        of_plan = self._given.get(plan)
+        if of_plan is None:
+            of_plan = self._begin_turn(plan)
+        of_plan.append((inference_id, now, blocks, outputs, kept))
+        return kept
 
-    def _pack(self) -> None:
-        """Queue what was given in the last turn of the event loop, packed.
+    def _begin_turn(self, plan: Plan) -> list[Given]:
+        """The list of a plan's answers of this turn of the event loop, which are queued at its end."""
+        if not self._given:
+            with suppress(RuntimeError):  # no event loop: `flush` does it
+                asyncio.get_running_loop().call_soon(self.pack)
+        of_plan = self._given[plan] = []
+        return of_plan
 
-        One after the other it takes a third of the time that it takes between the answers, whose code and data are
-        others. And they have left.
+    def pack(self) -> None:
+        """Queue what was given in this turn of the event loop, packed.
+
+        All at once that takes half of the time that it takes between the answers, whose code and data are others.
         """
-        given, self._given = self._given, []
-        for plan, inference_id, now, blocks, outputs in given:
-            if plan.share < 1 and not plan.draws(inference_id):
-                continue
-            if self._taken_bytes - self._drained_bytes >= _QUEUE_BYTES:
-                self._unqueued[plan.header.endpoint].overflowed_rows += blocks.rows
-                continue
+        given, self._given = self._given, {}
+        for plan, of_plan in given.items():
             try:
-                answer = plan.taken(inference_id, now, blocks, outputs)
+                for answers in plan.taken(of_plan):
+                    self._enqueue(plan, answers)
             except Exception:  # noqa: BLE001 - others are to be captured
-                _log.exception("An answer of endpoint %r could not be captured.", plan.header.endpoint)
-                self._unqueued[plan.header.endpoint].failed_rows += blocks.rows
-                continue
-            self._taken_bytes += answer.size_bytes
-            self._queue.append(answer)
+                _log.exception("Answers of endpoint %r could not be captured.", plan.header.endpoint)
+                self._commits.refuse(plan, kept_of(of_plan), "the server has a defect, which its log tells of")
+                if not plan.is_sync:
+                    self._unqueued[plan.header.endpoint].failed_rows += sum(
+                        blocks.rows for _, _, blocks, _, _ in of_plan
+                    )
+
+    def _enqueue(self, plan: Plan, answers: Taken) -> None:
+        if plan.is_sync:
+            self._commits.take(answers)
+        elif self._taken_bytes - self._drained_bytes >= _QUEUE_BYTES:
+            self._unqueued[plan.header.endpoint].overflowed_rows += answers.rows
+        else:
+            self._taken_bytes += answers.size_bytes
+            self._queue.append(answers)
 
     def flush(self) -> None:
+        """Have all that was given so far in the journals. For whoever has neither the event loop nor the thread run."""
+        self.pack()
+        self._flush()
+
+    def _flush(self) -> None:
         """Append all that is queued to the journals."""
         answers: dict[Plan, list[Taken]] = {}
         for _ in range(len(self._queue)):  # not "while there are any": others are queued meanwhile
@@ -169,12 +188,12 @@ class Capture:
     def _run(self) -> None:
         rotate_at = monotonic() + _ROTATE_S
         while not self._stopping.wait(_FLUSH_S):
-            self.flush()
+            self._flush()
             if monotonic() >= rotate_at:
                 self.rotate()
                 rotate_at = monotonic() + _ROTATE_S
             self._complain(monotonic())
-        self.flush()
+        self._flush()
         self.rotate()
         self._complain(float("inf"))
 

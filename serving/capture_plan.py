@@ -1,5 +1,7 @@
 """What is kept of a variant's answers: worked out once for each revision of an endpoint."""
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from msgspec import Struct
@@ -9,7 +11,10 @@ from storage.predictor import Outputs
 from storage.records import Endpoint, Variant
 from storage.redaction import redacts
 from storage.signature import Signature
-from storage.traffic import Header, Invocation, pack_plain
+from storage.traffic import Header, Invocation, frame_of, plain_batch
+
+if TYPE_CHECKING:
+    import asyncio
 
 _ALL = 2**32
 _MASK = _ALL - 1
@@ -17,6 +22,26 @@ _ODD = 2_654_435_769  # 2**32 by the golden ratio: Knuth, The Art of Computer Pr
 _FEW_ROWS = 50  # that the event loop packs itself, in some 50 us
 _VALUE_BYTES = 60  # of a text or a number in memory, with its share of the arrays
 _REQUEST_BYTES = 500
+
+
+#: An answer that was given: its inference id, when (seconds since 1970), what was asked, what was answered, and what is
+#: done when it is captured, if anybody waits for that.
+Given = tuple[str, float, Blocks, Outputs, "asyncio.Future[None] | None"]
+
+
+class Taken(Struct, gc=False):
+    """Answers of one plan that wait to be written. frame: if they are packed; else the one invocation is to be packed.
+
+    since: when the first was given. size_bytes: what they take in memory, about. kept: are done when this is written.
+    """
+
+    plan: "Plan"
+    since: float
+    rows: int
+    size_bytes: int
+    frame: bytes | None
+    invocation: Invocation | None
+    kept: "list[asyncio.Future[None]]"
 
 
 class Plan(Struct, frozen=True, eq=False):
@@ -38,32 +63,24 @@ class Plan(Struct, frozen=True, eq=False):
         >>> [half.draws(name) for name in "abcdef"]
         [True, True, True, False, False, False]
         """
-        # 0.3 us, a third of what `place_of` takes. CRC-32 of ids that count up is not spread evenly; mixed so, it is
+        # 0.3 us, a third of what `routes.place_of` takes. CRC-32 of ids that count up is not spread evenly; mixed it is
         mixed = crc32(inference_id.encode()) * _ODD & _MASK
         return (mixed ^ mixed >> 15) * _ODD & _MASK < self.share * _ALL
 
-    def taken(self, inference_id: str, now: float, blocks: Blocks, outputs: Outputs) -> "Taken":
-        """An answer as it waits to be written: packed if that is quick, else as it is for a thread to pack.
-
-        now: when it was given, seconds since 1970.
-        """
-        time_us = int(now * 1e6)
-        rows = len(blocks.number)
-        if rows <= _FEW_ROWS and self.is_plain:
-            packed = pack_plain(inference_id, time_us, blocks, outputs)
-            return Taken(self, time_us, rows, len(packed), packed)
-        size_bytes = _REQUEST_BYTES + _VALUE_BYTES * sum(block.size for block in blocks) + _characters(blocks)
-        return Taken(self, time_us, rows, size_bytes, Invocation(inference_id, time_us, blocks, outputs))
-
-
-class Taken(Struct, frozen=True, gc=False):
-    """An answer that waits to be written. size_bytes: what it takes in memory, about."""
-
-    plan: Plan
-    time_us: int
-    rows: int
-    size_bytes: int
-    content: bytes | Invocation
+    def taken(self, given: Sequence[Given]) -> Iterator[Taken]:
+        """Answers as they wait to be written: packed if that is quick, else as they are for a thread to pack."""
+        few, others = given, list[Given]()
+        if not self.is_plain or any(len(one[2].number) > _FEW_ROWS for one in given):
+            few = [one for one in given if self.is_plain and len(one[2].number) <= _FEW_ROWS]
+            others = [one for one in given if not self.is_plain or len(one[2].number) > _FEW_ROWS]
+        if few:
+            batches = [plain_batch(name, int(now * 1e6), blocks, outputs) for name, now, blocks, outputs, _ in few]
+            frame, rows = frame_of(batches), sum(batch[2][0] for batch in batches)
+            yield Taken(self, few[0][1], rows, len(frame), frame, None, kept_of(few))
+        for name, now, blocks, outputs, kept in others:
+            invocation = Invocation(name, int(now * 1e6), blocks, outputs)
+            waiting = [] if kept is None else [kept]
+            yield Taken(self, now, blocks.rows, _size_bytes(blocks), None, invocation, waiting)
 
 
 def plan_of(record: Endpoint, variant: Variant, signature: Signature) -> Plan | None:
@@ -83,7 +100,13 @@ def plan_of(record: Endpoint, variant: Variant, signature: Signature) -> Plan | 
     return Plan(header, policy.share, policy.mode == "sync", not redacts(signature, policy.redact))
 
 
-def _characters(blocks: Blocks) -> int:
-    """Of all texts, if those of the first rows are like the others."""
+def kept_of(given: Sequence[Given]) -> "list[asyncio.Future[None]]":
+    """What waits for some answers to be captured."""
+    return [kept for *_, kept in given if kept is not None]
+
+
+def _size_bytes(blocks: Blocks) -> int:
+    """What inputs take in memory, if the texts of the first rows are like the others."""
     first = blocks.text[:_FEW_ROWS].ravel().tolist()
-    return sum(map(len, first)) * len(blocks.text) // max(1, min(_FEW_ROWS, len(blocks.text)))
+    characters = sum(map(len, first)) * len(blocks.text) // max(1, min(_FEW_ROWS, len(blocks.text)))
+    return _REQUEST_BYTES + _VALUE_BYTES * sum(block.size for block in blocks) + characters

@@ -1,25 +1,28 @@
 """Captures that answers wait for.
 
     event loop        thread
-    take() ── queue ── all that waits: pack, one write ── event loop: answers leave
-    take() ┘                                              or are refused
+    take() ── queue ── all that waits: one write ── event loop: answers leave
+    take() ┘                                        or are refused
 
 One write is shared by all that came while the one before was under way: the more there are, the less each costs. The
 thread writes so that a slow disk holds up these answers alone.
 """
 
-import asyncio
 import contextlib
 import logging
 import threading
 from collections import deque
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from serving.capture_plan import Plan, Taken
 from serving.errors import UncapturedError
 from serving.journals import Complaint, CountsByEndpoint, Journals, WriteError, reason_of
 from storage.traffic import Traffic
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable
 
 _ROTATE_S = 2.0
 _MOST_BYTES = 100_000_000  # as of those that do not wait
@@ -27,13 +30,8 @@ _MOST_BYTES = 100_000_000  # as of those that do not wait
 _log = logging.getLogger(__name__)
 
 
-class _Waiting(NamedTuple):
-    answer: Taken
-    kept: "asyncio.Future[None]"
-
-
 #: What waited, and why it could not be captured; None if it was.
-_Settled = list[tuple[_Waiting, str | None]]
+_Settled = list[tuple[Taken, str | None]]
 
 
 class Commits:
@@ -44,7 +42,7 @@ class Commits:
 
     def __init__(self, traffic: Traffic) -> None:
         self._journals = Journals(traffic)
-        self.queue: deque[_Waiting] = deque()
+        self.queue: deque[Taken] = deque()
         self._waiting_bytes = 0
         self._refused = CountsByEndpoint()
         self._total = 0  # of those
@@ -53,22 +51,29 @@ class Commits:
         self._is_closing = False
         self._thread: threading.Thread | None = None
 
-    def take(self, answer: Taken) -> "asyncio.Future[None]":
-        """Have an answer captured; the future is done when it is, or raises UncapturedError."""
-        kept = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(answer, kept)
+    def take(self, answers: Taken) -> None:
+        """Have answers captured; their futures are done when they are, or raise UncapturedError."""
         is_full = self._waiting_bytes >= _MOST_BYTES
-        self._waiting_bytes += answer.size_bytes
+        self._waiting_bytes += answers.size_bytes
         if is_full:
-            self._settle([(waiting, "captures arrive faster than they can be written")])
-            return kept
-        self.queue.append(waiting)
+            self._settle([(answers, "captures arrive faster than they can be written")])
+            return
+        self.queue.append(answers)
         if not self._wake.is_set():
             self._wake.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
             self._thread.start()
-        return kept
+
+    def refuse(self, plan: Plan, kept: "Iterable[asyncio.Future[None]]", reason: str) -> None:
+        """Have answers refused that cannot be captured. In the event loop."""
+        for one in kept:
+            if one.done():
+                continue  # its client has gone
+            one.set_exception(_refusal(plan, reason))
+            self._refused[plan.header.endpoint].refused += 1
+            self._total += 1
+            self._complaint.tell(self._total, reason, monotonic())
 
     def close(self) -> None:
         """Write what waits, and hand all to compaction."""
@@ -98,22 +103,22 @@ class Commits:
 
     def _commit(self) -> None:
         """Write all that waits, and have its answers leave."""
-        groups: dict[Plan, list[_Waiting]] = {}
+        groups: dict[Plan, list[Taken]] = {}
         for _ in range(len(self.queue)):  # not "while there are any": others come meanwhile
-            waiting = self.queue.popleft()
-            groups.setdefault(waiting.answer.plan, []).append(waiting)
+            answers = self.queue.popleft()
+            groups.setdefault(answers.plan, []).append(answers)
         settled: _Settled = []
         for plan, group in groups.items():
             reason = self._append(plan, group)
-            settled += [(waiting, reason) for waiting in group]
+            settled += [(answers, reason) for answers in group]
         if settled:
             with contextlib.suppress(RuntimeError):  # the event loop has ended, and with it all who waited
-                settled[0][0].kept.get_loop().call_soon_threadsafe(self._settle, settled)
+                settled[0][0].kept[0].get_loop().call_soon_threadsafe(self._settle, settled)
 
-    def _append(self, plan: Plan, group: list[_Waiting]) -> str | None:
+    def _append(self, plan: Plan, group: list[Taken]) -> str | None:
         """Write captures; why that could not be done, if it could not."""
         try:
-            self._journals.append(plan, [waiting.answer for waiting in group])
+            self._journals.append(plan, group)
         except WriteError as error:
             return reason_of(error)
         except Exception:  # noqa: BLE001 - a thread that ends would have all later answers wait for ever
@@ -123,17 +128,14 @@ class Commits:
 
     def _settle(self, settled: _Settled) -> None:
         """Have answers leave, or be refused. In the event loop."""
-        for (answer, kept), reason in settled:
-            self._waiting_bytes -= answer.size_bytes
-            if kept.done():
-                continue  # its client has gone
-            if reason is None:
-                kept.set_result(None)
-            else:
-                kept.set_exception(_refusal(answer.plan, reason))
-                self._refused[answer.plan.header.endpoint].refused += 1
-                self._total += 1
-                self._complaint.tell(self._total, reason, monotonic())
+        for answers, reason in settled:
+            self._waiting_bytes -= answers.size_bytes
+            if reason is not None:
+                self.refuse(answers.plan, answers.kept, reason)
+                continue
+            for one in answers.kept:
+                if not one.done():  # else its client has gone
+                    one.set_result(None)
 
 
 def _refusal(plan: Plan, reason: str) -> UncapturedError:

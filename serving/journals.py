@@ -59,12 +59,12 @@ class Journals:
 
     def append(self, plan: Plan, answers: Sequence[Taken]) -> None:
         """Hand answers to the operating system, all or none. Raises what is a `WriteError`."""
-        packed = [answer.content for answer in answers if isinstance(answer.content, bytes)]
-        others = [answer.content for answer in answers if not isinstance(answer.content, bytes)]
+        frames = [answer.frame for answer in answers if answer.frame is not None]
+        others = [answer.invocation for answer in answers if answer.invocation is not None]
         writer = self._writers.get(plan)
         if writer is None:
             writer = self._writers[plan] = self._traffic.writer(plan.header)
-        written_bytes = writer.append(others, packed)
+        written_bytes = writer.append(others, frames)
         counts = self.counts[plan.header.endpoint]
         counts.rows += sum(answer.rows for answer in answers)
         counts.bytes += written_bytes

@@ -12,6 +12,7 @@ from serving.errors import RequestError
 B = TypeVar("B")
 
 _MOST_SHOWN = 80
+_HUGE = 2**63
 _EXPECTED = re.compile(r"Expected `(?P<expected>[^`]+)`(?: (?P<bound>of length .+|[<>]=? .+?))?(?:, got `[^`]+`)?")
 _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
@@ -45,6 +46,7 @@ def decode(body: bytes, kind: type[B]) -> B:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         told = "is empty" if not body.strip() else f"is no JSON: {error}"
         raise RequestError(f"The body {told}. Send a JSON object with {_names(kind)}.") from error
+    _refuse_huge(raw, "")
     try:
         found = msgspec.convert(raw, kind)
         _refuse_unknown(raw, found, "")
@@ -113,6 +115,18 @@ def _refuse_unknown(raw: Any, found: Any, place: str) -> None:
     elif isinstance(found, list | tuple) and isinstance(raw, list):
         for index, (value, one) in enumerate(zip(raw, found, strict=True)):
             _refuse_unknown(value, one, f"{place}[{index}]")
+
+
+def _refuse_huge(raw: Any, place: str) -> None:
+    """Raise RequestError for a whole number that no database holds."""
+    if isinstance(raw, dict):
+        for name, value in raw.items():
+            _refuse_huge(value, f"{place}.{name}".lstrip("."))
+    elif isinstance(raw, list):
+        for index, value in enumerate(raw):
+            _refuse_huge(value, f"{place}[{index}]")
+    elif isinstance(raw, int) and not -_HUGE <= raw < _HUGE:
+        raise RequestError(f"{place or 'The body'} is {shown(raw)}. Send a whole number of 64 bits.")
 
 
 def _names(kind: type[Any]) -> str:

@@ -1,6 +1,6 @@
 """Captured requests and their answers."""
 
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Annotated, Any
 
 from litestar import Response, get
@@ -9,6 +9,7 @@ from litestar.params import FromPath, QueryParameter
 
 from serving.control.documented import LIST
 from serving.control.pages import Cursor, Limit, after, cursor_of, paged
+from serving.errors import OptionError
 from serving.parts import AnyRequest, Parts
 from storage.api import Page
 from storage.captures import Captured, CaptureSummary, capture_page, capture_summary
@@ -56,5 +57,10 @@ ROUTES: tuple[Any, ...] = (list_captures, summarize_captures)
 
 
 def in_utc(at: datetime | None) -> datetime | None:
-    """A time that was asked for; without a zone it is in UTC."""
-    return at if at is None or at.tzinfo is not None else at.replace(tzinfo=UTC)
+    """A time that was asked for; without a zone it is in UTC. Raises OptionError for one at the ends of the calendar:
+    an hour or a zone further there is no time."""
+    if at is None:
+        return None
+    if not MINYEAR < at.year < MAXYEAR:
+        raise OptionError(f"A time is {at.isoformat()}. Send one of the years 2 to 9998.")
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

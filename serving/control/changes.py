@@ -5,7 +5,7 @@ body ── key known? ──yes──> the answer that was given then
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,9 +16,13 @@ from msgspec import Struct
 from serving.control.bodies import decode
 from serving.control.idempotency import Answer, Key, again, answered, once
 from serving.errors import ForeignOriginError
+from serving.hot import DisconnectedError, request_of
 from serving.parts import AnyRequest, Parts
 
 B = TypeVar("B")
+
+#: Makes a change under a key, and gives its answer.
+Make: TypeAlias = Callable[[Key | None], Answer]
 
 
 class Done(NamedTuple):
@@ -41,43 +45,51 @@ class Done(NamedTuple):
 
 async def change(request: AnyRequest, parts: Parts, work: Callable[[], Done]) -> Response[Any]:
     """Make a change that needs no body. work: is done in one transaction of the store, in a thread."""
-    body = await request.body()
-    return await _made(request, parts, body, lambda key: once(parts.store, key, lambda: work().answer))
+    return await _changed(request, parts, lambda _: lambda key: once(parts.store, key, lambda: work().answer))
 
 
 async def change_by(request: AnyRequest, parts: Parts, kind: type[B], work: Callable[[B], Done]) -> Response[Any]:
     """Make a change as a JSON body asks."""
-    body = await request.body()
-    asked = decode(body, kind)
-    return await _made(request, parts, body, lambda key: once(parts.store, key, lambda: work(asked).answer))
+
+    def read(body: bytes) -> Make:
+        asked = decode(body, kind)
+        return lambda key: once(parts.store, key, lambda: work(asked).answer)
+
+    return await _changed(request, parts, read)
 
 
 async def change_slowly(
     request: AnyRequest, parts: Parts, kind: type[B], prepare: Callable[[B], B], work: Callable[[B], Done]
 ) -> Response[Any]:
     """As `change_by`. prepare: looks whether it can be done, for as long as that takes, before others have to wait."""
-    body = await request.body()
-    asked = decode(body, kind)
 
-    def made(key: Key | None) -> Answer:
-        prepared = prepare(asked)
-        return once(parts.store, key, lambda: work(prepared).answer)
+    def read(body: bytes) -> Make:
+        asked = decode(body, kind)
 
-    return await _made(request, parts, body, made)
+        def made(key: Key | None) -> Answer:
+            prepared = prepare(asked)
+            return once(parts.store, key, lambda: work(prepared).answer)
+
+        return made
+
+    return await _changed(request, parts, read)
 
 
 async def repeatable(request: AnyRequest, parts: Parts, work: Callable[[bytes], Done]) -> Response[Any]:
     """Make a change that is the same if it is made twice, of a body in any form."""
-    body = await request.body()
-    return await _made(request, parts, body, lambda key: again(parts.store, key, lambda: work(body).answer))
+    return await _changed(request, parts, lambda body: lambda key: again(parts.store, key, lambda: work(body).answer))
 
 
-async def _made(request: AnyRequest, parts: Parts, body: bytes, make: Callable[[Key | None], Answer]) -> Response[Any]:
+async def _changed(request: AnyRequest, parts: Parts, read: Callable[[bytes], Make]) -> Response[Any]:
     _refuse_foreign(request)
+    try:
+        body = (await request_of(request.scope, request.receive, parts.max_body_bytes)).body
+    except DisconnectedError:
+        return Response(b"", status_code=400)  # Litestar wants an answer, which the server throws away
     key = Key.of(request, body)
 
     def in_thread() -> Answer:
-        return answered(parts.store, key) or make(key)
+        return answered(parts.store, key) or read(body)(key)
 
     return (await sync_to_thread(in_thread)).response
 

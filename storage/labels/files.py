@@ -96,7 +96,9 @@ class _Files:
 
     def place(self, number: int, field: str) -> str:
         """Where a field of the item is that was given last."""
-        column = {"label": self._columns.label, "inference_id": self._columns.id, "row": self._columns.row}[field]
+        columns = self._columns
+        named = {"label": columns.label, "inference_id": columns.id, "row": columns.row, "happened_at": columns.at}
+        column = named[field]
         return f"Column {column or field!r} in row {self._row:,} of {self._file!r}"
 
     def _items(self, chunk: Chunk) -> list[tuple[int, LabelItem]]:

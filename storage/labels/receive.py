@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 _MOST_ID = 256
+_FIRST_US, _LAST_US = micros_of_datetime(datetime.min), micros_of_datetime(datetime.max)  # noqa: DTZ901 - without a zone
 _MOST_ROW = 2**31 - 1
 
 
@@ -77,7 +78,10 @@ def check_labels(
             )
         _check_key(item, number, place)
         at = item.happened_at
-        yield NewLabel(item.inference_id, item.row, label, now_us if at is None else micros_of_datetime(at))
+        happened_us = now_us if at is None else micros_of_datetime(at)
+        if not _FIRST_US <= happened_us <= _LAST_US:
+            raise InputError(f"{place(number, 'happened_at')} is {at}. Send a time of the years 1 to 9999 in UTC.")
+        yield NewLabel(item.inference_id, item.row, label, happened_us)
 
 
 def _check_key(item: LabelItem, number: int, place: Callable[[int, str], str]) -> None:

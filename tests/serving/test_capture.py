@@ -96,10 +96,12 @@ def test_a_full_queue_drops_and_counts(
     """What fits is kept, even a batch that is larger than the room left; the rest is told in the log."""
     capture = Capture(store.traffic)
     take(capture, plan())
+    capture.pack()
     size_bytes = capture.queued_bytes
     monkeypatch.setattr(capture_module, "_QUEUE_BYTES", size_bytes + 1)
     for _ in range(3):
         take(capture, plan())
+        capture.pack()
     assert capture.queued_bytes == 2 * size_bytes
     assert capture.lags_s(NOW_S + 3) == {"demo": 3.0}
     with capture:
@@ -166,7 +168,7 @@ def test_an_answer_that_cannot_be_packed_is_given_all_the_same(
     def broken(*_: Any) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(capture_plan_module, "pack_plain", broken)
+    monkeypatch.setattr(capture_plan_module, "plain_batch", broken)
     with Capture(store.traffic) as capture:
         assert take(capture, plan()) is None
     assert (read(store).height, capture.counts["demo"].failed_rows) == (0, 1)
@@ -243,9 +245,11 @@ def test_what_waits_is_counted_in_bytes() -> None:
     for redact in ({}, {"visits": "drop"}):
         for rows in (1, 51):
             blocks = blocks_of_rows(REGRESSOR, [{**ROWS[0], "town": "x" * 8_000}] * rows)
-            answer = plan(redact=redact).taken("id", 0, blocks, PREDICTOR.run(blocks))
-            assert isinstance(answer.content, bytes) == (rows == 1 and not redact)
-            assert 8_000 * rows < answer.size_bytes < 9_000 * rows
+            one = plan(redact=redact)
+            (answers,) = one.taken([("id", NOW_S, blocks, PREDICTOR.run(blocks), None)])
+            assert (answers.frame is not None) == (rows == 1 and not redact)
+            assert (answers.rows, answers.since) == (rows, NOW_S)
+            assert 8_000 * rows < answers.size_bytes < 9_000 * rows
 
 
 @pytest.mark.parametrize("rows", [0, 1, 50, 51, 1_000])
@@ -285,9 +289,9 @@ def test_many_sync_answers_share_a_write(store: Store, monkeypatch: pytest.Monke
     """Those that come while others are written are written together."""
     append, sizes = JournalWriter.append, list[int]()
 
-    def counted(self: JournalWriter, invocations: Any, packed: Any) -> int:
-        sizes.append(len(packed))
-        return append(self, invocations, packed)
+    def counted(self: JournalWriter, invocations: Any, frames: Any) -> int:
+        sizes.append(len(frames))
+        return append(self, invocations, frames)
 
     async def answer_all(capture: Capture) -> None:
         await asyncio.gather(*(take(capture, one, name=f"{number:03}") for number in range(300)))
@@ -297,7 +301,7 @@ def test_many_sync_answers_share_a_write(store: Store, monkeypatch: pytest.Monke
     with Capture(store.traffic) as capture:
         asyncio.run(answer_all(capture))
     assert names(store) == [f"{number:03}" for number in range(300)]
-    assert len(sizes) < 300
+    assert sizes == [1]
 
 
 def test_a_sync_answer_that_cannot_be_written_is_refused(
@@ -325,20 +329,41 @@ def test_a_sync_answer_that_cannot_be_written_is_refused(
 
 def test_sync_answers_beyond_what_may_wait_are_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that hangs does not fill the memory."""
+    monkeypatch.setattr(commits_module, "_MOST_BYTES", 1)
 
     async def answer_all(capture: Capture) -> list[Any]:
-        monkeypatch.setattr(commits_module, "_MOST_BYTES", 1)
-        first = take(capture, one)
-        monkeypatch.setattr(commits_module, "_MOST_BYTES", 100)
-        kept = [first, take(capture, one), take(capture, one)]
+        kept = [take(capture, one) for one in (plan(is_sync=True), plan(is_sync=True))]
         return await asyncio.gather(*kept, return_exceptions=True)
+
+    with Capture(store.traffic) as capture:
+        first, second = asyncio.run(answer_all(capture))
+    assert first is None
+    assert isinstance(second, UncapturedError)
+    assert read(store).height == 1
+
+
+def test_a_defect_refuses_sync_answers(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody waits for ever, in whichever thread it happens."""
+
+    def broken(*_: Any) -> bytes:
+        raise ZeroDivisionError
+
+    async def answer(capture: Capture) -> None:
+        for where, name in ((capture_plan_module, "plain_batch"), (JournalWriter, "append")):
+            with monkeypatch.context() as patched:
+                patched.setattr(where, name, broken)
+                with pytest.raises(UncapturedError, match="the server has a defect, which its log tells of"):
+                    await take(capture, one)
+        await take(capture, one, name="later")
 
     one = plan(is_sync=True)
     with Capture(store.traffic) as capture:
-        first, second, third = asyncio.run(answer_all(capture))
-    assert (first, second) == (None, None)
-    assert isinstance(third, UncapturedError)
-    assert read(store).height == 2
+        asyncio.run(answer(capture))
+    assert names(store) == ["later"]
+    assert caplog.text.count("\nZeroDivisionError") == 2
+    assert (capture.counts["demo"].refused, capture.counts["demo"].lost_rows) == (2, 0)
 
 
 def test_a_client_that_does_not_wait_for_the_write_harms_nobody(store: Store) -> None:

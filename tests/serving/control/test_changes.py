@@ -147,13 +147,15 @@ class TestEndpoints:
             (b"\xff", "The body is no JSON"),
             (b"[" * 200_000, "The body is no JSON"),
             (b"[]", "The body is []. Send an object."),
+            (b" " * 7_000_000, "The body is longer than 6291456 bytes"),
+            (b'{"variants": [{"version": 99999999999999999999}]}', "variants[0].version is 99999999999999999999. Send"),
             (b'{"variants": "main=classifier:1"}', "variants is 'main=classifier:1'. Send a list."),
         ],
     )
     def test_a_body_that_is_none_is_told(self, server: ServerProcess, body: bytes, detail: str) -> None:
         """Never a failure of the server."""
         answer = server.client.put("/api/endpoints/x", content=body)
-        assert answer.status_code == 400
+        assert answer.status_code == (413 if "longer" in detail else 400)
         assert answer.json()["detail"].startswith(detail)
 
 

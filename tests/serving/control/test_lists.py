@@ -150,12 +150,22 @@ def test_windows_may_be_named_without_a_zone(server: ServerProcess) -> None:
     """And as early and late as there are dates."""
     for start, end in (
         ("2024-05-01T00:00:00", "2024-05-02T00:00:00"),
-        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+        ("0002-01-01T00:00:00+14:00", "9998-12-31T23:59:59-14:00"),
     ):
         for path in ("captures", "captures/summary", "labels/summary"):
             query = {"from": start, "to": end}
             answer = server.client.get(f"/api/endpoints/paid/{path}", params=query)
             assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_at_the_ends_of_the_calendar_is_refused(server: ServerProcess, at: str) -> None:
+    """In a query and in a body."""
+    asked = server.client.get("/api/endpoints/paid/captures", params={"to": at})
+    replayed = server.client.post("/api/endpoints/paid/replay", json={"end": at})
+    for answer in (asked, replayed):
+        assert answer.status_code == 400
+        assert answer.json()["detail"] == f"A time is {at}. Send one of the years 2 to 9998."
 
 
 def test_captured_requests_are_paged(server: ServerProcess) -> None:
