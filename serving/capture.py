@@ -25,6 +25,7 @@ from time import monotonic, sleep
 
 from serving.capture_plan import Given, Plan, Taken, kept_of
 from serving.commits import Commits
+from serving.drain import Together
 from serving.journals import Complaint, CountsByEndpoint, Journals, WriteError, reason_of
 from storage.boundary import Blocks
 from storage.predictor import Outputs
@@ -91,9 +92,17 @@ class Capture:
         return lags
 
     def take(
-        self, plan: Plan, inference_id: str, now: float, blocks: Blocks, outputs: Outputs
+        self,
+        plan: Plan,
+        inference_id: str,
+        now: float,
+        blocks: Blocks,
+        outputs: Outputs,
+        together: Together | None = None,
     ) -> "asyncio.Future[None] | None":
         """Have an answer captured, if its id is drawn. now: when it was given, seconds since 1970.
+
+        together: the run that it is of, if others are too: they are packed at once if they are taken in their order.
 
         Returns what the answer has to wait for, and that may raise UncapturedError; None if it may leave at once. Call
         it from the event loop only.
@@ -106,7 +115,7 @@ class Capture:
         of_plan = self._given.get(plan)
         if of_plan is None:
             of_plan = self._begin_turn(plan)
-        of_plan.append((inference_id, now, blocks, outputs, kept))
+        of_plan.append((inference_id, now, blocks, outputs, kept, together))
         return kept
 
     def _begin_turn(self, plan: Plan) -> list[Given]:
@@ -131,9 +140,7 @@ class Capture:
                 _log.exception("Answers of endpoint %r could not be captured.", plan.header.endpoint)
                 self._commits.refuse(plan, kept_of(of_plan), "the server has a defect, which its log tells of")
                 if not plan.is_sync:
-                    self._unqueued[plan.header.endpoint].failed_rows += sum(
-                        blocks.rows for _, _, blocks, _, _ in of_plan
-                    )
+                    self._unqueued[plan.header.endpoint].failed_rows += sum(one[2].rows for one in of_plan)
 
     def _enqueue(self, plan: Plan, answers: Taken) -> None:
         if plan.is_sync:

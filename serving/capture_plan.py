@@ -6,12 +6,13 @@ from zlib import crc32
 
 from msgspec import Struct
 
+from serving.drain import Together
 from storage.boundary import Blocks
 from storage.predictor import Outputs
 from storage.records import Endpoint, Variant
 from storage.redaction import redacts
 from storage.signature import Signature
-from storage.traffic import Header, Invocation, frame_of, plain_batch
+from storage.traffic import Header, Invocation, PlainBatch, frame_of, plain_batch
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,8 +26,8 @@ _REQUEST_BYTES = 500
 
 
 #: An answer that was given: its inference id, when (seconds since 1970), what was asked, what was answered, and what is
-#: done when it is captured, if anybody waits for that.
-Given = tuple[str, float, Blocks, Outputs, "asyncio.Future[None] | None"]
+#: done when it is captured, if anybody waits for that; and the run that it is of, if others are too.
+Given = tuple[str, float, Blocks, Outputs, "asyncio.Future[None] | None", Together | None]
 
 
 class Taken(Struct, gc=False):
@@ -74,10 +75,9 @@ class Plan(Struct, frozen=True, eq=False):
             few = [one for one in given if self.is_plain and len(one[2].number) <= _FEW_ROWS]
             others = [one for one in given if not self.is_plain or len(one[2].number) > _FEW_ROWS]
         if few:
-            batches = [plain_batch(name, int(now * 1e6), blocks, outputs) for name, now, blocks, outputs, _ in few]
-            frame, rows = frame_of(batches), sum(batch[2][0] for batch in batches)
+            frame, rows = frame_of([*_batches(few)]), sum(len(one[2].number) for one in few)
             yield Taken(self, few[0][1], rows, len(frame), frame, None, kept_of(few))
-        for name, now, blocks, outputs, kept in others:
+        for name, now, blocks, outputs, kept, _ in others:
             invocation = Invocation(name, int(now * 1e6), blocks, outputs)
             waiting = [] if kept is None else [kept]
             yield Taken(self, now, blocks.rows, _size_bytes(blocks), None, invocation, waiting)
@@ -102,7 +102,33 @@ def plan_of(record: Endpoint, variant: Variant, signature: Signature) -> Plan | 
 
 def kept_of(given: Sequence[Given]) -> "list[asyncio.Future[None]]":
     """What waits for some answers to be captured."""
-    return [kept for *_, kept in given if kept is not None]
+    return [one[4] for one in given if one[4] is not None]
+
+
+def _batches(given: Sequence[Given]) -> Iterator[PlainBatch]:
+    """Answers as batches: what ran together as one, which takes a third of the time of many."""
+    at = 0
+    while at < len(given):
+        _, _, blocks, outputs, _, together = given[at]
+        of_run = given[at : at + 1]
+        if together is not None and _are_all(given[at : at + len(together.requests)], together):
+            of_run = given[at : at + len(together.requests)]
+            _, blocks, outputs = together
+        yield plain_batch(
+            [one[0] for one in of_run],
+            [int(one[1] * 1e6) for one in of_run],
+            [len(one[2].number) for one in of_run],
+            blocks,
+            outputs,
+        )
+        at += len(of_run)
+
+
+def _are_all(given: Sequence[Given], together: Together) -> bool:
+    """Whether these are all that ran together, in its order: some may not be drawn, and others have gone."""
+    return len(given) == len(together.requests) and all(
+        one[2] is blocks for one, blocks in zip(given, together.requests, strict=True)
+    )
 
 
 def _size_bytes(blocks: Blocks) -> int:

@@ -24,12 +24,24 @@ from storage.boundary import Blocks
 from storage.predictor import Outputs, Predictor
 
 
+class Together(NamedTuple):
+    """What ran together: the rows of each request, and of all, one below another; and what the graph gave for them."""
+
+    requests: Sequence[Blocks]
+    blocks: Blocks
+    outputs: Outputs
+
+
 class Ran(NamedTuple):
-    """What a run gave for one request, and when the run began and ended, by `perf_counter`."""
+    """What a run gave for one request, and when the run began and ended, by `perf_counter`.
+
+    together: the whole run, if there were other requests in it.
+    """
 
     outputs: Outputs
     began: float
     ended: float
+    together: Together | None = None
 
 
 class Drain:
@@ -105,10 +117,11 @@ class Drain:
         self._metrics.ran(blocks.rows)
         if len(requests) == 1:
             return [Ran(outputs, began, ended)]
+        together = Together(requests, blocks, outputs)
         answers: list[Ran | Exception] = []
         start = 0
         for own in requests:
-            answers.append(Ran(_rows_of(outputs, start, start + own.rows), began, ended))
+            answers.append(Ran(_rows_of(outputs, start, start + own.rows), began, ended, together))
             start += own.rows
         return answers
 

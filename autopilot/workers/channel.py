@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from itertools import chain
+from multiprocessing.connection import wait
 
 from autopilot.workers.messages import Buffer
 
@@ -44,6 +45,11 @@ class Channel:
         count = _NUMBER.unpack(self._exactly(_NUMBER.size, look))[0]
         sizes = _NUMBER.iter_unpack(self._exactly(count * _NUMBER.size, look))
         return [self._exactly(size, look) for (size,) in sizes]
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there is something to receive, be it the end: of another end that waits to be asked, that it is gone."""
+        return bool(wait([self._stream], timeout=0))
 
     def close(self) -> None:
         """The other end reads to what was sent, and then gets EOFError."""

@@ -71,8 +71,8 @@ class ProcessSlot:
 
     def run(self, task: Task) -> Any:
         """In the process; see `Slot`."""
-        if self._process.has_ended:
-            self._replace()
+        if self._process.has_ended or (self._settled is not None and self._settled.channel.has_come):
+            self._replace()  # it closed its end when it ended, which the system may tell a moment later
         try:
             frames = self._ask(task)
         except (EOFError, OSError) as error:

@@ -59,6 +59,8 @@ class Dispatcher:
         if self._worker is not None:
             if (code := self._worker.poll()) is None:
                 return
+            if self._worker.stdin is not None:
+                self._worker.stdin.close()
             self._worker = None
             if code:
                 self._mourn(code)

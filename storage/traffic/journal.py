@@ -89,9 +89,17 @@ class Batch(Struct, frozen=True, array_like=True):
     hashed: list[bytes] = []
 
 
-#: The fields of a batch of one invocation, none redacted: a tuple is made in half of the time of a struct.
+#: The fields of a batch of which none is redacted: a tuple is made in half of the time of a struct.
 PlainBatch = tuple[
-    tuple[str], tuple[int], tuple[int], bytes, list[str], bytes, list[str | int] | None, bytes | None, bytes | None
+    Sequence[str],
+    Sequence[int],
+    Sequence[int],
+    bytes,
+    list[str],
+    bytes,
+    list[str | int] | None,
+    bytes | None,
+    bytes | None,
 ]
 
 
@@ -173,14 +181,19 @@ class JournalWriter:
             file.close()
 
 
-def plain_batch(inference_id: str, time_us: int, blocks: Blocks, outputs: Outputs) -> PlainBatch:
-    """The batch of one invocation where nothing is redacted. 0.6 us for 40 values."""
+def plain_batch(
+    ids: Sequence[str], times_us: Sequence[int], rows: Sequence[int], blocks: Blocks, outputs: Outputs
+) -> PlainBatch:
+    """The batch of some invocations where nothing is redacted. 0.6 us for one of 40 values.
+
+    rows: of each; blocks, outputs: of all, one below another.
+    """
     number, text, time = blocks
     label, probabilities, prediction, _, _ = outputs
     return (
-        (inference_id,),
-        (time_us,),
-        (len(number),),
+        ids,
+        times_us,
+        rows,
         number.tobytes(),
         text.tolist()[0] if len(text) == 1 else text.ravel().tolist(),  # 0.1 us instead of 0.3
         time.tobytes(),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -15,11 +16,12 @@ from serving import capture_plan as capture_plan_module
 from serving import commits as commits_module
 from serving.capture import Capture
 from serving.capture_plan import Plan, plan_of
+from serving.drain import Together
 from serving.errors import UncapturedError
 from serving.journals import Complaint
 from serving.routes import place_of
 from storage import Predictor, Store
-from storage.boundary import blocks_of_rows
+from storage.boundary import Blocks, blocks_of_rows
 from storage.records import CapturePolicy, Endpoint, Variant
 from storage.redaction import Redaction
 from storage.traffic import JournalWriter
@@ -52,7 +54,7 @@ def take(capture: Capture, plan: Plan, rows: int = 1, name: str = "id") -> Any:
 
 
 def read(store: Store) -> pl.DataFrame:
-    return store.traffic.read("demo", NOW, NOW + timedelta(seconds=1))
+    return store.traffic.read("demo", NOW, NOW + timedelta(seconds=9))
 
 
 def names(store: Store) -> list[str]:
@@ -246,10 +248,33 @@ def test_what_waits_is_counted_in_bytes() -> None:
         for rows in (1, 51):
             blocks = blocks_of_rows(REGRESSOR, [{**ROWS[0], "town": "x" * 8_000}] * rows)
             one = plan(redact=redact)
-            (answers,) = one.taken([("id", NOW_S, blocks, PREDICTOR.run(blocks), None)])
+            (answers,) = one.taken([("id", NOW_S, blocks, PREDICTOR.run(blocks), None, None)])
             assert (answers.frame is not None) == (rows == 1 and not redact)
             assert (answers.rows, answers.since) == (rows, NOW_S)
             assert 8_000 * rows < answers.size_bytes < 9_000 * rows
+
+
+#: Where the rows of requests of one, two and three rows begin.
+FIRST = (0, 1, 3)
+
+
+@pytest.mark.parametrize("taken", [[0, 1, 2], [0, 2], [1, 2], [2, 1, 0], [0], []])
+def test_what_ran_together_is_captured_as_if_each_had_run_alone(store: Store, taken: list[int]) -> None:
+    """All of it, some, in whatever order; and what ran alone beside it."""
+    requests = [blocks_of_rows(REGRESSOR, [{**ROWS[0], "visits": at}] * (at + 1)) for at in range(3)]
+    whole = Blocks(*(np.concatenate(blocks) for blocks in zip(*requests, strict=True)))
+    together = Together(requests, whole, PREDICTOR.run(whole))
+    plan_of_run = plan()
+    with Capture(store.traffic) as capture:
+        take(capture, plan_of_run, name="alone")
+        for at in taken:
+            capture.take(plan_of_run, f"{at}", NOW_S + at, requests[at], PREDICTOR.run(requests[at]), together)
+        take(capture, plan_of_run, name="after")
+    found = read(store).filter(pl.col("autopilot.inference_id").is_in(["0", "1", "2"]))
+    rows = found.select("autopilot.inference_id", "visits", "autopilot.prediction").rows()
+    predicted = np.asarray(together.outputs.prediction).tolist()
+    assert sorted(rows) == sorted((f"{at}", float(at), one) for at in taken for one in predicted[FIRST[at] :][: at + 1])
+    assert sorted(names(store)) == sorted(["alone", "after", *(f"{at}" for at in taken for _ in range(at + 1))])
 
 
 @pytest.mark.parametrize("rows", [0, 1, 50, 51, 1_000])

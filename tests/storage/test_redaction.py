@@ -177,7 +177,7 @@ def test_what_is_not_redacted_passes_as_it_is() -> None:
 
 def test_what_was_packed_as_it_was_sent_is_not_written_where_columns_are_redacted(tmp_path: Path) -> None:
     """Whoever packs has to know; if not, it is noticed before anything is written."""
-    batch = plain_batch("id", NOON_US, blocks_of([(1.0, "Ann", "hi", 5)]), Outputs(None, None, np.zeros(1)))
+    batch = plain_batch(["id"], [NOON_US], [1], blocks_of([(1.0, "Ann", "hi", 5)]), Outputs(None, None, np.zeros(1)))
     writer = Traffic(tmp_path).writer(Header("e", "m", 1, SIGNATURE, redact={"name": "hash"}))
     with pytest.raises(ValueError, match="Columns are to be redacted"):
         writer.append([], [frame_of([batch])])

@@ -138,7 +138,7 @@ def test_it_is_captured_under_the_id_that_was_told(server: ServerProcess, store:
     end = time.monotonic() + 20
     while time.monotonic() < end:
         frame = store.traffic.read("paid", now - timedelta(hours=1), now + timedelta(hours=1))
-        if set(ids) <= set(frame["autopilot.inference_id"]):
+        if frame.height and set(ids) <= set(frame["autopilot.inference_id"]):
             break
         time.sleep(0.2)
     counts = dict(frame.group_by("autopilot.inference_id").len().iter_rows())
