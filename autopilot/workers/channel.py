@@ -48,7 +48,7 @@ class Channel:
 
     @property
     def has_come(self) -> bool:
-        """Whether there is something to receive, be it the end: of another end that waits to be asked, that it is gone."""
+        """Whether there is something to receive, if only that the other end is gone."""
         return bool(wait([self._stream], timeout=0))
 
     def close(self) -> None:
