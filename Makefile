@@ -15,7 +15,7 @@ COMPILE = $(UV) pip compile --quiet --no-config --no-header --universal --python
 	--fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links $(ARGS) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock lock-check clean
+.PHONY: help setup demo test test-slow check format bench lock lock-check clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,10 @@ demo: setup ## fit, deploy, serve and watch a model of the 2013 New York flights
 	$(BIN)/autopilot demo
 
 test: setup ## run the tests and the examples in docstrings; ARGS="-k plan" picks some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: setup ## run the tests that take long: kills, fuzzing, whole guides
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: setup ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

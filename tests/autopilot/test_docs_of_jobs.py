@@ -10,6 +10,7 @@ from autopilot.cli import app, jobs
 GUIDE = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_guide_runs_and_gives_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line with an answer beside it."""
     monkeypatch.chdir(tmp_path)

@@ -205,6 +205,7 @@ class Broken(Linear):
         return super().points(problem)[:1]
 
 
+@pytest.mark.slow
 def test_a_candidate_without_end_is_ended_by_its_deadline(tmp_path: Path) -> None:
     """The whole call stays within its budget plus a tenth, and gives a model."""
     autopilot.fit(shop(100), "pays", budget=3, store=tmp_path, progress=False)  # imports are paid here

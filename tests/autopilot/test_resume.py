@@ -72,6 +72,7 @@ def parts(events: list[Event]) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(("kind", "count"), [(Phase, 1), (PartTrained, 9), (Phase, 4)])
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_and_ends_as_its_tape_says(
     tmp_path: Path, begin: Callable[..., "subprocess.Popen[bytes]"], kind: type[Any], count: int
 ) -> None:
@@ -141,6 +142,7 @@ def test_whoever_watches_a_run_gets_the_events_that_its_process_got(tmp_path: Pa
     assert times[:-1] == sorted(time for time in times[:-1] if time is not None)
 
 
+@pytest.mark.slow
 def test_a_worker_goes_on_with_what_was_killed(tmp_path: Path, begin: Callable[..., "subprocess.Popen[bytes]"]) -> None:
     """By itself; runs that were interrupted by their user are left alone."""
     process, store = begin(3), Store.open(tmp_path)
@@ -185,6 +187,7 @@ def test_a_run_that_has_ended_is_not_resumed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["paid", "grade", "price"])
+@pytest.mark.slow
 def test_a_run_of_two_workers_is_replayed_to_the_bit_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:

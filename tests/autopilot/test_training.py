@@ -127,6 +127,7 @@ class Slow(LightGBM):
         return super().fit(job)
 
 
+@pytest.mark.slow
 def test_a_refit_that_the_time_cuts_short_is_told(tmp_path: Path) -> None:
     """The model is there, with fewer rounds than the search found best."""
     events: list[Event] = []
@@ -155,6 +156,7 @@ def test_a_refit_after_a_holdout_is_left_out_where_it_takes_too_much_of_the_time
     assert any(words.match(told) for told in found.best.card.notes)
 
 
+@pytest.mark.slow
 def test_where_all_are_stopped_by_the_time_the_constant_guess_is_kept(tmp_path: Path) -> None:
     """A valid model that says so, rather than none."""
     events: list[Event] = []
@@ -165,6 +167,7 @@ def test_where_all_are_stopped_by_the_time_the_constant_guess_is_kept(tmp_path: 
     assert any(note.startswith(told) for note in notes(events))
 
 
+@pytest.mark.slow
 def test_a_candidate_that_ignores_its_deadline_is_killed_and_the_others_go_on(tmp_path: Path) -> None:
     """Its trials have no score."""
     found = fitted(tmp_path, candidates=["linear", Deaf()], budget=12)
@@ -207,6 +210,7 @@ def test_no_more_trials_are_begun_than_allowed(tmp_path: Path) -> None:
         fitted(tmp_path, max_trials=0)
 
 
+@pytest.mark.slow
 def test_a_limit_on_latency_is_kept_by_the_finished_file(tmp_path: Path) -> None:
     """Or refused, if nothing could keep it."""
     free = fitted(tmp_path, candidates=FEW)
@@ -291,6 +295,7 @@ def test_little_data_gets_a_nested_estimate(tmp_path: Path) -> None:
     assert 0.5 < found.metrics.test_score <= 1.0
 
 
+@pytest.mark.slow
 def test_a_search_on_a_cluster_outlives_the_death_of_a_worker(tmp_path: Path) -> None:
     """Three workers, one of them killed when the first trial has ended."""
     with Cluster(3) as cluster:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.serving.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 TARGETS = ("json", "jsonlines", "csv", "npy", "v2", "mlflow", "tf", "gzip", "zstd")
 RUNS = 50_000  # of each; some seconds
 

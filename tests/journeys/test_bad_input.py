@@ -135,6 +135,7 @@ def test_a_store_that_cannot_be_made_fails_with_code_1(tmp_path: Path, capsys: p
     assert "cannot be made" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_infinities_and_extremes_in_the_table_are_learnt_from(tmp_path: Path) -> None:
     """They are numbers like others, and the graph agrees on them."""
     wild = ROWS.with_columns(x=pl.when(pl.col("x") < 5).then(float("inf")).otherwise(pl.col("x") * 1e300))

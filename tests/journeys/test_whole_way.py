@@ -179,6 +179,7 @@ def test_live_traffic_of_another_season_is_reported_as_drift(shop: Shop) -> None
     assert "http://" not in page.replace("http://www.w3.org/", "")
 
 
+@pytest.mark.slow
 def test_a_schedule_is_kept_and_a_bad_one_refused(shop: Shop) -> None:
     """Cron is checked when it is given, not when it is due."""
     shop.run("monitor", "schedule", "flights", "--cron", "0 * * * *")

@@ -6,6 +6,8 @@ import time
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import pytest
+
 from storage import Store
 from tests import portable
 from tests.portable import ROWS
@@ -62,6 +64,7 @@ async def deploy_while_asking(store: Store, server: ServerProcess) -> tuple[list
     return seen, deployed
 
 
+@pytest.mark.slow
 def test_twenty_versions_are_deployed_under_load_and_no_request_fails(store: Store) -> None:
     """Each answer is of the version that it says, one that was live meanwhile; the last is seen within two seconds."""
     portable.publish(store, portable.regressor(shift=1.0), endpoint="demo")

@@ -175,6 +175,7 @@ def report_of(store: Store, *, requests: int) -> ShadowReport:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_server_tells_the_store_how_its_shadow_does(store: Store) -> None:
     """Whatever protocol asked; what it counted stays when it has ended."""
     shadowed(store, classifier(), classifier(shift=-0.75))

@@ -110,6 +110,7 @@ def _outputs(draw: st.DrawFn, signature: Signature, rows: int) -> Outputs:
 
 
 @given(exchange=exchanges())
+@pytest.mark.slow
 def test_whatever_was_asked_and_answered_comes_back(
     tmp_path_factory: pytest.TempPathFactory, exchange: tuple[Signature, list[tuple[list[Any], Outputs]]]
 ) -> None:
@@ -362,6 +363,7 @@ for step in range(1, 1000):
 """
 
 
+@pytest.mark.slow
 def test_compaction_killed_anywhere_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """Killed at each file that it opens, renames or removes in turn; the next compaction finds every row once."""
     expected = _fill_three_journals(tmp_path / "traffic")

@@ -3,6 +3,8 @@
 import doctest
 from pathlib import Path
 
+import pytest
+
 from autopilot.candidates import CANDIDATES, DEFAULT_CANDIDATES
 from autopilot.search import portfolio
 
@@ -10,6 +12,7 @@ PATH = Path(__file__).parents[3] / "docs" / "candidates.md"
 GUIDE = PATH.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_examples_give_what_the_guide_says() -> None:
     """To the letter, but for the rest of a list of names."""
     failed, attempted = doctest.testfile(str(PATH), module_relative=False, optionflags=doctest.ELLIPSIS)

@@ -29,6 +29,8 @@ from tests import tables
 from tests.records import run
 from tests.refusals import raises
 
+pytestmark = pytest.mark.slow
+
 #: Names that would break code, Markdown, templates, charts or frames, if they were anything but data.
 ODD = (
     "class",

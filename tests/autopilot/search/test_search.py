@@ -141,6 +141,7 @@ def test_a_metric_that_takes_all_time_is_not_asked_for_more_than_the_trials_scor
     assert [outcome.trial.test_score for outcome in slow.complete] == [None]
 
 
+@pytest.mark.slow
 def test_each_family_is_tried_and_the_best_come_first(tmp_path: Path) -> None:
     """Complete outcomes are sorted by their scores."""
     search = searched(tmp_path, Baseline(), Linear(), LightGBM(), ExtraTrees(), budget_s=8.0)

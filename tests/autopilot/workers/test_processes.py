@@ -143,6 +143,7 @@ def test_a_worker_sees_what_its_parent_sees(
     assert "/some/folder" in path
 
 
+@pytest.mark.slow
 def test_libraries_with_threads_of_their_own_work_in_a_fork(tmp_path: Path) -> None:
     """LightGBM, scikit-learn, OpenBLAS, Polars and ONNX Runtime, imported before the fork; the server had no thread
     but one of Polars, which sleeps until a query runs out of memory.

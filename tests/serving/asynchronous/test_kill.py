@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from storage import Store
 from tests import portable
 from tests.serving.asynchronous.conftest import LINES, LONG, SECRET, Receiver, slow
@@ -29,6 +31,7 @@ def ask(server: ServerProcess, endpoint: str, body: bytes, webhook: str) -> str:
     return reply.headers["x-amzn-sagemaker-outputlocation"].split("/")[-2]
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing(tmp_path: Path, receiver: Receiver) -> None:
     """Neither what is being answered, which another server takes when the lease has ended, nor what waits behind it.
 

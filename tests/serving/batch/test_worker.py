@@ -106,6 +106,7 @@ def ended(process: "subprocess.Popen[str]") -> str:
     return log
 
 
+@pytest.mark.slow
 def test_a_job_is_done_and_tells_how_far_it_is(store: Store, source: Path, tmp_path: Path) -> None:
     """The result is that of the same files scored at once."""
     job = asked(store, source, tmp_path / "o.parquet")
@@ -137,6 +138,7 @@ def test_a_job_is_stopped_and_leaves_nothing(store: Store, source: Path, tmp_pat
     assert not list((store.root / "work").glob("*"))
 
 
+@pytest.mark.slow
 def test_after_a_kill_another_worker_goes_on(store: Store, source: Path, tmp_path: Path) -> None:
     """With what was done, and the same result."""
     job = asked(store, source, tmp_path / "o.csv")
@@ -209,6 +211,7 @@ def test_what_cannot_be_done_is_refused_when_it_is_asked_for(store: Store, sourc
     assert jobs.list_jobs(store) == []
 
 
+@pytest.mark.slow
 def test_a_server_works_off_jobs_and_goes_on_when_a_worker_dies(store: Store, source: Path, tmp_path: Path) -> None:
     """One worker process at a time, which ends with its server."""
     few = tmp_path / "few.parquet"

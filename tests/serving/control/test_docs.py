@@ -40,6 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_its_python_gives_what_it_says(server: ServerProcess, folder: Path) -> None:
     """Each line with an answer beside it."""
     names: dict[str, Any] = {"SERVER": server.url, "asyncio": asyncio}

@@ -103,6 +103,7 @@ def test_labels_are_counted_once(server: ServerProcess, endpoint: str, key: str)
     assert counts == [1, 1]
 
 
+@pytest.mark.slow
 def test_requests_at_once_to_two_servers_do_it_once(own_store: Store) -> None:
     """One waits for the other, and gets its answer."""
     with serving(own_store) as server, serving(own_store) as other:

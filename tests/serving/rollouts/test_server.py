@@ -79,6 +79,7 @@ def test_a_faulty_version_is_taken_back_and_the_command_says_so(store: Store) ->
         assert 'autopilot_rollouts_total{status="rolled back"} 1.0' in server.client.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_a_sound_version_goes_through_and_comes_back_by_command(store: Store) -> None:
     """Step by step, and at once."""
     portable.publish(store, portable.classifier(), endpoint="demo")
@@ -92,6 +93,7 @@ def test_a_sound_version_goes_through_and_comes_back_by_command(store: Store) ->
         assert [variant.spec for variant in store.endpoints.get("demo").variants] == ["demo:1"]
 
 
+@pytest.mark.slow
 def test_a_roll_out_outlives_the_server_that_has_it(store: Store) -> None:
     """Killed in the middle of it: another goes on from there."""
     portable.publish(store, portable.classifier(), endpoint="demo")

@@ -131,6 +131,7 @@ def test_whether_workers_are_renewed_end_or_are_killed_the_others_answer(store: 
         assert "was ended by SIGKILL" in server.log
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_under_load_breaks_no_connection(store: Store) -> None:
     """Clients are refused afterwards, and nothing else happens to them. What was counted and captured is all there."""
     with two_workers(store) as server:
@@ -144,6 +145,7 @@ def test_a_server_that_ends_under_load_breaks_no_connection(store: Store) -> Non
     assert captured.height == seen.answered
 
 
+@pytest.mark.slow
 def test_metrics_are_exact_sums_whichever_worker_is_asked(store: Store) -> None:
     """Requests go to both; each scrape may reach either. Times and rows are summed as well."""
     with two_workers(store) as server:
@@ -194,6 +196,7 @@ def test_workers_follow_the_load_and_no_request_fails(store: Store, tmp_path: Pa
     assert supervisor.returncode == 0
 
 
+@pytest.mark.slow
 def test_workers_notice_that_their_supervisor_was_killed_and_end(store: Store) -> None:
     """As if they were told to: what is under way is answered."""
     with two_workers(store) as server:
@@ -212,6 +215,7 @@ def test_workers_notice_that_their_supervisor_was_killed_and_end(store: Store) -
         wait_for(lambda: all(has_ended(worker) for worker in workers))
 
 
+@pytest.mark.slow
 def test_model_files_cannot_come_to_one_worker_alone(store: Store, tmp_path: Path) -> None:
     """The refusal names the way out; a file that is named at the start is served by each."""
     (tmp_path / "models").mkdir()
@@ -225,6 +229,7 @@ def test_model_files_cannot_come_to_one_worker_alone(store: Store, tmp_path: Pat
             assert answer.json() == {"predictions": [{"value": 1.0}]}
 
 
+@pytest.mark.slow
 def test_the_access_log_of_all_workers_is_one_stream_of_whole_lines(store: Store) -> None:
     """On the supervisor's own stdout."""
     with two_workers(store, "--access-log") as server:
@@ -246,6 +251,7 @@ def test_the_access_log_of_all_workers_is_one_stream_of_whole_lines(store: Store
         (["--workers", "2", "--store", "s3://bucket"], 1, "is no folder"),
     ],
 )
+@pytest.mark.slow
 def test_a_server_that_cannot_start_says_why_and_ends(arguments: list[str], code: int, message: str) -> None:
     """With the exit code of its workers, and no traceback."""
     child = spawn("--port", "0", *arguments, stderr=subprocess.PIPE)

@@ -59,6 +59,7 @@ NUMERALS = st.one_of(
 
 
 @given(cells=st.lists(NUMERALS, min_size=1, max_size=5), quote=st.sampled_from(['"', ""]))
+@pytest.mark.slow
 def test_numbers_are_the_same_whichever_way_they_are_read(cells: list[str], quote: str) -> None:
     """At once, or as text that is judged cell by cell: to the bit, and as wrong."""
     signature = Signature("regression", "y", (Column("x", "number", "Float64"),))
