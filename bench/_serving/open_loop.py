@@ -36,7 +36,8 @@ class Load(msgspec.Struct, frozen=True):
 
     rate: requests a second, due at random (a Poisson process); None asks again as soon as an answer came, on each
     connection. deadline_ms: what is left of it when a request is sent is told as X-Request-Timeout-Ms; None
-    tells nothing, and all answers 200 are good.
+    tells nothing, and all answers 200 are good. asks_again: a request whose connection broke is sent once more on
+    another, as boto3 and most clients do; it is as late as it is.
     """
 
     port: int
@@ -47,14 +48,15 @@ class Load(msgspec.Struct, frozen=True):
     rate: float | None = None
     deadline_ms: int | None = None
     seed: int = 0
+    asks_again: bool = False
 
 
 class Seen(msgspec.Struct, frozen=True):
     """What became of the requests that were due: `due` is the sum of all that follows down to `lost`.
 
     good: answered 200 within the deadline. late: 200 after it. refused: by status. unsent: had no connection before
-    their deadline. lost: not answered, by the end or because the connection broke. p50_ms, p99_ms, p999_ms: of answers
-    200.
+    their deadline. lost: not answered, by the end or because the connection broke. again: asked once more, which
+    belong to the others too. p50_ms, p99_ms, p999_ms: of answers 200.
     """
 
     seconds: float
@@ -64,6 +66,7 @@ class Seen(msgspec.Struct, frozen=True):
     refused: dict[int, int]
     unsent: int
     lost: int
+    again: int
     p50_ms: float | None
     p99_ms: float | None
     p999_ms: float | None
@@ -95,6 +98,7 @@ class Client:
         self._sent = 0
         self._statuses: Counter[int] = Counter()
         self._unsent = self._lost = 0
+        self._again: set[float] = set()  # when they were due
         self._ended = asyncio.Event()
 
     async def run(self) -> Seen:
@@ -138,8 +142,12 @@ class Client:
     def broke(self, connection: "_Connection") -> None:
         """A connection is gone: its request is lost, and another connection takes its place."""
         if connection.asked:
-            self._lost += 1
             self._under_way -= 1
+            if self._load.asks_again and connection.due not in self._again:
+                self._again.add(connection.due)
+                self._waiting.append(connection.due)
+            else:
+                self._lost += 1
         elif connection in self._free:
             self._free.remove(connection)
         if not self._ended.is_set():
@@ -186,6 +194,7 @@ class Client:
             refused=refused,
             unsent=self._unsent + len(self._waiting),
             lost=lost,
+            again=len(self._again),
             p50_ms=_percentile_ms(took, 50),
             p99_ms=_percentile_ms(took, 99),
             p999_ms=_percentile_ms(took, 99.9),
