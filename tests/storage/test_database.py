@@ -59,7 +59,7 @@ def test_opening_again_changes_nothing(path: Path) -> None:
 def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Path) -> None:
     """One migrates, the others wait and find the work done; each can write at once."""
     script = """
-import os, sys
+import sys
 from datetime import UTC, datetime
 from storage import Store
 from storage.records import Run
@@ -67,7 +67,7 @@ input("ready\\n")
 for number in range(5):
     store = Store.open(f"{sys.argv[1]}/{number}")
     now = datetime.now(UTC)
-    store.runs.start(Run(f"{os.getpid()} {number}", "e", "running", "d", "0", 1, "t", "binary", "m", 1.0, 0, now))
+    store.runs.start(Run(str(now.timestamp()), "e", "running", "d", "0", 1, "t", "binary", "m", 1.0, 0, now))
     store.close()
 """
     processes.run_at_once(script, tmp_path, count=4)
