@@ -5,6 +5,8 @@ and messages go to standard error. What a command needs is imported inside it, s
 """
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,11 +15,12 @@ from cyclopts import App, Parameter
 from msgspec.structs import asdict
 
 from autopilot import __version__
+from autopilot.alert_commands import add_commands
 from autopilot.endpoint_commands import endpoints
 from autopilot.model_commands import models
 from autopilot.parameters import Json, StorePath, open_store
-from storage.errors import InputError
-from storage.records import CapturePolicy
+from storage.errors import InputError, UnknownNameError
+from storage.records import CapturePolicy, CheckKind, Missed
 from storage.settings import Settings
 
 app = App(
@@ -27,6 +30,7 @@ app = App(
     help_on_error=False,
 )
 monitor = App(name="monitor", help="Drift reports on an endpoint's traffic: now, on a schedule, or of two files.")
+add_commands(monitor)
 app.command(monitor)
 jobs = App(name="jobs", help="Runs that have not ended: list, watch, stop or remove them.")
 app.command(jobs)
@@ -372,6 +376,8 @@ def deploy(
 ) -> None:
     """Serve a model version under a name; servers that run follow at once.
 
+    It waits up to five seconds for them; the exit code is 1 if one could not load the version.
+
     Parameters
     ----------
     model
@@ -381,16 +387,16 @@ def deploy(
     capture
         Keep requests and answers for the monitor; default: as it is, and for a new endpoint yes.
     """
-    from autopilot import terminal
+    from autopilot import deployment, terminal
 
     opened = open_store(store)
     policy = None if capture is None else CapturePolicy(share=float(capture))
     deployed = opened.endpoints.deploy(endpoint, opened.models.get(model), datetime.now(UTC), capture=policy)
     if json:
         terminal.print_json(deployed)
-        return
-    terminal.say(f"Endpoint [bold]{deployed.name}[/bold] serves {deployed.model}:{deployed.version}.")
-    terminal.say("\nNext:  [bold]autopilot serve[/bold]   (a server that runs has it already)")
+    told = deployment.told(deployed, deployment.follow(opened, deployed))
+    if not json:
+        terminal.say(told)
 
 
 @app.command
@@ -507,45 +513,181 @@ def monitor_compare(
         terminal.print_drift(report, out or "name a file by --out to get it")
 
 
+@monitor.command(name="baseline")
+def monitor_baseline(
+    file: str,
+    /,
+    *,
+    out: Annotated[str, Parameter(name=["--out", "-o"], help="The folder to write to.")] = "baseline",
+    json: Json = False,
+) -> None:
+    """Suggest what later files are to keep of one: baseline.json, and SageMaker's statistics and constraints.
+
+    Parameters
+    ----------
+    file
+        What was usual: csv, tsv, parquet, ndjson or arrow.
+    """
+    from autopilot import servers, terminal
+
+    with _as_parquet(file) as (path,):
+        told = servers.ask_monitor("baseline", path, "--out", out)
+    if json:
+        terminal.print_json(told)
+    else:
+        terminal.print_baseline(told)
+
+
+@monitor.command(name="check")
+def monitor_check(
+    baseline: str,
+    file: str,
+    /,
+    *,
+    level: float = 0.05,
+    rules: Literal["chance", "sagemaker"] = "chance",
+    out: Annotated[
+        str | None, Parameter(name=["--out", "-o"], help="Also write constraint_violations.json to this file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a file against a data-quality baseline: what is missing, new, unreadable or out of its limits?
+
+    Parameters
+    ----------
+    baseline
+        A folder that `monitor baseline` wrote, or one with SageMaker's statistics.json and constraints.json.
+    file
+        What is to be checked: csv, tsv, parquet, ndjson or arrow.
+    level
+        Chance of any false violation.
+    rules
+        By what chance explains, or by SageMaker's thresholds.
+    """
+    from autopilot import servers, terminal
+
+    with _as_parquet(file) as (path,):
+        options = ["--level", str(level), "--rules", rules, *(["--out", out] if out is not None else [])]
+        told = servers.ask_monitor("check", baseline, path, *options)
+    if json:
+        terminal.print_json(told)
+    else:
+        terminal.print_violations(told)
+
+
+@contextmanager
+def _as_parquet(*places: str) -> Generator[list[str]]:
+    """Tables of any format as Parquet files, which the monitor reads."""
+    import tempfile
+
+    from autopilot.table.read import read
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / f"{index}.parquet") for index in range(len(places))]
+        for place, path in zip(places, paths, strict=True):
+            read(place).write_parquet(path)
+        yield paths
+
+
 @monitor.command(name="schedule")
 def monitor_schedule(
     endpoint: str,
     /,
     *,
     cron: str | None = None,
+    name: str | None = None,
+    check: CheckKind = "drift",
+    variant: str | None = None,
+    zone: str = "UTC",
+    missed: Missed = "latest",
+    start_offset: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    end_offset: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    alert: str = "1 of 1",
+    tell: Annotated[
+        list[str] | None, Parameter(negative="", help="Tell this channel of alerts; may be given several times.")
+    ] = None,
     level: float = 0.05,
+    run: Annotated[bool, Parameter(negative="", help="Run it at once, beside its due times.")] = False,
+    pause: Annotated[bool, Parameter(negative="", help="Have it owe nothing until it is resumed.")] = False,
+    resume: Annotated[bool, Parameter(negative="", help="Have it go on.")] = False,
     remove: Annotated[bool, Parameter(negative="", help="Remove the schedule.")] = False,
     store: StorePath = None,
     json: Json = False,
 ) -> None:
-    """Report on schedule while the server runs; each report covers the time since the one before.
+    """Check an endpoint on schedule while the server runs. Without --cron, list or change its schedules.
 
     Parameters
     ----------
     cron
-        Five fields in UTC, such as "0 * * * *" for each full hour; day of week 0 is Sunday.
+        Five fields, such as "0 * * * *" for each full hour, where day of week 0 is Sunday; "every 15 minutes", or
+        hours, days or weeks; or SageMaker's cron(...).
+    name
+        Of the schedule; an endpoint may have several. Default: the endpoint's.
+    check
+        What is looked for.
+    variant
+        Which variant is looked at; default: the main one.
+    zone
+        Time zone of the five fields, such as Europe/Berlin.
+    missed
+        What becomes of due times at which no monitor was there: each is made up for, the latest covers them all, or
+        they are only recorded.
+    start_offset
+        Where the window begins, from the due time, such as -P8D; default: where the window before ended.
+    end_offset
+        Where the window ends, such as -P1D; default: at the due time.
+    alert
+        How many of how many verdicts have to be bad, such as "2 of 3".
     level
         Chance of any alarm in a report without drift.
     """
-    from autopilot import servers, terminal
+    from autopilot import terminal
+    from autopilot.alert_commands import rule_of
     from storage.records import Schedule
 
     opened = open_store(store)
     opened.endpoints.get(endpoint)
-    if remove or cron is None:
-        removed = opened.schedules.remove(endpoint) if remove else False
-        listed = [schedule for schedule in opened.schedules.list() if schedule.endpoint == endpoint]
-        terminal.print_json({"endpoint": endpoint, "removed": removed, "schedules": listed}) if json else terminal.say(
-            f"Schedule of {endpoint}: {listed[0].cron}" if listed else f"{endpoint} has no schedule."
+    schedules, now, called = opened.schedules, datetime.now(UTC), name or endpoint
+    if cron is not None and not remove:
+        schedule = Schedule(
+            name=called,
+            endpoint=endpoint,
+            cron=cron,
+            level=level,
+            created_at=now,
+            check=check,
+            variant=variant,
+            zone=zone,
+            missed=missed,
+            start_offset=start_offset,
+            end_offset=end_offset,
+            paused=pause,
+            alert=rule_of(alert, tell or ()),
+        )
+        schedules.put(schedule)
+        if run:
+            schedules.ask(called, now)
+        terminal.print_json(schedule) if json else terminal.say(
+            f"{endpoint} is checked for {check} at {cron!r} ({zone}) while `autopilot serve` runs."
         )
         return
-    servers.ask_monitor("check-cron", cron)
-    schedule = Schedule(endpoint, cron, level, datetime.now(UTC))
-    opened.schedules.put(schedule)
+    if (remove or pause or resume or run) and called not in [one.name for one in schedules.list(endpoint)]:
+        raise UnknownNameError(f"Endpoint {endpoint!r} has no schedule {called!r}. Make it with --cron.")
+    removed = schedules.remove(called) if remove else False
+    if pause or resume:
+        (schedules.pause if pause else schedules.resume)(called, now)
+    if run:
+        schedules.ask(called, now)
+    listed = schedules.list(endpoint)
     if json:
-        terminal.print_json(schedule)
-    else:
-        terminal.say(f"{endpoint} is reported on at {cron!r} (UTC) while `autopilot serve` runs.")
+        terminal.print_json({"endpoint": endpoint, "removed": removed, "schedules": listed})
+        return
+    states = schedules.alerts.states()
+    for one in listed:
+        paused = ", paused" if one.paused else ""
+        terminal.say(f"{one.name}: {one.check} at {one.cron!r} ({one.zone}{paused}), {states[one.name]}")
+    if not listed:
+        terminal.say(f"{endpoint} has no schedule.")
 
 
 @app.command
@@ -798,6 +940,17 @@ def demo(*, budget: str = "40s", port: int | None = None, store: StorePath = Non
     return run(
         open_store(store), budget, settings.host, settings.port if port is None else port, stays=sys.stdout.isatty()
     )
+
+
+def _tell_version_at_the_top_only(group: App) -> None:
+    """Else `autopilot deploy price --version 1` tells the program's version, and deploys nothing."""
+    for name in group:
+        if not name.startswith("-"):
+            group[name].version_flags = ()
+            _tell_version_at_the_top_only(group[name])
+
+
+_tell_version_at_the_top_only(app)
 
 
 def _split(names: list[str] | None) -> list[str] | None:

@@ -12,7 +12,10 @@ from cyclopts import App, Parameter
 
 from autopilot.parameters import Json, StorePath, open_store
 
-_VARIANT = "Such as new=churn:3@10: name, model version, weight; without one it keeps its own, and a new one has 0."
+_VARIANT = (
+    "Such as main=churn:2@90, and new=churn:3@10 beside it: name, model version, weight. A variant gets its weight's "
+    "share of their sum; without one it keeps its own (1 after `deploy`), and a new one has 0."
+)
 _SHADOW = "Such as next=churn:4@0.5: name, model version, share of requests; may be given several times."
 _GUARD = (
     "What takes it back: errors, latency or latency=50ms, scores or scores=0.05 (a difference that is let pass); may "
@@ -34,10 +37,16 @@ def endpoints_list(*, store: StorePath = None, json: Json = False) -> None:
 @endpoints.command(name="show")
 def endpoints_show(name: str, /, *, store: StorePath = None, json: Json = False) -> None:
     """Show an endpoint: its variants, what state it is in, what each server makes of it, and how its shadows do."""
+    from msgspec.structs import replace
+
     from autopilot import terminal
     from autopilot.endpoint_changes import view
+    from storage.rollouts import with_stopped
 
-    found = view(open_store(store), name, datetime.now(UTC))
+    opened = open_store(store)
+    found = view(opened, name, datetime.now(UTC))
+    rollouts = opened.rollouts.list(endpoint=name, limit=1)
+    found = replace(found, status=with_stopped(found.status, found.endpoint, rollouts))
     terminal.print_json(found) if json else terminal.print_endpoint(found)
 
 
@@ -352,7 +361,7 @@ def endpoints_rollout(
 
 @endpoints.command(name="rollback")
 def endpoints_rollback(name: str, /, *, store: StorePath = None, json: Json = False) -> None:
-    """Take back the roll-out that runs on an endpoint, at once; without one, the last that was completed."""
+    """Take back the roll-out that runs on an endpoint, at once; without one, the last that was completed or stopped."""
     from autopilot import rollouts, terminal
 
     ended = open_store(store).rollouts.rollback(name, datetime.now(UTC))

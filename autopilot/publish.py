@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import onnx
 import polars as pl
+from numpy.typing import NDArray
 
 from autopilot.card import digest_of
 from autopilot.deadline import Deadline
@@ -30,6 +31,7 @@ from autopilot.search.study import Study
 from autopilot.search.trial import Outcome, refit_rounds
 from autopilot.table.infer import Table
 from autopilot.workers import Shared, Workers
+from storage.labels.joined import TRUTH
 from storage.predictor import Outputs, frame_of_outputs
 from storage.records import Card, Member, ModelVersion, Run, Scores
 from storage.signature import Signature
@@ -330,21 +332,22 @@ def make_file(assembled: Assembled, signature: Signature, card: Card) -> bytes:
 
 
 def reference_sample(study: Study, blend: Blend, head: Head) -> pl.DataFrame:
-    """At most 10,000 rows with predictions of models that had not seen them: what monitoring compares traffic with."""
+    """At most 10,000 rows with predictions of models that had not seen them, and with what happened: what monitoring
+    compares traffic with."""
     folds, signature = study.folds, study.table.signature
     validated, first = np.unique(folds.validated, return_index=True)
     rows = np.concatenate([validated, folds.test])
     predicted = np.concatenate([blend.valid[first], blend.test])
     drawn = np.random.default_rng(study.seed).permutation(len(rows))[:_REFERENCE_ROWS]
-    return with_outputs(
-        study.table.frame[rows[drawn]], outputs_of(signature, study.unit, predicted[drawn], head), signature
-    )
+    outputs = outputs_of(signature, study.unit, predicted[drawn], head)
+    return with_outputs(study.table.frame[rows[drawn]], study.table.y[rows[drawn]], outputs, signature)
 
 
-def with_outputs(frame: pl.DataFrame, outputs: Outputs, signature: Signature) -> pl.DataFrame:
-    """Rows with what a model gives for them beside, as captured traffic has it."""
+def with_outputs(frame: pl.DataFrame, y: NDArray[np.float64], outputs: Outputs, signature: Signature) -> pl.DataFrame:
+    """Rows with what a model gives for them, and what happened, beside, as captured traffic with labels has it."""
     named = frame_of_outputs(signature, outputs).rename(lambda name: OUTPUT_PREFIX + name)
-    return pl.concat([frame, named], how="horizontal")
+    happened = y if signature.task == "regression" else [signature.classes[int(number)] for number in y]
+    return pl.concat([frame, named, pl.DataFrame({TRUTH: happened})], how="horizontal")
 
 
 def publish(

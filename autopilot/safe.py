@@ -52,7 +52,7 @@ class SafeModel:
         self.metrics_s = time.monotonic() - asked
         rows = table.frame.head(_REFERENCE_ROWS)
         outputs = outputs_of(table.signature, Unit(), np.repeat(guess, rows.height, axis=0))
-        self.reference = with_outputs(rows, outputs, table.signature)
+        self.reference = with_outputs(rows, table.y[: rows.height], outputs, table.signature)
 
 
 def _small_plan(table: Table, outputs: int, seed: int) -> Plan:

@@ -535,6 +535,27 @@ def print_drift(report: dict[str, Any], address: str) -> None:
     say(f"The page with charts:  {address}")
 
 
+def print_baseline(told: dict[str, Any]) -> None:
+    """What each column of a data-quality baseline is asked."""
+    table = _table(f"{told['rows']:,} rows suggest", "column", "kind", "asked for")
+    for column in told["columns"]:
+        table.add_row(column["name"], column["kind"], column["note"] or ", ".join(sorted(column["constraints"])))
+    out.print(table)
+    say(f"Written to  {told['folder']}  (edit the constraints in baseline.json)")
+
+
+def print_violations(told: dict[str, Any]) -> None:
+    """What a check found: a sentence for each violation."""
+    say(f"{told['verdict']}: {told['rows']:,} rows")
+    for violation in told["violations"]:
+        examples = ", ".join(violation.get("examples", ()))
+        name = violation.get("feature_name")
+        sentence = violation.get("sentence") or f"{name}: {violation['description']}"
+        say(f"  {sentence}{f' Such as {examples}.' if examples else ''}")
+    for unchecked in told.get("unchecked", ()):
+        say(f"  Column {unchecked['column']!r} was not checked: {unchecked['note']}")
+
+
 def print_doctor(found: dict[str, Any]) -> None:
     """Versions, settings with their origin, and the store's health."""
     versions = _table("Versions", "what", "version")

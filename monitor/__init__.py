@@ -1,9 +1,11 @@
 """Is an endpoint's traffic still like the rows that its model was trained on? Traffic in, drift report out.
 
 What lives here: the comparison of two tables (`compare.py`), the page that tells it to people (`page.py`, `charts.py`),
-the report on an endpoint (`run.py`) and the schedules on which reports are made (`schedule.py`). What may
-not: anything that trains or serves. Both sides of a comparison come from the store: the reference sample that training
-left with the model version, and the traffic that serving captured.
+the report on an endpoint (`run.py`), the schedules on which reports are made (`schedule/`) and who is told of alarms
+(`alerts/`); bias by group (`facets/`), what predictions are made of (`attribution.py`), all columns together
+(`multivariate/`) and what matters first (`harm.py`). What may not: anything that trains or serves. Both sides of a
+comparison come from the store: the reference sample that training left with the model version, and the traffic that
+serving captured.
 
 Start reading at `compare.py`; the statistics are in `calibrated.py` and `two_sample.py`. `python -m monitor --store
 URL` is the program that makes the schedules happen.
@@ -16,8 +18,8 @@ Decisions:
     one threshold for all columns can be said in one sentence.
     Large windows make trifles significant, so an alarm also needs an effect of at least `MINIMUM_EFFECT`.
     Both samples are looked at whole and by the same code; no profile stands for them.
-    When a report is due is arithmetic (`storage/cron.py`), and who makes it is one row of the store
-    (`Schedules.claim`).
+    When a report is due is arithmetic (`storage/timing.py`), and who makes it is one row of the store
+    (`Schedules.take`).
     APScheduler only ticks and lends its threads: shared among processes, its own job stores lose and repeat runs.
     SciPy's statistics are imported inside functions, because they take half a second to load.
 """

@@ -1,6 +1,6 @@
 """`python -m monitor --store URL`: compact captured traffic and make the reports that schedules ask for.
 
-With a command (`run`, `compare`, `check-cron`) it does that once instead, and prints one JSON document.
+With a command (`run`, `compare`) it does that once instead, and prints one JSON document.
 
 Runs until SIGTERM or SIGINT; then it ends the reports under way and exits with 0. Exit code 2 for a bad option, 1 for a
 store that cannot be opened. A store that fails later is logged to stderr, and the next tick tries again.

@@ -8,21 +8,36 @@ A column undergoes up to three tests, each of what the others cannot see:
     unseen levels  Fisher's exact test of rows whose level the reference does not have; only for categories of which
                    rare levels are a good part, since frequent ones are told apart by the chi-square test.
 
-Bonferroni, twice: over the tests of a column (its p-value is the smallest one times their number) and over columns
-(each alarms at level / tested columns). Whether a test is made depends on both samples together, never on how they
-differ, so that the promise holds.
+Rows that depend on their neighbours count as what they are worth (`serial.py`). Where that is too little, the test is
+left out and the note says so.
+
+Bonferroni over the tests of a column: its p-value is the smallest one times their number. Over columns there is a
+choice of what is promised (`CONTROLS`):
+
+    bonferroni          without drift, the chance of any alarm is at most `level`. Each of k columns has level / k.
+    benjamini-hochberg  of the columns that alarm, at most `level` are false on average; and without any drift the
+                        chance of an alarm is at most `level`, as above. Where many columns drift, more are found: the
+                        k-th smallest p-value may be k times as large. Holds for columns that are independent or rise
+                        and fall together (Benjamini & Yekutieli 2001).
+
+Whether a test is made depends on both samples together, never on how they differ, so that the promise holds. A test
+whose effect is too small has the p-value 1 for this purpose, so that the promise holds for what alarms.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.drift import Kind
+from monitor.drift import Counts, Kind
 from monitor.pair import Pair
+from monitor.serial import MINIMUM_WORTH, Worth, in_order_of_levels, in_order_of_values, weigh
 from monitor.two_sample import LEAST_EXPECTED, Outcome, contingency, expected_share, kolmogorov_smirnov
+
+#: What a level means over the columns of a report.
+Control = Literal["bonferroni", "benjamini-hochberg"]
 
 #: An alarm needs at least this effect: two rows in a hundred have another value, level or gap. A normal column reaches
 #: it when it moves by 0.05 standard deviations, about the least that any shift of scores could be traced to; and with
@@ -41,7 +56,10 @@ GROUPS = 8
 
 
 class Finding(NamedTuple):
-    """A column's verdict, as `ColumnDrift` has it; `note` says why there is none."""
+    """A column's verdict, as `ColumnDrift` has it; `note` says why there is none.
+
+    starved: whether there is none because its rows are worth too few independent ones.
+    """
 
     method: str
     statistic: float | None
@@ -50,37 +68,95 @@ class Finding(NamedTuple):
     threshold: float | None
     drifted: bool
     note: str = ""
+    starved: bool = False
 
 
-def calibrated(pairs: Sequence[Pair], level: float) -> list[Finding]:
+class Examined(NamedTuple):
+    """The tests that a column underwent, and what is to be said of those that were left out or counted fewer rows."""
+
+    outcomes: list[Outcome]
+    note: str
+
+
+def calibrated(
+    pairs: Sequence[Pair],
+    level: float,
+    *,
+    control: Control = "bonferroni",
+    minimum_effect: float = MINIMUM_EFFECT,
+) -> list[Finding]:
     """Judge all columns so that without drift the chance of any alarm is at most `level`.
 
+    control: what `level` means where some columns drift, a name of `CONTROLS`. minimum_effect: 0..1, what an alarm
+    needs beside its p-value.
+
     >>> from monitor.pair import pair_up
-    >>> moved = pair_up(pl.Series("x", range(100)), pl.Series("x", range(50, 150)))
-    >>> same = pair_up(pl.Series("y", ["a", "b"] * 50), pl.Series("y", ["b", "a"] * 50))
+    >>> rows = np.random.default_rng(0).permutation(100)
+    >>> moved = pair_up(pl.Series("x", rows), pl.Series("x", rows + 50))
+    >>> same = pair_up(pl.Series("y", rows % 2 < 1), pl.Series("y", rows[::-1] % 2 < 1))
     >>> for finding in calibrated([moved, same], level=0.05):
     ...     print(finding.method, finding.effect, finding.threshold, finding.drifted)
     Kolmogorov-Smirnov 0.5 0.025 True
     Fisher exact 0.0 0.025 False
     """
-    outcomes = [examine(pair) for pair in pairs]
-    threshold = level / max(sum(bool(found) for found in outcomes), 1)
-    return [_judge(pair, found, threshold) for pair, found in zip(pairs, outcomes, strict=True)]
+    columns = [_corrected(examine(pair)) for pair in pairs]
+    p_values = [_least(column.outcomes, minimum_effect) for column in columns if column.outcomes]
+    threshold = CONTROLS[control](p_values, level)
+    return [_judge(pair, column, threshold, minimum_effect) for pair, column in zip(pairs, columns, strict=True)]
 
 
-def examine(pair: Pair) -> list[Outcome]:
+def bonferroni(p_values: Sequence[float], level: float) -> float:
+    """The threshold at which the chance of any false alarm is at most `level`, whatever columns have in common."""
+    return level / max(len(p_values), 1)
+
+
+def benjamini_hochberg(p_values: Sequence[float], level: float) -> float:
+    """The threshold at which false alarms are at most `level` of all alarms on average (Benjamini & Hochberg 1995).
+
+    It is k times that of `bonferroni`, with the largest k such that k p-values reach it; and for none, the same.
+
+    >>> benjamini_hochberg([0.01, 0.02, 0.9, 0.022], 0.04)
+    0.03
+    """
+    steps = level * np.arange(1, len(p_values) + 1) / max(len(p_values), 1)
+    reached = steps[np.sort(p_values) <= steps]
+    return float(reached[-1]) if len(reached) else bonferroni(p_values, level)
+
+
+CONTROLS: dict[Control, Callable[[Sequence[float], float], float]] = {
+    "bonferroni": bonferroni,
+    "benjamini-hochberg": benjamini_hochberg,
+}
+
+
+def examine(pair: Pair) -> Examined:
     """All tests that a column undergoes."""
-    return [*_VALUES[pair.kind](pair), *_missing_outcomes(pair)]
+    order = Order(pair)
+    outcomes = [*_VALUES[pair.kind](order), *_missing_outcomes(order)]
+    return Examined(outcomes, " ".join(dict.fromkeys(order.notes)))
 
 
-def _judge(pair: Pair, outcomes: Sequence[Outcome], threshold: float) -> Finding:
+def _corrected(column: Examined) -> Examined:
+    """With p-values that may be chosen from."""
+    tests = len(column.outcomes)
+    return column._replace(
+        outcomes=[outcome._replace(p_value=min(outcome.p_value * tests, 1.0)) for outcome in column.outcomes]
+    )
+
+
+def _least(outcomes: Sequence[Outcome], minimum_effect: float) -> float:
+    return min((outcome.p_value for outcome in outcomes if outcome.effect >= minimum_effect), default=1.0)
+
+
+def _judge(pair: Pair, column: Examined, threshold: float, minimum_effect: float) -> Finding:
     """The verdict of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value."""
-    if not outcomes:
-        return Finding("none", None, None, None, None, drifted=False, note=_why_untested(pair))
-    found = [outcome._replace(p_value=min(outcome.p_value * len(outcomes), 1.0)) for outcome in outcomes]
-    alarming = [outcome for outcome in found if outcome.p_value <= threshold and outcome.effect >= MINIMUM_EFFECT]
+    found, note = column
+    if not found:
+        note, starved = (note, True) if note else (_why_untested(pair), False)
+        return Finding("none", None, None, None, None, drifted=False, note=note, starved=starved)
+    alarming = [outcome for outcome in found if outcome.p_value <= threshold and outcome.effect >= minimum_effect]
     decisive = min(alarming or found, key=lambda outcome: (outcome.p_value, -outcome.effect))
-    return Finding(*decisive, threshold, drifted=bool(alarming))
+    return Finding(*decisive, threshold, drifted=bool(alarming), note=note)
 
 
 def _why_untested(pair: Pair) -> str:
@@ -91,42 +167,92 @@ def _why_untested(pair: Pair) -> str:
     return "There is no value on either side."
 
 
+# ----------------------------------------------------------------------------------------------------------- order
+
+
+class Order:
+    """A pair, and what its rows are worth in the order in which they came. `notes` collects what people should know."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+        self.notes: list[str] = []
+
+    def worth_of_numbers(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Worth | None:
+        """To a test of numbers, which are handed in ascending; None for independent rows."""
+        cuts = _quartiles(x, y)
+        return self._weigh(lambda values: _at_most(values.drop_nulls(), cuts), self.pair.present)
+
+    def worth_of_levels(self) -> Worth | None:
+        """To a test of levels; there must be some."""
+        scores = _levels_scored(self.pair.levels)
+        return self._weigh(lambda values: scores(values.drop_nulls()), self.pair.present)
+
+    def worth_of_gaps(self) -> Worth | None:
+        """To a test of missing values."""
+        return self._weigh(_is_missing, Counts(len(self.pair.reference), len(self.pair.current)))
+
+    def _weigh(self, scores: Callable[[pl.Series], NDArray[np.float64]], rows: Counts) -> Worth | None:
+        before, after = self.pair.stretches
+        step = max(len(self.pair.current) / max(len(after), 1), 1.0)
+        worth = weigh(scores(before), scores(after), (rows.reference, rows.current), step)
+        if worth:
+            self.notes.append(_note_of(worth, rows))
+        return worth
+
+
+def _note_of(worth: Worth, rows: Counts) -> str:
+    """What people should know of rows that are worth less than they are: of the side that is worth less."""
+    if worth.current <= worth.reference and worth.current < rows.current:
+        said = f"{rows.current:,} current rows count as {worth.current:,.0f}"
+    else:
+        said = f"{rows.reference:,} reference rows count as {worth.reference:,.0f}"
+    needed = "" if worth.enough else f"; a comparison needs {MINIMUM_WORTH}"
+    return f"Rows depend on their neighbours: {said}{needed}."
+
+
 # ---------------------------------------------------------------------------------------------------------- values
 
 
-def _number_outcomes(pair: Pair) -> list[Outcome]:
+def _number_outcomes(order: Order) -> list[Outcome]:
     """Numbers by groups if many are equal, else by Kolmogorov-Smirnov."""
-    x, y = _ascending(pair.reference), _ascending(pair.current)
+    x, y = ascending(order.pair.reference), ascending(order.pair.current)
     if not len(x) + len(y):
         return []
-    if not _is_tied(x, y):
-        return [kolmogorov_smirnov(x, y)]
-    return [_named(contingency(*_grouped(x, y)), "of groups")]
+    worth = order.worth_of_numbers(x, y)
+    if worth and not worth.enough:
+        return []
+    if not is_tied(x, y):
+        return [kolmogorov_smirnov(x, y, worth)]
+    return [_named(contingency(*grouped(x, y), worth), "of groups")]
 
 
-def _text_outcomes(pair: Pair) -> list[Outcome]:
-    return [_named(outcome, "of length in characters") for outcome in _number_outcomes(pair)]
+def _text_outcomes(order: Order) -> list[Outcome]:
+    return [_named(outcome, "of length in characters") for outcome in _number_outcomes(order)]
 
 
-def _category_outcomes(pair: Pair) -> list[Outcome]:
+def _category_outcomes(order: Order) -> list[Outcome]:
     """The test of levels, and that of unseen ones where rare levels are a good part."""
-    reference, current = pair.levels.get_column("reference").to_numpy(), pair.levels.get_column("current").to_numpy()
+    levels = order.pair.levels
+    reference, current = levels.get_column("reference").to_numpy(), levels.get_column("current").to_numpy()
     rows = reference + current
     if not len(rows):
         return []
+    worth = order.worth_of_levels()
+    if worth and not worth.enough:
+        return []
     expected = rows * expected_share(reference, current)
     frequent = int(np.count_nonzero(expected >= LEAST_EXPECTED))
-    outcomes = [contingency(*_grouped_tail(reference, current, expected, frequent))]
+    outcomes = [contingency(*grouped_tail(reference, current, expected, frequent), worth)]
     if rows[frequent:].sum() >= MINIMUM_EFFECT * rows.sum():
-        outcomes.append(_unseen_outcome(reference, current))
+        outcomes.append(_unseen_outcome(reference, current, worth))
     return outcomes
 
 
-def _no_outcomes(_: Pair) -> list[Outcome]:
+def _no_outcomes(_: Order) -> list[Outcome]:
     return []
 
 
-_VALUES: dict[Kind, Callable[[Pair], list[Outcome]]] = {
+_VALUES: dict[Kind, Callable[[Order], list[Outcome]]] = {
     "number": _number_outcomes,
     "text": _text_outcomes,
     "category": _category_outcomes,
@@ -142,11 +268,12 @@ def _named(outcome: Outcome, what: str) -> Outcome:
 # --------------------------------------------------------------------------------------------------------- numbers
 
 
-def _ascending(series: pl.Series) -> NDArray[np.float64]:
-    return series.drop_nulls().to_numpy()  # a pair's numbers are sorted
+def ascending(series: pl.Series) -> NDArray[np.float64]:
+    """The values of a side of numbers, which a pair has sorted."""
+    return series.drop_nulls().to_numpy()
 
 
-def _is_tied(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+def is_tied(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
     """Whether one value holds `TIED_SHARE` of both samples together.
 
     Such a value holds that share of one sample at least, so it stands at one of a few evenly spaced places there.
@@ -157,7 +284,7 @@ def _is_tied(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
     return bool(np.max(rows) >= TIED_SHARE * (len(x) + len(y)))
 
 
-def _grouped(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def grouped(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Counts of both samples in up to `GROUPS` groups, cut at quantiles of both together.
 
     A value that holds many rows is the upper end of its group, which it nearly fills.
@@ -169,10 +296,25 @@ def _grouped(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np
     return counts[0], counts[1]
 
 
+def _quartiles(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of both samples together, to a ten-thousandth of the rows."""
+    step = 1 + (len(x) + len(y)) // 10_000
+    both = np.sort(np.concatenate([x[::step], y[::step]]), kind="stable")
+    return np.unique(both[np.arange(1, 4) * len(both) // 4])
+
+
+def _at_most(values: pl.Series, cuts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Whether each value is at or below each cut, (rows, cuts): what a distribution function averages."""
+    numbers = values.to_numpy()
+    if in_order_of_values(numbers):
+        numbers = numbers[:0]
+    return (numbers[:, None] <= cuts).astype(np.float64)
+
+
 # ---------------------------------------------------------------------------------------------------------- levels
 
 
-def _grouped_tail(
+def grouped_tail(
     reference: NDArray[np.int64], current: NDArray[np.int64], expected: NDArray[np.float64], frequent: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The frequent levels' counts as they are, and the rare ones' in up to `GROUPS` groups of neighbours."""
@@ -186,7 +328,25 @@ def _grouped_tail(
     return np.add.reduceat(reference, starts), np.add.reduceat(current, starts)
 
 
-def _unseen_outcome(reference: NDArray[np.int64], current: NDArray[np.int64]) -> Outcome:
+def _levels_scored(levels: pl.DataFrame) -> Callable[[pl.Series], NDArray[np.float64]]:
+    """What a chi-square test averages: in which of up to `GROUPS` groups of like rows a level is, over their √share."""
+    rows = levels.get_column("reference").to_numpy() + levels.get_column("current").to_numpy()
+    groups = np.unique((np.cumsum(rows) - rows) * GROUPS // rows.sum(), return_inverse=True)[1]
+    shares = np.bincount(groups, weights=rows) / rows.sum()
+    table = np.eye(len(shares)) / np.sqrt(shares)
+    numbers = levels.select("level").with_columns(group=groups).with_row_index("number")
+
+    def scored(values: pl.Series) -> NDArray[np.float64]:
+        wanted = pl.DataFrame({"level": values.cast(pl.String)})
+        found = wanted.join(numbers, on="level", how="left", maintain_order="left")
+        if in_order_of_levels(found.get_column("number").to_numpy()):
+            return table[:0]
+        return table[found.get_column("group").to_numpy()]
+
+    return scored
+
+
+def _unseen_outcome(reference: NDArray[np.int64], current: NDArray[np.int64], worth: Worth | None) -> Outcome:
     """Do current rows hold levels that the reference lacks more often than its own rows do?
 
     A reference has by definition no level that it lacks. So one half of it, drawn at random, says which levels are
@@ -197,7 +357,9 @@ def _unseen_outcome(reference: NDArray[np.int64], current: NDArray[np.int64]) ->
     )
     known, rest = half > 0, reference - half
     outcome = contingency(
-        np.array([rest[known].sum(), rest[~known].sum()]), np.array([current[known].sum(), current[~known].sum()])
+        np.array([rest[known].sum(), rest[~known].sum()]),
+        np.array([current[known].sum(), current[~known].sum()]),
+        worth and worth._replace(reference=worth.reference / 2),
     )
     return _named(outcome, "of unseen levels")
 
@@ -205,11 +367,21 @@ def _unseen_outcome(reference: NDArray[np.int64], current: NDArray[np.int64]) ->
 # --------------------------------------------------------------------------------------------------------- missing
 
 
-def _missing_outcomes(pair: Pair) -> list[Outcome]:
-    missing, present = pair.missing, pair.present
+def _missing_outcomes(order: Order) -> list[Outcome]:
+    missing, present = order.pair.missing, order.pair.present
     if not missing.reference + missing.current or not present.reference + present.current:
         return []
+    worth = order.worth_of_gaps()
+    if worth and not worth.enough:
+        return []
     outcome = contingency(
-        np.array([missing.reference, present.reference]), np.array([missing.current, present.current])
+        np.array([missing.reference, present.reference]), np.array([missing.current, present.current]), worth
     )
     return [_named(outcome, "of missing values")]
+
+
+def _is_missing(values: pl.Series) -> NDArray[np.float64]:
+    missing = values.is_null().to_numpy().astype(np.int64)
+    if in_order_of_levels(missing):
+        missing = missing[:0]
+    return missing[:, None].astype(np.float64)

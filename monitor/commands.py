@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from monitor.checks.commands import add_commands as add_check_commands
 from monitor.compare import compare
 from monitor.drift import DriftReport
 from monitor.page import render
 from monitor.run import run
-from storage.cron import parse_cron
 from storage.errors import DataError, SettingError
 from storage.settings import Settings
 from storage.store import Store
@@ -37,9 +37,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     comparing.add_argument("--level", type=float, default=0.05)
     comparing.add_argument("--out", help="write the page to this file")
     comparing.set_defaults(answer=_compare)
-    checking = commands.add_parser("check-cron", help="say whether a cron line can be read")
-    checking.add_argument("cron")
-    checking.set_defaults(answer=_check_cron)
+    add_check_commands(commands.add_parser, _read)
 
 
 def _run(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -65,11 +63,6 @@ def _read(path: str) -> pl.DataFrame:
         raise DataError(
             f"{path!r} cannot be read as Parquet: {error}. `autopilot monitor compare` reads more."
         ) from error
-
-
-def _check_cron(chosen: argparse.Namespace) -> dict[str, Any]:
-    parse_cron(chosen.cron)
-    return {"cron": chosen.cron}
 
 
 def _fields(drift: DriftReport) -> dict[str, Any]:

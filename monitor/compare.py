@@ -1,11 +1,12 @@
 """Compare a table with a reference: has any column drifted?"""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import polars as pl
 
-from monitor.calibrated import Finding, calibrated
+from monitor.calibrated import CONTROLS, MINIMUM_EFFECT, Control, Finding, calibrated
 from monitor.drift import ColumnDrift, DriftReport, Kind
 from monitor.pair import Pair, pair_up
 from monitor.profile import chart_of
@@ -30,6 +31,8 @@ def compare(
     method: str = "calibrated",
     level: float = 0.05,
     kinds: Mapping[str, Kind] | None = None,
+    control: Control = "bonferroni",
+    minimum_effect: float = MINIMUM_EFFECT,
 ) -> DriftReport:
     """Has any column of `current` drifted away from `reference`?
 
@@ -39,10 +42,14 @@ def compare(
     level: the chance of any alarm in a report without drift, over all columns, above 0 and below 1. What each column's
         p-value has to reach is in the report.
     kinds: what columns are, where the caller knows better than their types tell.
+    control: of the calibrated method, what `level` means where some columns drift; a name of `calibrated.CONTROLS`.
+    minimum_effect: of the calibrated method, the effect that an alarm needs, from 0 to below 1.
 
     Null and NaN are missing values, and a changed share of them is drift. Infinities are the largest and the smallest
     numbers. A value that cannot be read as the reference's type counts as missing. A column without any value, or of
-    times, is reported as not tested. With fewer than `MINIMUM_ROWS` on either side, none is.
+    times, is reported as not tested. With fewer than `MINIMUM_ROWS` on either side, none is. Rows are taken for ordered
+    in time: those that depend on their neighbours count as fewer, and where that leaves too few for every column, the
+    verdict is "too few rows" as well.
 
     Raises DataError if a side is no table, the reference has no columns or the current table lacks one of them, and
     SettingError for an unknown method or a level out of its range.
@@ -57,16 +64,17 @@ def compare(
     age Kolmogorov-Smirnov 0.3 True
     town Fisher exact 0.0 False
     """
-    judge = _method_of(method)
+    judge = _method_of(method, control, minimum_effect)
     if not 0 < level < 1:
         raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
     before, after = frame_of(reference, "reference"), frame_of(current, "current")
     pairs = [pair_up(before[name], after[name], (kinds or {}).get(name)) for name in _shared_names(before, after)]
     enough = min(before.height, after.height) >= MINIMUM_ROWS
     findings = judge(pairs, level) if enough else [_too_few(before.height, after.height)] * len(pairs)
+    starved = any(finding.starved for finding in findings) and all(finding.statistic is None for finding in findings)
     drifted = any(finding.drifted for finding in findings)
     return DriftReport(
-        verdict="drift" if drifted else "no drift" if enough else "too few rows",
+        verdict="drift" if drifted else "no drift" if enough and not starved else "too few rows",
         drifted=drifted,
         rows=after.height,
         reference_rows=before.height,
@@ -98,11 +106,16 @@ def _no_table(data: object, side: str, why: str) -> DataError:
     )
 
 
-def _method_of(name: str) -> Callable[[Sequence[Pair], float], list[Finding]]:
-    try:
-        return METHODS[name]
-    except KeyError:
-        raise SettingError(f"method is {name!r}, which is unknown. Methods are: {', '.join(METHODS)}.") from None
+def _method_of(name: str, control: Control, minimum_effect: float) -> Callable[[Sequence[Pair], float], list[Finding]]:
+    if name not in METHODS:
+        raise SettingError(f"method is {name!r}, which is unknown. Methods are: {', '.join(METHODS)}.")
+    if control not in CONTROLS:
+        raise SettingError(f"control is {control!r}, which is unknown. Use one of: {', '.join(CONTROLS)}.")
+    if not 0 <= minimum_effect < 1:
+        raise SettingError(f"minimum_effect is {minimum_effect!r}. Use a share of rows from 0 to below 1.")
+    if name == "calibrated":
+        return partial(calibrated, control=control, minimum_effect=minimum_effect)
+    return METHODS[name]
 
 
 def _shared_names(before: pl.DataFrame, after: pl.DataFrame) -> list[str]:

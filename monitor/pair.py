@@ -4,6 +4,7 @@ The reference decides what a column is. A current value that cannot be read as s
 changed its type then shows as one whose values went missing, and its note says why.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -18,9 +19,14 @@ from storage.boundary import parse_times
 _TEXT_WORDS = 3
 _TEXT_DISTINCT = 0.5
 
+#: Rows of each side that are kept in their order. Of larger windows, evenly spaced ones are kept: what depends on
+#: closer neighbours only is then worth 32,768 rows at least, whose chance differences are below `MINIMUM_EFFECT`.
+STRETCH_ROWS = 32_768
+
 _NO_LEVELS = pl.DataFrame(schema={"level": pl.String, "reference": pl.Int64, "current": pl.Int64})
 _SORTED = ("number", "text", "time")
 _STRINGS = (pl.String, pl.Categorical, pl.Enum)
+_NOTHING = pl.Series(dtype=pl.Float64)
 
 
 class Pair(NamedTuple):
@@ -28,9 +34,11 @@ class Pair(NamedTuple):
 
     reference, current: null is missing. Float64 for numbers (no NaN), String for categories, Float64 lengths in
     characters for text, Datetime("us") in UTC for times; of kind `other`, as they came. All but categories and others
-    are sorted, nulls first: no test asks for the rows' order, and sorting is most of the work.
+    are sorted, nulls first: most tests ask for no other order, and sorting is most of the work.
     levels: what `count_levels` gives for a category; for other kinds without rows.
     note: what happened on the way, for people; empty where nothing did.
+    stretches: of both sides the values in the order in which the rows came, for what tests ask of neighbours: the
+        latest `STRETCH_ROWS`, one of so many that the current side fits in. Empty where nobody knows the order.
     """
 
     name: str
@@ -39,6 +47,7 @@ class Pair(NamedTuple):
     current: pl.Series
     note: str
     levels: pl.DataFrame
+    stretches: tuple[pl.Series, pl.Series] = (_NOTHING, _NOTHING)
 
     @property
     def missing(self) -> Counts:
@@ -61,7 +70,8 @@ def pair_up(reference: pl.Series, current: pl.Series, kind: Kind | None = None) 
     '1 current value is no number (it is String now) and counts as missing.'
     """
     kind = kind or kind_of(reference, current)
-    sides = [_side(series, kind) for series in (reference, current)]
+    step = max(1, math.ceil(len(current) / STRETCH_ROWS))
+    sides = [_side(series, kind, step) for series in (reference, current)]
     note = " ".join(
         filter(
             None,
@@ -70,7 +80,7 @@ def pair_up(reference: pl.Series, current: pl.Series, kind: Kind | None = None) 
     )
     before, after = sides[0].values, sides[1].values
     levels = count_levels(before, after) if kind == "category" else _NO_LEVELS
-    return Pair(reference.name, kind, before, after, note, levels)
+    return Pair(reference.name, kind, before, after, note, levels, (sides[0].stretch, sides[1].stretch))
 
 
 def count_levels(reference: pl.Series, current: pl.Series) -> pl.DataFrame:
@@ -90,20 +100,22 @@ def count_levels(reference: pl.Series, current: pl.Series) -> pl.DataFrame:
 
 
 class _Side(NamedTuple):
-    """One side of a pair: its values, and how many of the raw ones were unreadable or infinite."""
+    """One side of a pair: its values, some in their order, and how many raw ones were unreadable or infinite."""
 
     values: pl.Series
+    stretch: pl.Series
     lost: int
     infinite: int
 
 
-def _side(series: pl.Series, kind: Kind) -> _Side:
+def _side(series: pl.Series, kind: Kind, step: int) -> _Side:
     raw = _without_nan(series)
-    values = _without_nan(_CONVERT[kind](raw))
+    values = values_of(raw, kind)
+    stretch = values.gather_every(step, max(0, len(values) - STRETCH_ROWS * step))  # a copy, which frees the rest
     if kind in _SORTED:
         values = values.sort()
     infinite = int(np.isinf(values.drop_nulls().to_numpy()).sum()) if kind == "number" else 0
-    return _Side(values, values.null_count() - raw.null_count(), infinite)
+    return _Side(values, stretch, values.null_count() - raw.null_count(), infinite)
 
 
 def _note(side: _Side, name: str, kind: Kind, now: str) -> str:
@@ -119,6 +131,15 @@ def _note(side: _Side, name: str, kind: Kind, now: str) -> str:
 
 def _without_nan(series: pl.Series) -> pl.Series:
     return series.fill_nan(None) if series.dtype.is_float() else series
+
+
+def values_of(series: pl.Series, kind: Kind) -> pl.Series:
+    """A column's values as those of a kind, in the rows' order; null is missing, and so is NaN.
+
+    >>> values_of(pl.Series("age", ["31", "n/a", None]), "number").to_list()
+    [31.0, None, None]
+    """
+    return _without_nan(_CONVERT[kind](_without_nan(series)))
 
 
 def kind_of(reference: pl.Series, current: pl.Series) -> Kind:

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from monitor.compare import compare
 from monitor.drift import Bars, ColumnDrift, Counts, DriftReport, Histogram, Kind
 from monitor.page import Subject, render
-from storage.records import ModelVersion, Report
+from storage.errors import UnknownNameError
+from storage.records import Endpoint, ModelVersion, Report, Variant
 from storage.redaction import Redaction
 from storage.signature import Signature
 from storage.store import Store
@@ -29,6 +30,7 @@ def run(
     level: float = 0.05,
     since: datetime | None = None,
     until: datetime | None = None,
+    variant: str | None = None,
 ) -> tuple[Report, DriftReport]:
     """Compare an endpoint's traffic with its model's reference, and record the report as JSON and HTML.
 
@@ -38,19 +40,23 @@ def run(
     called `autopilot.label` and so on. Without traffic the verdict is "too few rows". A column that was redacted in any
     row of the window is not compared, and its note says so.
 
+    variant: which of the endpoint's is looked at, and only what it answered; None is the main one's model version,
+    whatever variant has answered with it.
     now: the report's time; it, `since` and `until` are aware, in any zone.
     level: the chance of any alarm in a report without drift.
 
-    Raises UnknownNameError for an endpoint that the store does not hold, SettingError for a level out of its range and
-    StoreError if the store cannot be read or written.
+    Raises UnknownNameError for an endpoint or a variant that the store does not hold, SettingError for a level out of
+    its range and StoreError if the store cannot be read or written.
     """
     endpoint = store.endpoints.get(endpoint_name)
-    version = store.models.get(f"{endpoint.model}:{endpoint.version}")
+    version = store.models.get(endpoint.main.spec if variant is None else _variant(endpoint, variant).spec)
     until = (until or now).astimezone(UTC)  # the page and the store's folders are in UTC
     since = (since or until - DEFAULT_WINDOW).astimezone(UTC)
     kinds = compared_kinds(version.signature)
     reference = read_reference(store, version)
-    traffic = store.traffic.read(endpoint.name, since, until, model=version.name, version=version.version)
+    traffic = store.traffic.read(
+        endpoint.name, since, until, model=version.name, version=version.version, variant=variant
+    )
     redacted = redactions_of(traffic)
     compared = [name for name in kinds if name not in redacted]
     current = _renamed(traffic, version.signature) if traffic.width else reference.clear()
@@ -58,6 +64,14 @@ def run(
     drift = masked(_with_redacted(drift, kinds, redacted), version.signature)
     subject = Subject(endpoint.name, version.name, version.version, since, until)
     return _record(store, subject, drift, now), drift
+
+
+def _variant(endpoint: Endpoint, name: str) -> Variant:
+    for variant in endpoint.variants:
+        if variant.name == name:
+            return variant
+    names = ", ".join(variant.name for variant in endpoint.variants)
+    raise UnknownNameError(f"Endpoint {endpoint.name!r} has no variant {name[:80]!r}. It has: {names}.")
 
 
 def _with_redacted(drift: DriftReport, kinds: Mapping[str, Kind], redacted: Mapping[str, Redaction]) -> DriftReport:

@@ -1,13 +1,17 @@
 """Tests of one question: were these two samples drawn from the same distribution?
 
 Pure functions over NumPy arrays. Each gives an `Outcome` whose p-value keeps its promise, P(p <= α) <= α without drift,
-at each size of sample that a window of traffic may have. How well it is kept is measured in `tests/monitor/`.
+at each size of sample that a window of traffic may have. How well it is kept is measured in `tests/monitor/` and by
+`python -m bench.alarms`. Rows that depend on one another are told by what they are worth (`serial.py`).
 """
 
+import math
 from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.serial import Worth, studentised
 
 #: Rows that a cell of a contingency table must expect in the smaller sample (Cochran 1954). Cells that expect fewer
 #: are joined with their neighbours.
@@ -15,12 +19,14 @@ LEAST_EXPECTED = 5
 
 # Where few rows are expected in a cell, the chi-square distribution's far tail is too thin: of windows of 500 rows with
 # four cells of 5, it calls 2.9 times as many as it says at 0.0005 (1.8 times at 0.0025). From 50 on it is right within
-# 10%. So a p-value small enough to matter is there replaced by that of 50,000 permutations, which takes 12-250 ms.
-# Above 40 cells the tail is right again, and below 1e-6 permutations could not tell.
+# 10%. So a p-value small enough to matter is there replaced by that of permutations: of 50,000, which takes 12-250 ms,
+# or fewer once 100 of them part the samples as far, which tells the p-value to a tenth. Above 40 cells the tail is
+# right again, and below 1e-6 permutations could not tell.
 _SPARSE_EXPECTED = 50
 _PERMUTED_CELLS = 40
 _PERMUTED_P = (1e-6, 0.02)
 _PERMUTATIONS = 50_000
+_REACHED = 100
 
 
 class Outcome(NamedTuple):
@@ -41,14 +47,14 @@ def alike(method: str) -> Outcome:
     return Outcome(method, 0.0, 1.0, 0.0)
 
 
-def kolmogorov_smirnov(x: NDArray[np.float64], y: NDArray[np.float64]) -> Outcome:
+def kolmogorov_smirnov(x: NDArray[np.float64], y: NDArray[np.float64], worth: Worth | None = None) -> Outcome:
     """The two-sample Kolmogorov-Smirnov test: the largest distance D between the two distribution functions.
 
     x, y: ascending, without NaN; infinities are the smallest and largest values. Without a value on either side the
     samples count as alike: that values are missing is for another test. The p-value is that of one sample of mn/(m+n)
     values, by the exact distribution of D (Simard & L'Ecuyer 2011), as SciPy's `ks_2samp(method="asymp")` has it. Ties
     make it conservative. D is also the effect: a normal column that moves by δ standard deviations gives
-    D = 2Φ(δ/2) - 1, about 0.4 δ.
+    D = 2Φ(δ/2) - 1, about 0.4 δ. worth: None for independent rows; others count as what they are worth.
 
     >>> kolmogorov_smirnov(np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0, 4.0, 5.0, 6.0])).statistic
     0.5
@@ -58,11 +64,12 @@ def kolmogorov_smirnov(x: NDArray[np.float64], y: NDArray[np.float64]) -> Outcom
     if not len(x) or not len(y):
         return alike("Kolmogorov-Smirnov")
     distance = _largest_distance(x, y)
-    size = round(len(x) * len(y) / (len(x) + len(y)))
-    return Outcome("Kolmogorov-Smirnov", distance, float(kstwo.sf(distance, max(size, 1))), distance)
+    m, n, freedom = (worth.reference, worth.current, worth.freedom) if worth else (len(x), len(y), math.inf)
+    p_value = float(kstwo.sf(distance, max(round(m * n / (m + n)), 1)))
+    return Outcome("Kolmogorov-Smirnov", distance, studentised(p_value, freedom), distance)
 
 
-def contingency(reference: NDArray[np.int64], current: NDArray[np.int64]) -> Outcome:
+def contingency(reference: NDArray[np.int64], current: NDArray[np.int64], worth: Worth | None = None) -> Outcome:
     """Pearson's test of a table of two rows: do both samples share their rows out over the cells alike?
 
     reference, current: (K,) counts of rows in each cell, in an order where neighbours may be joined. Both are taken as
@@ -71,6 +78,8 @@ def contingency(reference: NDArray[np.int64], current: NDArray[np.int64]) -> Out
     largest is compared to all others. Two cells are tested exactly (Fisher), so that zeros need no care.
 
     The statistic is X² = Σ (O - E)² / E over the joined cells, the effect their total variation distance ½ Σ |p - q|.
+    worth: None for independent rows. Others count as what they are worth: X² is corrected by its mean and its variance
+    (Rao & Scott 1984).
 
     >>> contingency(np.array([10, 10]), np.array([10, 10]))
     Outcome(method='Fisher exact', statistic=0.0, p_value=1.0, effect=0.0)
@@ -78,20 +87,30 @@ def contingency(reference: NDArray[np.int64], current: NDArray[np.int64]) -> Out
     >>> outcome.method, round(outcome.statistic, 3), round(outcome.p_value, 8), round(outcome.effect, 3)
     ('chi-square', 31.111, 1.8e-07, 0.1)
     """
-    table = _joined(np.stack([reference, current]))
+    excess = _excess(reference, current, worth)
+    table = joined(np.stack([reference, current]), LEAST_EXPECTED * excess)
     rows = table.sum(axis=1)
     if table.shape[1] < 2 or not rows.all():
         return alike("chi-square")
     statistic = float(_pearson(table[0] + table[1], rows, table[1:])[0])
     effect = float(abs(table[0] / rows[0] - table[1] / rows[1]).sum() / 2)
     method = "Fisher exact" if table.shape[1] == 2 else "chi-square"
-    return Outcome(method, statistic, _table_p(table, statistic), effect)
+    p_value = _discounted_p(table, statistic / excess, worth) if worth else _table_p(table, statistic)
+    return Outcome(method, statistic, p_value, effect)
 
 
 def expected_share(reference: NDArray[np.int64], current: NDArray[np.int64]) -> float:
     """The smaller sample's share of all rows: times a cell's total, the rows that it expects there."""
     rows = (int(reference.sum()), int(current.sum()))
     return min(rows) / max(sum(rows), 1)
+
+
+def _excess(reference: NDArray[np.int64], current: NDArray[np.int64], worth: Worth | None) -> float:
+    """By how much the variance of a difference of shares exceeds that of independent rows."""
+    rows = int(reference.sum()), int(current.sum())
+    if worth is None or not all(rows):
+        return 1.0
+    return max((1 / worth.reference + 1 / worth.current) / (1 / rows[0] + 1 / rows[1]), 1.0)
 
 
 def _largest_distance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
@@ -103,30 +122,30 @@ def _largest_distance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(max((steps[1:] - at_or_below).max(), (below - steps[:-1]).max(), 0.0))
 
 
-def _joined(table: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The table with neighbouring cells joined until each expects enough; empty cells are gone."""
+def joined(table: NDArray[np.int64], least: float) -> NDArray[np.int64]:
+    """The table with neighbouring cells joined until each expects that many rows; empty cells are gone."""
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] <= 2:
         return table
     expected = table.sum(axis=0) * expected_share(table[0], table[1])
-    if expected.min() >= LEAST_EXPECTED:
+    if expected.min() >= least:
         return table
-    starts = _group_starts(expected)
+    starts = _group_starts(expected, least)
     if len(starts) > 1:
         return np.add.reduceat(table, starts, axis=1)
     largest = int(np.argmax(expected))
     return np.stack([table[:, largest], table.sum(axis=1) - table[:, largest]], axis=1)
 
 
-def _group_starts(expected: NDArray[np.float64]) -> list[int]:
+def _group_starts(expected: NDArray[np.float64], least: float) -> list[int]:
     """Where each group of neighbours that together expect enough begins; what is left over belongs to the last."""
     starts, filled = [0], 0.0
     for index, rows in enumerate(expected.tolist()):
-        if filled >= LEAST_EXPECTED:
+        if filled >= least:
             starts.append(index)
             filled = 0.0
         filled += rows
-    return starts[:-1] if filled < LEAST_EXPECTED and len(starts) > 1 else starts
+    return starts[:-1] if filled < least and len(starts) > 1 else starts
 
 
 def _pearson(totals: NDArray[np.int64], rows: NDArray[np.int64], current: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -149,12 +168,33 @@ def _table_p(table: NDArray[np.int64], statistic: float) -> float:
     return p_value
 
 
+def _discounted_p(table: NDArray[np.int64], statistic: float, worth: Worth) -> float:
+    """The p-value of a table whose rows are worth less than they are; `statistic` is X² over their excess."""
+    from scipy.special import chdtrc
+    from scipy.stats import fisher_exact
+
+    cells = table.shape[1]
+    if cells == 2:  # small counts of independent rows with the same shares
+        whole = np.array([[worth.reference], [worth.current]])
+        first = np.rint(whole * table[:, :1] / table.sum(axis=1, keepdims=True))
+        small = np.hstack([first, np.rint(whole) - first]).astype(np.int64)
+        p_value = float(cast("tuple[float, float]", fisher_exact(small))[1])
+    else:
+        p_value = float(chdtrc((cells - 1) / worth.spread, statistic / worth.spread))
+    return studentised(p_value, worth.freedom)
+
+
 def _permuted_p(table: NDArray[np.int64], statistic: float) -> float:
     """The share of permutations of the rows' labels that part the samples at least as far; the table counts as one.
 
-    The seed is fixed, so that the same table always has the same p-value.
+    Once enough of them did, no more are drawn (Besag & Clifford 1991). The seed is fixed, so that the same table always
+    has the same p-value.
     """
-    totals, rows = table.sum(axis=0), table.sum(axis=1)
-    drawn = np.random.default_rng(0).multivariate_hypergeometric(totals, int(rows[1]), size=_PERMUTATIONS)
-    reached = _pearson(totals, rows, drawn) >= statistic * (1 - 1e-9)  # equal tables may differ in the last bits
-    return float((np.count_nonzero(reached) + 1) / (_PERMUTATIONS + 1))
+    totals, rows, rng = table.sum(axis=0), table.sum(axis=1), np.random.default_rng(0)
+    drawn = reached = 0
+    while drawn < _PERMUTATIONS and reached < _REACHED:
+        tables = rng.multivariate_hypergeometric(totals, int(rows[1]), size=_PERMUTATIONS // 20)
+        # Equal tables may differ in the last bits.
+        reached += int(np.count_nonzero(_pearson(totals, rows, tables) >= statistic * (1 - 1e-9)))
+        drawn += len(tables)
+    return (reached + 1) / (drawn + 1)

@@ -112,6 +112,7 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     invocations = Invocations(live, engine)
     exposition = Exposition(live, engine.admission, capture)
     exposition.watch_jobs(store)
+    exposition.watch_schedules(store)
     exposition.watch_rollouts(rollouts)
     stack.enter_context(Dispatcher(store))
     asynchronous = _asynchronous(

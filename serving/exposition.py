@@ -31,7 +31,7 @@ from serving.shadows import Shadows
 from serving.workers.totals import Family, Sample, State, merged
 from storage.batch.jobs import rows_under_way
 from storage.errors import StoreError
-from storage.records import AsyncStatus, JobStatus
+from storage.records import AsyncStatus, DeliveryStatus, ExecutionStatus, JobStatus
 from storage.shadows import ShadowTally
 from storage.store import Store
 
@@ -73,6 +73,10 @@ class Exposition:
     def watch_jobs(self, store: Store) -> None:
         """Tell of the jobs of a store too."""
         self._registry.register(_JobsCollector(store))
+
+    def watch_schedules(self, store: Store) -> None:
+        """Tell of the schedules of a store too, and of their alerts."""
+        self._registry.register(_SchedulesCollector(store))
 
     def watch_rollouts(self, controller: Controller) -> None:
         """Tell of roll-outs too."""
@@ -184,6 +188,39 @@ class _JobsCollector(Collector):
             jobs.add_metric([status], counts.get(status, 0))
         yield jobs
         yield _gauge("batch_running_rows", "Rows that running batch transforms have scored.", rows)
+
+
+class _SchedulesCollector(Collector):
+    """Schedules and alerts of a store, as the monitors that follow it write them down."""
+
+    def __init__(self, store: Store) -> None:
+        self._schedules = store.schedules
+
+    def collect(self) -> Iterator[Metric]:
+        """Nothing while the store cannot be read: `store_silence_seconds` tells that."""
+        try:
+            schedules, states = self._schedules.list(), self._schedules.alerts.states()
+            counts, told = self._schedules.counts(), self._schedules.alerts.delivery_counts()
+            oldest = self._schedules.oldest_pending()
+        except StoreError:
+            return
+        alert = GaugeMetricFamily(
+            "autopilot_schedule_in_alert", "1 where a schedule is in alert.", labels=["schedule", "endpoint", "check"]
+        )
+        executions = GaugeMetricFamily(
+            "autopilot_schedule_executions", "Due times of a schedule.", labels=["schedule", "endpoint", "status"]
+        )
+        for one in schedules:
+            alert.add_metric([one.name, one.endpoint, one.check], states.get(one.name) == "InAlert")
+            for status in get_args(ExecutionStatus):
+                executions.add_metric([one.name, one.endpoint, status], counts.get((one.name, status), 0))
+        yield from (alert, executions)
+        age_s = 0.0 if oldest is None else max(0.0, time.time() - oldest.timestamp())
+        yield _gauge("schedule_lag_seconds", "Age of the oldest due time that nobody has begun.", age_s)
+        deliveries = GaugeMetricFamily("autopilot_alert_deliveries", "What channels are told.", labels=["status"])
+        for status in get_args(DeliveryStatus):
+            deliveries.add_metric([status], told.get(status, 0))
+        yield deliveries
 
 
 class _AsyncCollector(Collector):

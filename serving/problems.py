@@ -90,7 +90,7 @@ KINDS: dict[type[Exception], Kind] = {
     UnknownNameError: Kind(404, "unknown-name", "The store holds nothing by this name"),
     MethodError: Kind(405, "method", "The path does not know this method"),
     AcceptError: Kind(406, "accept", "No accepted format can be written"),
-    ConflictError: Kind(409, "conflict", "Another changed it since it was looked at"),
+    ConflictError: Kind(409, "conflict", "What is there does not allow it"),
     UsedError: Kind(409, "used", "Something else needs it"),
     ServedAlreadyError: Kind(409, "served-already", "A model is served under this name"),
     PreconditionError: Kind(412, "precondition", "It is not as the client has seen it"),

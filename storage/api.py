@@ -11,11 +11,15 @@ from msgspec import Struct
 
 from storage.predictor import Provider
 from storage.records import (
+    AlertRule,
+    AlertState,
     Alias,
     AsyncStatus,
     CapturePolicy,
+    CheckKind,
     Endpoint,
     EndpointLimits,
+    Missed,
     Schedule,
     Variant,
     WebhookStatus,
@@ -166,10 +170,29 @@ class ReportSummary(Struct, frozen=True):
 
 
 class ScheduleConfig(Struct, frozen=True):
-    """When an endpoint's drift report is due. cron: five fields, UTC. level: chance of any alarm without drift."""
+    """When a kind of check of an endpoint is due. The fields are those of `Schedule`; without an endpoint it is that of
+    the schedule's name."""
 
     cron: str
     level: float = 0.05
+    endpoint: str | None = None
+    check: CheckKind = "drift"
+    variant: str | None = None
+    zone: str = "UTC"
+    missed: Missed = "latest"
+    start_offset: str | None = None
+    end_offset: str | None = None
+    paused: bool = False
+    alert: AlertRule = AlertRule()
+
+
+class AlertView(Struct, frozen=True):
+    """Whether a schedule is in alert."""
+
+    schedule: str
+    endpoint: str
+    check: CheckKind
+    state: AlertState
 
 
 def tag_of(seen: Alias | Endpoint | EndpointDetails | EndpointSummary | Schedule) -> str:

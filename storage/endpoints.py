@@ -12,7 +12,7 @@ from storage.errors import ConflictError, InputError, UnknownNameError, listed
 from storage.models import check_name
 from storage.records import CapturePolicy, Endpoint, ModelVersion, Variant
 from storage.signature import Signature
-from storage.tables import endpoints, models, schedules, tallies
+from storage.tables import endpoints, models, rollouts, schedules, tallies
 
 #: What the variant of an endpoint with one version is called.
 MAIN = "main"
@@ -119,13 +119,17 @@ def _find(connection: Connection, name: str) -> Endpoint | None:
 def _known(connection: Connection, name: str) -> Endpoint:
     found = _find(connection, name)
     if found is None:
-        raise UnknownNameError(f"The store has no endpoint {name!r}. `autopilot endpoints` lists those that it has.")
+        raise UnknownNameError(
+            f"The store has no endpoint {name[:80]!r}. `autopilot endpoints` lists those that it has."
+        )
     return found
 
 
 def _put(connection: Connection, old: Endpoint | None, new: Endpoint, now: datetime, expected: int | None) -> Endpoint:
     _check_revision(new.name, old, expected)
     _check(connection, new)
+    if old is not None and new.variants == old.variants and _has_rollout(connection, old.name):
+        return _undisturbed(old, new)
     created_at, revision = (old.created_at, old.revision + 1) if old else (now, 1)
     new = replace(new, revision=revision, created_at=created_at, updated_at=now)
     _forget_counts(connection, new.name, now - _KEPT_COUNTS if old else None)
@@ -134,6 +138,22 @@ def _put(connection: Connection, old: Endpoint | None, new: Endpoint, now: datet
     else:
         connection.execute(update(endpoints).where(endpoints.c.name == new.name).values(values_of(new)))
     return new
+
+
+def _has_rollout(connection: Connection, name: str) -> bool:
+    query = select(rollouts.c.id).where(rollouts.c.endpoint == name, rollouts.c.status == "running")
+    return connection.execute(query).first() is not None
+
+
+def _undisturbed(old: Endpoint, new: Endpoint) -> Endpoint:
+    """The endpoint as a roll-out has it, where nothing else changes. Raises ConflictError for all else but variants:
+    each change would end the roll-out, which compares what is answered under one configuration."""
+    if replace(new, revision=old.revision, created_at=old.created_at, updated_at=old.updated_at) == old:
+        return old
+    raise ConflictError(
+        f"A roll-out runs on endpoint {old.name!r}, and other changes wait for its end. End it first: "
+        f"autopilot endpoints rollback {old.name}, or stop {old.name}, which leaves the shares as they are."
+    )
 
 
 def _forget_counts(connection: Connection, name: str, before: datetime | None = None) -> None:
@@ -176,8 +196,14 @@ def _check_weights(endpoint: Endpoint) -> None:
     for variant in (*endpoint.variants, *endpoint.shadows):
         if not (math.isfinite(variant.weight) and variant.weight >= 0):
             raise InputError(f"The weight of variant {variant.name!r} is {variant.weight}. Use 0 or more.")
-    if not 0 < sum(variant.weight for variant in endpoint.variants) < math.inf:
+    total = sum(variant.weight for variant in endpoint.variants)
+    if not total:
         raise InputError(f"The weights of endpoint {endpoint.name!r} sum to 0. Give one variant more than 0.")
+    if total == math.inf:
+        raise InputError(
+            f"The weights of endpoint {endpoint.name!r} sum to more than a number can hold, 1.8e308. Only their ratio "
+            "counts: give smaller ones, such as 90 and 10."
+        )
     for shadow in endpoint.shadows:
         if shadow.weight > 1:
             raise InputError(f"Shadow {shadow.name!r} sees a share of {shadow.weight} of requests. Use 0 to 1.")
@@ -188,7 +214,7 @@ def _signature(connection: Connection, variant: Variant) -> Signature:
     found = connection.execute(query).scalar()
     if found is None:
         raise UnknownNameError(
-            f"The store has no model {variant.spec!r}, which variant {variant.name!r} names. "
+            f"The store has no model {variant.spec[:80]!r}, which variant {variant.name!r} names. "
             "`autopilot models` lists those that it has."
         )
     return found

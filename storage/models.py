@@ -90,7 +90,8 @@ class Models:
     def read_reference(self, version: ModelVersion) -> bytes:
         """The reference sample as the bytes of a Parquet file.
 
-        Columns: the signature's, typed as `boundary.typed` does, and the outputs under `traffic.OUTPUT_PREFIX` names.
+        Columns: the signature's, typed as `boundary.typed` does, the outputs under `traffic.OUTPUT_PREFIX` names, and
+        what happened as `autopilot.truth`, which samples of older programs lack.
         """
         return self._blobs.get(version.reference_digest)
 
@@ -173,6 +174,7 @@ def check_name(name: str, what: str) -> str:
     """The name, if it can stand in a URL and a path. Raises InputError."""
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} cannot name {what}. Use up to 63 letters, digits, '_', '-' and '.', a letter or digit first."
+            f"{name[:80]!r} cannot name {what}. Use up to 63 letters, digits, '_', '-' and '.', a letter or digit "
+            "first."
         )
     return name

@@ -515,25 +515,153 @@ class Report(Struct, frozen=True):
     created_at: datetime
 
 
-class Schedule(Struct, frozen=True):
-    """When an endpoint's drift report is due. One schedule for each endpoint.
+class StoredProfile(Struct, frozen=True):
+    """The profile of an hour of an endpoint's traffic: what reports on any period are made of without the rows.
 
-    cron: five fields, UTC, day of week 0 or 7 = Sunday. Each execution covers the time since the one before.
+    model, version: that answered. baseline: digest of the blob that says how values are counted, which all profiles
+    that can be merged share. hour: its start. files: of traffic, that it was made of; where there are more by now, rows
+    came late. digest: of the profile's blob, of size_bytes.
     """
 
+    endpoint: str
+    variant: str
+    model: str
+    version: int
+    baseline: str
+    hour: datetime
+    rows: int
+    files: int
+    digest: str
+    size_bytes: int
+    created_at: datetime
+
+
+CheckKind = Literal["drift", "data-quality", "model-quality", "bias", "attribution"]
+Missed = Literal["catch-up", "latest", "record"]
+AlertState = Literal["OK", "InAlert"]
+
+
+class AlertRule(Struct, frozen=True):
+    """When a schedule is in alert: at least `datapoints` of its last `of` verdicts are bad. channels: who is told."""
+
+    datapoints: int = 1
+    of: int = 1
+    channels: tuple[str, ...] = ()
+
+
+class Schedule(Struct, frozen=True):
+    """When a kind of check of an endpoint is due.
+
+    cron: five fields as crontab(5) has them, SageMaker's `cron(...)`, or `every 15 minutes`; in the IANA time zone
+    `zone`. level: the chance of any alarm without drift. created_at: when it was made, replaced, paused or resumed; it
+    owes nothing for the time before. variant: which is looked at; None is the main one. missed: what becomes of due
+    times at which no monitor was there: each is made up for, the latest covers them all, or they are only recorded.
+    start_offset, end_offset: the window from the due time, as ISO 8601 durations such as `-P8D` and `-P1D`; None is
+    since the window before, and up to the due time.
+    """
+
+    name: str
     endpoint: str
     cron: str
     level: float
     created_at: datetime
+    check: CheckKind = "drift"
+    variant: str | None = None
+    zone: str = "UTC"
+    missed: Missed = "latest"
+    start_offset: str | None = None
+    end_offset: str | None = None
+    paused: bool = False
+    alert: AlertRule = AlertRule()
+
+
+ExecutionStatus = Literal["pending", "running", "completed", "failed", "missed"]
 
 
 class Execution(Struct, frozen=True):
-    """One due time of a schedule and what became of it; at most one for each due time."""
+    """One due time of a schedule and what became of it; at most one for each due time.
 
-    endpoint: str
+    status: `pending` waits for a process, `missed` will never have one. started_at: when it was begun; of one that was
+    not, when it was written down. asked: by a user, beside the due times. owner: the process that has it, until
+    `lease_until`; another may take it then, and each of its attempts counts. breached: whether the verdict is bad;
+    None where there is none, such as of too few rows.
+    """
+
+    schedule: str
     scheduled_at: datetime
-    status: Literal["running", "completed", "failed"]
+    status: ExecutionStatus
     started_at: datetime
     ended_at: datetime | None = None
     report_id: str | None = None
+    reason: str | None = None
+    asked: bool = False
+    attempts: int = 0
+    owner: str | None = None
+    lease_until: datetime | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    verdict: str | None = None
+    breached: bool | None = None
+
+
+class AlertChange(Struct, frozen=True):
+    """A schedule went into alert, or came out of it.
+
+    number: of the schedule's changes, from 1. scheduled_at, report_id: of the execution that decided. bad: of its last
+    `of` verdicts, how many were bad; datapoints: how many it takes.
+    """
+
+    schedule: str
+    number: int
+    endpoint: str
+    check: CheckKind
+    at: datetime
+    state: AlertState
+    scheduled_at: datetime
+    bad: int
+    datapoints: int
+    of: int
+    report_id: str | None = None
+
+
+ChannelKind = Literal["webhook", "command", "email"]
+
+
+class Channel(Struct, frozen=True):
+    """A way to tell of alerts.
+
+    target: the address of a webhook; the words of a command; addresses of an e-mail. states: which changes it is told.
+    timeout_s: how long one attempt may take.
+    """
+
+    name: str
+    kind: ChannelKind
+    target: tuple[str, ...]
+    states: tuple[AlertState, ...]
+    timeout_s: float
+    created_at: datetime
+
+
+DeliveryStatus = Literal["waiting", "told", "failed"]
+
+
+class Delivery(Struct, frozen=True):
+    """One change of an alert that one channel is told, at least once.
+
+    id: the same with each attempt, so that the receiver can tell repeats. body: what is told, as JSON. owner: the
+    process that tells it, until `lease_until`; another may then. reason: why the last attempt failed.
+    """
+
+    id: str
+    schedule: str
+    number: int
+    channel: str
+    body: str
+    status: DeliveryStatus
+    due_at: datetime
+    created_at: datetime
+    attempts: int = 0
+    owner: str | None = None
+    lease_until: datetime | None = None
+    ended_at: datetime | None = None
     reason: str | None = None

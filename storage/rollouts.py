@@ -23,6 +23,7 @@ from storage.endpoints import endpoint_within, put_within
 from storage.errors import ConflictError, InputError, UnknownNameError, listed
 from storage.models import Models
 from storage.records import Endpoint, Guard, Measured, Rollout, RolloutProgress, Tally, Variant
+from storage.servers import EndpointStatus
 from storage.tables import rollouts, tallies
 
 #: How often a server that has a roll-out says so, at least, and how long the others wait for it.
@@ -117,7 +118,7 @@ class Rollouts:
             return _end(connection, rollout, now, "stopped", reason)
 
     def rollback(self, endpoint: str, now: datetime) -> Rollout:
-        """Take back the roll-out that runs on an endpoint, or without one the last that was completed.
+        """Take back the roll-out that runs on an endpoint, or without one the last that was completed or stopped.
 
         Raises UnknownNameError for the endpoint, and InputError if there is none to take back, or the endpoint has
         changed since: then nobody knows what would be lost.
@@ -126,7 +127,7 @@ class Rollouts:
             found = endpoint_within(connection, endpoint)
             rollout = _running(connection, endpoint)
             if rollout is None:
-                rollout = _last_completed(connection, found)
+                rollout = _last_ended(connection, found)
             elif rollout.revision != found.revision:
                 raise _changed(found, rollout)
             put_within(connection, replace(found, variants=rollout.before), now, expected=None)
@@ -292,14 +293,36 @@ def shares_of(variants: Sequence[Variant]) -> str:
     'main (m:1) 90 %, v2 (m:2) 10 %'
     """
     total = sum(variant.weight for variant in variants)
-    return ", ".join(f"{v.name} ({v.spec}) {100 * v.weight / total:.3g} %" for v in variants)
+    return ", ".join(f"{v.name} ({v.spec}) {100 * (v.weight / total):.3g} %" for v in variants)
+
+
+def with_stopped(status: EndpointStatus, endpoint: Endpoint, rollouts: Sequence[Rollout]) -> EndpointStatus:
+    """A status that also tells of a roll-out that was stopped, as long as what it has left is served: nothing takes
+    the new variants back any more, and `InService` alone would hide that. rollouts: the endpoint's, newest first."""
+    last = rollouts[0] if rollouts else None
+    if last is None or last.status != "stopped":
+        return status
+    if endpoint.variants == variants_at(last, last.step):
+        remedy = f"To return to the variants before it: autopilot endpoints rollback {endpoint.name}."
+    elif _serves(endpoint, last.after) and _serves(endpoint, old_variants(last)):
+        remedy = f"To give all requests to one version: autopilot deploy MODEL:VERSION --endpoint {endpoint.name}."
+    else:
+        return status
+    told = f"Roll-out {last.id} watches its variants no more. {last.reason} {remedy}"
+    return replace(status, reason=" ".join(filter(None, (status.reason, told))))
+
+
+def _serves(endpoint: Endpoint, variants: Iterable[Variant]) -> bool:
+    """Whether some of these variants get requests."""
+    weights = {(variant.name, variant.spec): variant.weight for variant in endpoint.variants}
+    return any(weights.get((variant.name, variant.spec)) for variant in variants)
 
 
 def _scaled(variants: Iterable[Variant], share: float) -> tuple[Variant, ...]:
     """The variants with weights that sum to a share, in percent."""
     variants = tuple(variants)
     total = sum(variant.weight for variant in variants)
-    return tuple(replace(variant, weight=round(100 * share * variant.weight / total, 6)) for variant in variants)
+    return tuple(replace(variant, weight=round(100 * share * (variant.weight / total), 6)) for variant in variants)
 
 
 # ----------------------------------------------------------------------------------------------------- the checks
@@ -360,16 +383,22 @@ def _check_change(endpoint: Endpoint, rollout: Rollout) -> None:
     names = [variant.name for variant in rollout.after]
     for variant in rollout.after:
         if names.count(variant.name) > 1:
-            raise InputError(f"Two of the new variants are called {variant.name!r}. Give each its own name.")
+            raise InputError(f"Two of the new variants are called {variant.name[:80]!r}. Give each its own name.")
         if variant.name in known and known[variant.name].spec != variant.spec:
             raise InputError(
                 f"Endpoint {endpoint.name!r} has a variant {variant.name!r}, with {known[variant.name].spec}: the new "
                 "one stands beside it. Give it another name, or none."
             )
         if not (math.isfinite(variant.weight) and variant.weight >= 0):
-            raise InputError(f"The weight of variant {variant.name!r} is {variant.weight}. Use 0 or more.")
-    if not sum(variant.weight for variant in rollout.after):
+            raise InputError(f"The weight of variant {variant.name[:80]!r} is {variant.weight}. Use 0 or more.")
+    total = sum(variant.weight for variant in rollout.after)
+    if not total:
         raise InputError("The weights of the new variants sum to 0. Give one more than 0.")
+    if total == math.inf:
+        raise InputError(
+            "The weights of the new variants sum to more than a number can hold, 1.8e308. Only their ratio counts: "
+            "give smaller ones, such as 90 and 10."
+        )
     if not sum(variant.weight for variant in old_variants(rollout)):
         raise InputError(
             f"All requests of endpoint {endpoint.name!r} go to {listed([v.spec for v in rollout.after])} already. "
@@ -393,17 +422,20 @@ def _running(connection: Connection, endpoint: str) -> Rollout | None:
     return None if row is None else record_of(Rollout, row)
 
 
-def _last_completed(connection: Connection, endpoint: Endpoint) -> Rollout:
-    """The last completed roll-out, if the endpoint is still as that has left it."""
-    query = select(rollouts).where(rollouts.c.endpoint == endpoint.name, rollouts.c.status == "completed")
+def _last_ended(connection: Connection, endpoint: Endpoint) -> Rollout:
+    """The last roll-out that was completed or stopped, if the endpoint is still as that has left it."""
+    is_wanted = and_(rollouts.c.endpoint == endpoint.name, rollouts.c.status.in_(("completed", "stopped")))
+    query = select(rollouts).where(is_wanted)
     row = connection.execute(query.order_by(rollouts.c.ended_at.desc(), rollouts.c.revision.desc())).mappings().first()
     if row is None:
         raise InputError(
-            f"No roll-out runs on endpoint {endpoint.name!r}, and none was completed: there is nothing to go back to. "
+            f"No roll-out runs on endpoint {endpoint.name!r}, and none has ended but those that were taken back: there "
+            "is nothing to go back to. "
             "Deploy the version that you want: autopilot deploy MODEL:VERSION --endpoint NAME."
         )
     rollout = record_of(Rollout, row)
-    if endpoint.variants != rollout.after:
+    left = rollout.after if rollout.status == "completed" else variants_at(rollout, rollout.step)
+    if endpoint.variants != left:
         raise _changed(endpoint, rollout)
     return rollout
 

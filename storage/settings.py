@@ -28,7 +28,7 @@ _RANGES = {
     "async_kept_s": (60, 31_536_000),
 }
 #: Settings that are shown to nobody.
-SECRETS = frozenset({"webhook_secret"})
+SECRETS = frozenset({"webhook_secret", "smtp_url"})
 
 
 _WORKERS = re.compile(r"auto|[0-9]+(\.\.[0-9]+)?")
@@ -56,6 +56,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     async_webhooks: addresses, with blanks between, below which webhooks may lie: https://HOST/PATH.
     async_webhook: the webhook that is told of async invocations that name none.
     webhook_secret: what webhooks are signed with, 16 characters or more.
+    smtp_url: the mail server that takes e-mail of alerts: smtps://USER:PASSWORD@HOST, smtp:// for STARTTLS.
+    smtp_from: the address that e-mail of alerts is from.
     """
 
     store: str = "./autopilot-store"
@@ -76,6 +78,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     async_webhooks: str = ""
     async_webhook: str = ""
     webhook_secret: str = ""
+    smtp_url: str = ""
+    smtp_from: str = ""
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":

@@ -15,9 +15,11 @@ from storage.idempotency import IdempotencyKeys
 from storage.jobs import Jobs
 from storage.labels.labels import Labels
 from storage.models import Models
-from storage.reports import Reports, Schedules
+from storage.profiles import Profiles
+from storage.reports import Reports
 from storage.rollouts import Rollouts
 from storage.runs import Runs
+from storage.schedules import Schedules
 from storage.servers import Servers
 from storage.tables import HEAD
 from storage.traffic import Traffic
@@ -28,7 +30,8 @@ _LOW_DISK_BYTES = 200_000_000
 
 
 class Health(Struct, frozen=True):
-    """What `autopilot doctor` tells of a store: complaints is empty where all is well."""
+    """What `autopilot doctor` tells of a store: complaints is empty where all is well. free_bytes: on the disk of its
+    folders that has the least."""
 
     path: str
     schema: str
@@ -64,6 +67,7 @@ class Store:
         self.labels = Labels(self._database)
         self.idempotency = IdempotencyKeys(self._database)
         self.reports = Reports(self._database, self.blobs)
+        self.profiles = Profiles(self._database, self.blobs)
         self.schedules = Schedules(self._database)
         self.traffic = Traffic(root / "traffic")
         self.work = Work(root / "work")
@@ -88,14 +92,25 @@ class Store:
         return cls(root)
 
     def health(self) -> Health:
-        """Look at the database, and for space on the disk."""
-        free_bytes = shutil.disk_usage(self.root).free
+        """Look at the database, and for space on the disks: a folder of the store may be on one of its own."""
         verdict = self._database.check()
-        complaints = [f"the database is damaged: {verdict}"] if verdict != "ok" else []
-        if free_bytes < _LOW_DISK_BYTES:
-            complaints.append(f"only {free_bytes // 1_000_000} MB of disk are free")
-        return Health(str(self.root), HEAD, free_bytes, tuple(complaints))
+        damages = [f"the database is damaged: {verdict}"] if verdict != "ok" else []
+        disks = _disks(self.root)
+        low = [
+            f"only {free // 1_000_000} MB are free on the disk of {str(folder)!r}: remove files there, or give it more"
+            for folder, free in disks.items()
+            if free < _LOW_DISK_BYTES
+        ]
+        return Health(str(self.root), HEAD, min(disks.values()), (*damages, *low))
 
     def close(self) -> None:
         """Let go of the database; the object cannot be used afterwards."""
         self._database.close()
+
+
+def _disks(root: Path) -> dict[Path, int]:
+    """Free bytes of each disk that holds something of a store, by the first of its folders that is there."""
+    found: dict[int, tuple[Path, int]] = {}
+    for folder in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
+        found.setdefault(folder.stat().st_dev, (folder, shutil.disk_usage(folder).free))
+    return dict(found.values())

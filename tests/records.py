@@ -46,9 +46,9 @@ def report(report_id: str = "d1", *, endpoint: str = "late", created_at: datetim
 
 def schedule(endpoint: str, cron: str = "0 * * * *") -> Schedule:
     """An hourly schedule."""
-    return Schedule(endpoint, cron, 0.05, NOW)
+    return Schedule(endpoint, endpoint, cron, 0.05, NOW)
 
 
-def execution(endpoint: str = "late", *, scheduled_at: datetime = NOW) -> Execution:
+def execution(schedule: str = "late", *, scheduled_at: datetime = NOW) -> Execution:
     """A due time as it is claimed."""
-    return Execution(endpoint, scheduled_at, "running", scheduled_at)
+    return Execution(schedule, scheduled_at, "running", scheduled_at)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import urlsplit
 
 from autopilot.client.calls import F, Noun, call
 from autopilot.client.nouns import (
@@ -19,8 +19,9 @@ from autopilot.client.nouns import (
     Servers,
 )
 from autopilot.client.predictions import body_of, frame_of, rows_of
-from autopilot.client.steps import Steps, ask
+from autopilot.client.steps import Steps, ask, part
 from autopilot.client.transports import Awaited, Waiting
+from storage.errors import InputError
 from storage.settings import Settings
 
 if TYPE_CHECKING:
@@ -111,12 +112,31 @@ class AsyncClient(_Surface[Awaited]):
 
 
 def address_of(url: str | None) -> str:
-    """Where a server is: as it was said, or by the settings."""
-    settings = Settings.load()
-    return (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    """Where a server is: as it was said, or by the settings. Raises InputError for what is no address.
+
+    >>> address_of("http://127.0.0.1:8080/")
+    'http://127.0.0.1:8080'
+    """
+    if url is None:
+        settings = Settings.load()
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        return f"http://{host}:{settings.port}"
+    if not _is_address(url):
+        raise InputError(f"The server's address is {url[:80]!r}. Give a URL such as 'http://127.0.0.1:8080'.")
+    return url.rstrip("/")
+
+
+def _is_address(url: str) -> bool:
+    """Whether a server of HTTP may be there. A query could not have paths after it."""
+    try:
+        parts = urlsplit(url)
+        is_named = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is no number up to 65535, and of half a pair of brackets
+        return False
+    return is_named and parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
 
 
 def _invoke(endpoint: str, rows: Any, inference_id: str | None, variant: str | None) -> Steps[bytes]:
     given = {"x-amzn-sagemaker-inference-id": inference_id, "x-amzn-sagemaker-target-variant": variant}
     headers = {name: value for name, value in given.items() if value is not None}
-    return ask("POST", f"/endpoints/{quote(endpoint, safe='')}/invocations", bytes, body=rows, headers=headers)
+    return ask("POST", f"/endpoints/{part(endpoint)}/invocations", bytes, body=rows, headers=headers)

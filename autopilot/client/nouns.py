@@ -8,6 +8,7 @@ from typing import Any
 from autopilot.client.calls import F, Listing, Noun, call, listing
 from autopilot.client.steps import Pause, Steps, ask, at
 from storage.api import (
+    AlertView,
     AliasTarget,
     AsyncView,
     EndpointChange,
@@ -26,6 +27,7 @@ from storage.errors import FailureError
 from storage.labels import LabelItem, LabelSummary, Received
 from storage.predictor import Provider
 from storage.records import (
+    AlertChange,
     Alias,
     AsyncStatus,
     CapturePolicy,
@@ -203,7 +205,7 @@ class Rollouts(Noun[F]):
 
     @call
     def rollback(self, endpoint: str) -> Steps[Rollout]:
-        """Take back the one that runs, at once; without one, the last that was completed."""
+        """Take back the one that runs, at once; without one, the last that was completed or stopped."""
         return (yield from ask("POST", at("endpoints", endpoint, "rollback"), Rollout))
 
     @call
@@ -329,33 +331,61 @@ class Jobs(Noun[F]):
 
 
 class Schedules(Noun[F]):
-    """When drift reports are due."""
+    """When checks of endpoints are due."""
 
     @listing
     def list(self) -> Listing[Schedule]:
-        """Schedules by endpoint."""
+        """Schedules by name."""
         return Listing(at("schedules"), Schedule)
 
     @call
-    def get(self, endpoint: str) -> Steps[Schedule]:
-        """The one of an endpoint."""
-        return (yield from ask("GET", at("schedules", endpoint), Schedule))
+    def get(self, name: str) -> Steps[Schedule]:
+        """A schedule by its name."""
+        return (yield from ask("GET", at("schedules", name), Schedule))
 
     @call
-    def put(self, endpoint: str, cron: str, *, level: float = 0.05, seen: Schedule | None = None) -> Steps[Schedule]:
-        """Make or replace it. cron: five fields, UTC."""
-        wanted = ScheduleConfig(cron, level)
-        return (yield from ask("PUT", at("schedules", endpoint), Schedule, body=wanted, headers=_when(seen)))
+    def put(
+        self, name: str, cron: str, *, level: float = 0.05, seen: Schedule | None = None, **options: Any
+    ) -> Steps[Schedule]:
+        """Make or replace one. cron: five fields, or `every 15 minutes`. options: as of `ScheduleConfig`; without
+        `endpoint` it is of the endpoint of its name."""
+        wanted = ScheduleConfig(cron, level, **options)
+        return (yield from ask("PUT", at("schedules", name), Schedule, body=wanted, headers=_when(seen)))
 
     @call
-    def delete(self, endpoint: str, *, seen: Schedule | None = None) -> Steps[None]:
+    def pause(self, name: str) -> Steps[Schedule]:
+        """Have it owe nothing until it is resumed."""
+        return (yield from ask("POST", at("schedules", name, "pause"), Schedule))
+
+    @call
+    def resume(self, name: str) -> Steps[Schedule]:
+        """Have it go on."""
+        return (yield from ask("POST", at("schedules", name, "resume"), Schedule))
+
+    @call
+    def run(self, name: str) -> Steps[Execution]:
+        """Have a check now, beside the due times."""
+        return (yield from ask("POST", at("schedules", name, "run"), Execution))
+
+    @call
+    def delete(self, name: str, *, seen: Schedule | None = None) -> Steps[None]:
         """Remove it; reports stay."""
-        yield from ask("DELETE", at("schedules", endpoint), type(None), headers=_when(seen))
+        yield from ask("DELETE", at("schedules", name), type(None), headers=_when(seen))
 
     @listing
-    def executions(self, endpoint: str) -> Listing[Execution]:
+    def executions(self, name: str) -> Listing[Execution]:
         """What became of each due time, newest first."""
-        return Listing(at("schedules", endpoint, "executions"), Execution)
+        return Listing(at("schedules", name, "executions"), Execution)
+
+    @listing
+    def changes(self, name: str) -> Listing[AlertChange]:
+        """When it went into alert, and came out of it, newest first."""
+        return Listing(at("schedules", name, "alerts"), AlertChange)
+
+    @listing
+    def alerts(self) -> Listing[AlertView]:
+        """Which schedules are in alert, and which are not, by name."""
+        return Listing(at("alerts"), AlertView)
 
 
 class Reports(Noun[F]):

@@ -92,12 +92,25 @@ def ask(
 
 
 def at(*parts: str | int) -> str:
-    """A path of the control plane, its parts quoted.
+    """A path of the control plane, its parts quoted. Raises InputError for a part that names nothing.
 
     >>> at("models", "a b", "versions", 3)
     '/api/models/a%20b/versions/3'
     """
-    return "/".join(["/api", *(quote(str(part), safe="") for part in parts)])
+    return "/".join(["/api", *(part(one) for one in parts)])
+
+
+def part(name: str | int) -> str:
+    """A name as it stands in a path. Raises InputError for what would be lost there, and ask for all of a list or for
+    another thing: RFC 3986, section 5.2.4.
+
+    >>> part("")
+    Traceback (most recent call last):
+    storage.errors.InputError: The name is ''. Give that of one thing, such as 'price'.
+    """
+    if name in ("", ".", ".."):
+        raise InputError(f"The name is {name!r}. Give that of one thing, such as 'price'.")
+    return quote(str(name), safe="")
 
 
 def _query(query: Mapping[str, Any]) -> dict[str, str]:

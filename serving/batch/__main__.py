@@ -53,8 +53,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _end_with_parent() -> None:
-    """Standard input ends when the process that started this one does, however it does. What it has is then free."""
-    sys.stdin.buffer.read()
+    """Standard input ends when the process that started this one does, however it does. What it has is then free.
+
+    Read past `sys.stdin`, whose lock a thread that reads it holds: Python aborts if it cannot have that at its end.
+    """
+    while os.read(0, 4096):
+        pass
     os._exit(1)
 
 

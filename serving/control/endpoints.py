@@ -26,6 +26,7 @@ from storage.api import (
 )
 from storage.endpoints import with_weights
 from storage.records import Endpoint
+from storage.rollouts import with_stopped
 from storage.servers import status_of
 from storage.shadows import shadow_reports
 
@@ -54,7 +55,7 @@ def get_status(request: AnyRequest, name: FromPath[str], parts: NamedDependency[
     endpoint = store.endpoints.get(name)
     rollouts = store.rollouts.list(endpoint=name, limit=1)
     status = status_of(endpoint, store.servers.list(datetime.now(UTC)), rollouts)
-    return told(request, EndpointHealth(status, shadow_reports(store, endpoint)))
+    return told(request, EndpointHealth(with_stopped(status, endpoint, rollouts), shadow_reports(store, endpoint)))
 
 
 @put(
@@ -94,7 +95,8 @@ async def put_endpoint(
 async def patch_endpoint(
     request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]
 ) -> Response[EndpointDetails]:
-    """Change what is named, and leave the rest. Variants that get no weight here keep theirs."""
+    """Change what is named, and leave the rest. Variants that get no weight here keep theirs; what changes nothing
+    leaves the revision."""
 
     def work(asked: EndpointChange) -> Done:
         _checked(request, parts.store, name)
@@ -102,7 +104,8 @@ async def patch_endpoint(
         given = {field: getattr(asked, field) for field in ("capture", "limits", "provider")}
         new = replace(old, **{field: value for field, value in given.items() if value is not None})
         new = with_weights(new, asked.weights or {})
-        return _done(parts.store, parts.store.endpoints.put(new, datetime.now(UTC)), 200)
+        changed = old if new == old else parts.store.endpoints.put(new, datetime.now(UTC))
+        return _done(parts.store, changed, 200)
 
     return await change_by(request, parts, EndpointChange, work)
 

@@ -65,11 +65,19 @@ class Condition(NamedTuple):
 
 
 def _matches(header: str | None, tag: str | None, *, weakly: bool = False) -> bool:
-    """Whether a list of tags, or `*`, has this one; None is the tag of nothing. Weak tags match only weakly."""
-    if header is None or tag is None:
+    """Whether a list of tags, or `*`, has this one; None is the tag of nothing. Weak tags match only weakly. Raises
+    OptionError for what is neither, whatever there is."""
+    if header is None:
         return False
     if header.strip() == "*":
-        return True
+        return tag is not None
+    wanted = [name for name, is_weak in _tags(header) if weakly or not is_weak]
+    return tag in wanted
+
+
+def _tags(header: str) -> list[tuple[str, bool]]:
+    """The tags of a header, and whether each is weak. Raises OptionError for anything else."""
+    tags: list[tuple[str, bool]] = []
     at = 0
     while at < len(header):
         found = _TAG.match(header, at)
@@ -78,7 +86,6 @@ def _matches(header: str | None, tag: str | None, *, weakly: bool = False) -> bo
                 f'A condition is {header[:80]!r}. Send an ETag as it came, in its quotes such as "3-17", several with '
                 "commas between, or *."
             )
-        if found["tag"] == tag and (weakly or not found["weak"]):
-            return True
+        tags.append((found["tag"], found["weak"] is not None))
         at = found.end()
-    return False
+    return tags

@@ -65,7 +65,7 @@ async def start_rollout(request: AnyRequest, name: FromPath[str], parts: NamedDe
     **changing(conditional=True),
 )
 async def roll_back(request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]) -> Response[Rollout]:
-    """Take back the roll-out that runs on an endpoint, at once; without one, the last that was completed."""
+    """Take back the roll-out that runs on an endpoint, at once; without one, the last that was completed or stopped."""
     return await _end(request, name, parts, parts.store.rollouts.rollback)
 
 

@@ -1,9 +1,13 @@
-"""Schedules: when drift reports are due, and what became of each due time."""
+"""Schedules: when checks are due, what became of each due time, and which are in alert.
+
+Channels are named here and made on the command line alone: whoever could name an address or a program over HTTP could
+have this machine ask or run anything.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from litestar import Response, delete, get, put
+from litestar import Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -12,87 +16,175 @@ from serving.control.documented import LIST, ONE, changing
 from serving.control.etags import Condition, told
 from serving.control.pages import Cursor, Limit, after, page, part
 from serving.parts import AnyRequest, Parts
-from storage import SettingError, Store
-from storage.api import Page, ScheduleConfig, tag_of
-from storage.cron import parse_cron
-from storage.records import Execution, Schedule
+from storage import Store
+from storage.api import AlertView, Page, ScheduleConfig, tag_of
+from storage.records import AlertChange, Execution, Schedule
 
 
 @get("/api/schedules", summary="List schedules", **LIST)
 def list_schedules(
     request: AnyRequest, parts: NamedDependency[Parts], limit: Limit = 100, cursor: Cursor = None
 ) -> Response[Page[Schedule]]:
-    """Schedules by endpoint; each endpoint has one at most."""
-    found = part(parts.store.schedules.list(), limit, _endpoint_of, after(request, cursor, str))
-    return page(request, found, limit, _endpoint_of, lambda schedule: schedule)
+    """Schedules by name."""
+    found = part(parts.store.schedules.list(), limit, _name_of, after(request, cursor, str))
+    return page(request, found, limit, _name_of, lambda schedule: schedule)
 
 
-@get("/api/schedules/{endpoint:str}", summary="Describe a schedule", **ONE)
-def get_schedule(request: AnyRequest, endpoint: FromPath[str], parts: NamedDependency[Parts]) -> Response[Schedule]:
-    """When reports on the endpoint are due."""
-    found = parts.store.schedules.get(endpoint)
+@get("/api/schedules/{name:str}", summary="Describe a schedule", **ONE)
+def get_schedule(request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]) -> Response[Schedule]:
+    """When a check is due."""
+    found = parts.store.schedules.get(name)
     return told(request, found, tag_of(found))
 
 
-@get("/api/schedules/{endpoint:str}/executions", summary="List executions of a schedule", **LIST)
+@get("/api/schedules/{name:str}/executions", summary="List executions of a schedule", **LIST)
 def list_executions(
     request: AnyRequest,
-    endpoint: FromPath[str],
+    name: FromPath[str],
     parts: NamedDependency[Parts],
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response[Page[Execution]]:
     """What became of each due time, newest first; also of schedules that were removed."""
     before = after(request, cursor, datetime)
-    found = parts.store.schedules.executions(endpoint, limit + 1, before=before)
+    found = parts.store.schedules.executions(name, limit + 1, before=before)
     return page(request, found, limit, lambda execution: execution.scheduled_at, lambda execution: execution)
 
 
+@get("/api/schedules/{name:str}/alerts", summary="List changes of a schedule's alert", **LIST)
+def list_changes(
+    request: AnyRequest,
+    name: FromPath[str],
+    parts: NamedDependency[Parts],
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response[Page[AlertChange]]:
+    """When a schedule went into alert, and when it came out of it, newest first."""
+    before = after(request, cursor, int)
+    found = parts.store.schedules.alerts.changes(name, limit + 1, before=before)
+    return page(request, found, limit, lambda change: change.number, lambda change: change)
+
+
+@get("/api/alerts", summary="List alerts", **LIST)
+def list_alerts(
+    request: AnyRequest, parts: NamedDependency[Parts], limit: Limit = 100, cursor: Cursor = None
+) -> Response[Page[AlertView]]:
+    """Which schedules are in alert, and which are not, by name."""
+    states = parts.store.schedules.alerts.states()
+    found = part(parts.store.schedules.list(), limit, _name_of, after(request, cursor, str))
+    return page(
+        request,
+        found,
+        limit,
+        _name_of,
+        lambda one: AlertView(one.name, one.endpoint, one.check, states.get(one.name, "OK")),
+    )
+
+
 @put(
-    "/api/schedules/{endpoint:str}",
+    "/api/schedules/{name:str}",
     summary="Make or replace a schedule",
     **changing(ScheduleConfig, told=Schedule, conditional=True),
 )
-async def put_schedule(
-    request: AnyRequest, endpoint: FromPath[str], parts: NamedDependency[Parts]
-) -> Response[Schedule]:
-    """Have the endpoint reported on from now on. The monitor follows within a second."""
+async def put_schedule(request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]) -> Response[Schedule]:
+    """Have an endpoint checked from now on. The monitor follows within a second."""
 
     def work(asked: ScheduleConfig) -> Done:
-        parse_cron(asked.cron)
-        if not 0 < asked.level < 1:
-            raise SettingError(f"level is {asked.level:g}, the chance of any alarm. Use more than 0 and less than 1.")
-        old = _checked(request, parts.store, endpoint)
-        new = Schedule(endpoint, asked.cron, asked.level, datetime.now(UTC))
+        old = _checked(request, parts.store, name)
+        new = _schedule(name, asked, datetime.now(UTC))
         parts.store.schedules.put(new)
-        return Done(201 if old is None else 200, new, tag_of(new), f"/api/schedules/{endpoint}")
+        return Done(201 if old is None else 200, new, tag_of(new), f"/api/schedules/{name}")
 
     return await change_by(request, parts, ScheduleConfig, work)
 
 
-@delete("/api/schedules/{endpoint:str}", summary="Remove a schedule", **changing(status=204, conditional=True))
-async def delete_schedule(
-    request: AnyRequest, endpoint: FromPath[str], parts: NamedDependency[Parts]
-) -> Response[None]:
-    """Have the endpoint reported on no more; its reports stay."""
+@post("/api/schedules/{name:str}/pause", summary="Pause a schedule", **changing(conditional=True))
+async def pause_schedule(request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]) -> Response[Schedule]:
+    """Have a schedule owe nothing until it is resumed."""
 
     def work() -> Done:
-        _checked(request, parts.store, endpoint)
-        parts.store.schedules.get(endpoint)
-        parts.store.schedules.remove(endpoint)
+        _checked(request, parts.store, name)
+        paused = parts.store.schedules.pause(name, datetime.now(UTC))
+        return Done(200, paused, tag_of(paused))
+
+    return await change(request, parts, work)
+
+
+@post("/api/schedules/{name:str}/resume", summary="Resume a schedule", **changing(conditional=True))
+async def resume_schedule(
+    request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]
+) -> Response[Schedule]:
+    """Have a schedule go on; due times of the pause are not made up for."""
+
+    def work() -> Done:
+        _checked(request, parts.store, name)
+        resumed = parts.store.schedules.resume(name, datetime.now(UTC))
+        return Done(200, resumed, tag_of(resumed))
+
+    return await change(request, parts, work)
+
+
+@post("/api/schedules/{name:str}/run", summary="Run a schedule at once", **changing(status=201))
+async def run_schedule(request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]) -> Response[Execution]:
+    """Have a check now, beside the due times; the monitor begins it within a few seconds."""
+
+    def work() -> Done:
+        asked = parts.store.schedules.ask(name, datetime.now(UTC))
+        return Done(201, asked, location=f"/api/schedules/{name}/executions")
+
+    return await change(request, parts, work)
+
+
+@delete("/api/schedules/{name:str}", summary="Remove a schedule", **changing(status=204, conditional=True))
+async def delete_schedule(request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]) -> Response[None]:
+    """Have an endpoint checked no more; reports and executions stay."""
+
+    def work() -> Done:
+        _checked(request, parts.store, name)
+        parts.store.schedules.get(name)
+        parts.store.schedules.remove(name)
         return Done(204)
 
     return await change(request, parts, work)
 
 
-ROUTES: tuple[Any, ...] = (list_schedules, get_schedule, list_executions, put_schedule, delete_schedule)
+ROUTES: tuple[Any, ...] = (
+    list_schedules,
+    get_schedule,
+    list_executions,
+    list_changes,
+    list_alerts,
+    put_schedule,
+    pause_schedule,
+    resume_schedule,
+    run_schedule,
+    delete_schedule,
+)
 
 
-def _checked(request: AnyRequest, store: Store, endpoint: str) -> Schedule | None:
-    found = next((schedule for schedule in store.schedules.list() if schedule.endpoint == endpoint), None)
-    Condition.of(request).check(f"the schedule of {endpoint[:80]!r}", found, tag_of, lambda schedule: schedule)
+def _schedule(name: str, asked: ScheduleConfig, now: datetime) -> Schedule:
+    return Schedule(
+        name=name,
+        endpoint=name if asked.endpoint is None else asked.endpoint,
+        cron=asked.cron,
+        level=asked.level,
+        created_at=now,
+        check=asked.check,
+        variant=asked.variant,
+        zone=asked.zone,
+        missed=asked.missed,
+        start_offset=asked.start_offset,
+        end_offset=asked.end_offset,
+        paused=asked.paused,
+        alert=asked.alert,
+    )
+
+
+def _checked(request: AnyRequest, store: Store, name: str) -> Schedule | None:
+    found = next((schedule for schedule in store.schedules.list() if schedule.name == name), None)
+    Condition.of(request).check(f"the schedule {name[:80]!r}", found, tag_of, lambda schedule: schedule)
     return found
 
 
-def _endpoint_of(schedule: Schedule) -> str:
-    return schedule.endpoint
+def _name_of(schedule: Schedule) -> str:
+    return schedule.name

@@ -22,7 +22,7 @@ from serving.rollouts.evidence import Evidence, State, decoded, encoded, old_cou
 from serving.rollouts.watching import Watching
 from storage import AutopilotError, InputError, Store, UnknownNameError
 from storage.records import Endpoint, Measured, Rollout, RolloutProgress, Server, Tally
-from storage.rollouts import EVIDENCE, LEASE_S, share_at
+from storage.rollouts import EVIDENCE, LEASE_S, share_at, shares_of
 
 _LOOK_S = 0.5
 _MEASURED_REQUESTS = 100  # of the old variants: a limit and cuts that are near their quantiles
@@ -115,7 +115,8 @@ class Controller:
             self._end(self._store.rollouts.give_up(rollout, self._id, now, "The endpoint was deleted."))
             return
         if endpoint.revision != rollout.revision:
-            self._give_up(rollout, now, "another changed the endpoint.")
+            shares = shares_of(endpoint.variants)
+            self._give_up(rollout, now, f"another gave the endpoint other variants or weights, {shares}.")
             return
         try:
             self._step(rollout, endpoint, now)

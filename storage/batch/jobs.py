@@ -99,7 +99,7 @@ def view(job: Job) -> TransformJob:
 def _absolute(transform: Transform) -> Transform:
     """With paths that mean the same to a process in another folder; the slash at a folder's end is kept."""
     source, out = (
-        place if places.is_address(place) else str(Path(place).expanduser().absolute()) + "/" * place.endswith("/")
+        place if places.is_address(place) else str(places.path_of(place).absolute()) + "/" * place.endswith("/")
         for place in (transform.source, transform.out)
     )
     return replace(transform, source=source, out=out)

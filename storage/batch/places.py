@@ -33,8 +33,29 @@ _RETRIES: "RetryConfig" = {"max_retries": 5, "retry_timeout": timedelta(seconds=
 _SCHEMES = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https", "file")
 #: Side files of an earlier transform are no tables to score, although their names end as those of tables do.
 ERRORS_ENDING = ".errors.ndjson"
+_LONGEST_NAME_BYTES, _LONGEST_PATH_BYTES = 255, 4_000  # of nearly all systems; some of a path's are for our own names
 #: What an input of an object store is called on this machine.
 COPY = "input"
+
+
+def path_of(place: str) -> Path:
+    """The path that a place names, with the home folder for `~`. Raises InputError for what can be none.
+
+    >>> path_of("new/may.csv").parts
+    ('new', 'may.csv')
+    """
+    if not place or "\0" in place:
+        raise InputError(f"{place!r} is no path. Name a file or a folder, or write the address of one.")
+    longest = max((len(os.fsencode(part)) for part in Path(place).parts), default=0)
+    if longest > _LONGEST_NAME_BYTES or len(os.fsencode(place)) > _LONGEST_PATH_BYTES:
+        raise InputError(
+            f"The path {place[:40]!r}... is too long. It may have {_LONGEST_PATH_BYTES:,} bytes, and each name in it "
+            f"{_LONGEST_NAME_BYTES}."
+        )
+    try:
+        return Path(place).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{place!r} begins with a home folder that nobody has. Write the path whole.") from error
 
 
 class Input(NamedTuple):
@@ -77,7 +98,7 @@ def find(source: str) -> Found:
 
 
 def _find_local(source: str) -> Found:
-    path = Path(source).expanduser()
+    path = path_of(source)
     if path.is_file():
         return Found((_input(str(path), path.name, path.stat()),), is_one=True)
     if path.is_dir():
@@ -192,18 +213,18 @@ def is_folder(out: str) -> bool:
     """Whether output goes into a folder of that name, or into one file: then its name has an ending."""
     if out.endswith("/") or not suffixes_of(out):
         return True
-    return not is_address(out) and Path(out).expanduser().is_dir()
+    return not is_address(out) and path_of(out).is_dir()
 
 
 def joined(folder: str, name: str) -> str:
     """A name within a folder or below an address."""
-    return f"{folder.rstrip('/')}/{name}" if is_address(folder) else str(Path(folder).expanduser() / name)
+    return f"{folder.rstrip('/')}/{name}" if is_address(folder) else str(path_of(folder) / name)
 
 
 def exists(place: str) -> bool:
     """Whether there is a file."""
     if not is_address(place):
-        return Path(place).expanduser().exists()
+        return path_of(place).exists()
     store, key = _opened(place)
     with _answering(place):
         return _head(store, key) is not None
@@ -219,18 +240,18 @@ def check_folder(out: str, *, is_one: bool) -> None:
             raise InputError(f"{out!r} cannot be written: it is a web server's. Name a path, or s3://, gs:// or az://.")
         _opened(out)
         return
-    parent = Path(out).expanduser().parent
+    parent = path_of(out).parent
     if not parent.is_dir():
         what = "into" if is_one else "in"
         raise DataError(f"There is no folder {str(parent)!r} to write {Path(out).name!r} {what}. Make it first.")
-    if not is_one and Path(out).expanduser().is_file():
+    if not is_one and path_of(out).is_file():
         raise DataError(f"{out!r} is a file, and is to be a folder. Name another, or end a file's name with .parquet.")
 
 
 def remove(place: str) -> None:
     """Delete a file, if there is one."""
     if not is_address(place):
-        Path(place).expanduser().unlink(missing_ok=True)
+        path_of(place).unlink(missing_ok=True)
     elif exists(place):
         store, key = _opened(place)
         with _answering(place):
@@ -245,7 +266,7 @@ def put(path: Path, place: str) -> None:
             obstore.put(store, key, path)
         path.unlink()
         return
-    target = Path(place).expanduser()
+    target = path_of(place)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.replace(target)
@@ -271,6 +292,8 @@ def _opened(address: str) -> tuple[Any, str]:
         store = from_url(f"{scheme}://{bucket}/", client_options=client, retry_config=_RETRIES)
     except (BaseError, ValueError) as error:
         raise InputError(f"{address!r} cannot be opened: {_first_line(error)}. Check the address.") from error
+    if ".." in key.split("/"):
+        raise InputError(f"{address!r} has a '..' in it, which object stores do not know. Write the key whole.")
     return store, unquote(key) if scheme.startswith("http") else key
 
 

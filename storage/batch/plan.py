@@ -86,7 +86,7 @@ def parts_folder(out: str, scratch: Path) -> Path:
     """Where parts are kept: beside a path, so that a whole file is there at once; for an object store, in `scratch`."""
     if places.is_address(out):
         return scratch
-    path = Path(out).expanduser()
+    path = places.path_of(out)
     return path.parent / f".{path.name}.parts"
 
 

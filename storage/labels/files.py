@@ -20,7 +20,7 @@ from storage.boundary.faults import held
 from storage.boundary.times import time_value
 from storage.errors import DataError, RowError, listed
 from storage.labels.items import GroundTruth, LabelItem, items_of_truth
-from storage.labels.joined import keys_of, unknown_of
+from storage.labels.joined import keys_of, looked_up
 from storage.labels.receive import Received, check_labels, signature_of
 from storage.signature import Column
 from storage.traffic import OUTPUT_PREFIX
@@ -65,7 +65,7 @@ def put_file(
     with tempfile.TemporaryDirectory(prefix="autopilot-labels-") as folder:
         files = _Files(source, columns or LabelColumns(), delimiter, Path(folder), observe)
         counts = store.labels.put(name, check_labels(signature, files, now, files.place), now, replace=replace)
-    unknown, ids = unknown_of(store, name, files.keys(), now)
+    unknown, ids = looked_up(store, name, files.keys(), now)
     return Received(sum(counts), *counts, unknown, ids)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from storage.errors import StoreError
 from storage.labels.items import LabelItem
 from storage.labels.receive import signature_of
 from storage.labels.summary import LabelSummary, VersionQuality
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 #: Columns that labels add to traffic.
-TRUTH, HAPPENED_AT = f"{OUTPUT_PREFIX}truth", f"{OUTPUT_PREFIX}happened_at"
+TRUTH, HAPPENED_AT, RECEIVED_AT = (f"{OUTPUT_PREFIX}{name}" for name in ("truth", "happened_at", "received_at"))
 
 _ID, _ROW = f"{OUTPUT_PREFIX}inference_id", f"{OUTPUT_PREFIX}row"
 _MODEL, _VERSION = f"{OUTPUT_PREFIX}model", f"{OUTPUT_PREFIX}version"
@@ -57,6 +58,14 @@ def unknown_of(store: "Store", endpoint: str, keys: pl.DataFrame, now: datetime)
     return lost.height, tuple(lost.get_column("inference_id").unique(maintain_order=True).head(_SHOWN_IDS))
 
 
+def looked_up(store: "Store", endpoint: str, keys: pl.DataFrame, now: datetime) -> tuple[int | None, tuple[str, ...]]:
+    """As `unknown_of`, of labels that are kept whatever comes of it: None where traffic cannot be read."""
+    try:
+        return unknown_of(store, endpoint, keys, now)
+    except StoreError:
+        return None, ()
+
+
 def _hashes(frame: pl.DataFrame, *names: str) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
     return frame.select(pl.struct(pl.col(names[0]), pl.col(names[1]).cast(pl.Int32)).hash()).to_series().to_numpy()
 
@@ -70,8 +79,8 @@ def _newest(store: "Store", endpoint: str, now: datetime) -> Iterator[pl.DataFra
 
 
 def with_truth(store: "Store", endpoint: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows of traffic with their labels: `autopilot.truth`, of the type of what was predicted, and
-    `autopilot.happened_at`; null where there is none."""
+    """Rows of traffic with their labels: `autopilot.truth`, of the type of what was predicted,
+    `autopilot.happened_at` and `autopilot.received_at`; null where there is none."""
     if not frame.width:
         return frame
     labels = store.labels.frame(endpoint, frame.get_column(_ID).unique().to_list())
@@ -84,6 +93,7 @@ def with_truth(store: "Store", endpoint: str, frame: pl.DataFrame) -> pl.DataFra
         pl.col("row").alias(_ROW),
         value.alias(TRUTH),
         pl.col("happened_at").alias(HAPPENED_AT),
+        pl.col("received_at").alias(RECEIVED_AT),
     )
     return frame.join(truth, on=[_ID, _ROW], how="left", maintain_order="left")
 

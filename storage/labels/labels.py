@@ -117,18 +117,21 @@ class Labels:
             return int(connection.execute(query).scalar() or 0)
 
     def frame(self, endpoint: str, ids: Sequence[str]) -> "pl.DataFrame":
-        """Labels of these inference ids: `inference_id`, `row` (Int32), `label` (String: JSON), `happened_at`."""
+        """Labels of these inference ids: `inference_id`, `row` (Int32), `label` (String: JSON), `happened_at` and
+        `received_at`."""
         import polars as pl
 
-        rows: list[tuple[str, int, str, int]] = []
-        columns = (labels.c.inference_id, labels.c.row, _as_text, type_coerce(labels.c.happened_at, BigInteger))
+        rows: list[tuple[str, int, str, int, int]] = []
+        happened, received = (type_coerce(labels.c[name], BigInteger) for name in ("happened_at", "received_at"))
+        columns = (labels.c.inference_id, labels.c.row, _as_text, happened, received)
         with self._database.read() as connection:
             for some in _chunks(ids):
                 query = select(*columns).where(labels.c.endpoint == endpoint, labels.c.inference_id.in_(some))
-                rows += [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
-        schema = {"inference_id": pl.String, "row": pl.Int32, "label": pl.String, "happened_at": pl.Int64}
+                rows += [(row[0], row[1], row[2], row[3], row[4]) for row in connection.execute(query)]
+        moments = dict.fromkeys(("happened_at", "received_at"), pl.Int64)
+        schema = {"inference_id": pl.String, "row": pl.Int32, "label": pl.String, **moments}
         frame = pl.DataFrame(rows, schema=schema, orient="row")
-        return frame.with_columns(pl.col("happened_at").cast(pl.Datetime("us", "UTC")))
+        return frame.with_columns(pl.col(*moments).cast(pl.Datetime("us", "UTC")))
 
 
 def _chunks(items: "Iterable[str]") -> Iterator[list[str]]:

@@ -26,7 +26,8 @@ class Received(Struct, frozen=True):
     """What became of labels.
 
     labels: how many there were. new, same, replaced: sum to it. unknown: of rows that are not among the captured ones,
-    or not yet; they are kept all the same. None if nobody looked. unknown_ids: inference ids of the first of them.
+    or not yet; they are kept all the same. None if nobody looked, or could. unknown_ids: inference ids of the
+    first of them.
     """
 
     labels: int
@@ -52,9 +53,9 @@ def put_labels(
     counts = store.labels.put(name, checked, now, replace=replace)
     if not look:
         return Received(len(items), *counts)
-    from storage.labels.joined import keys_of, unknown_of
+    from storage.labels.joined import keys_of, looked_up
 
-    unknown, ids = unknown_of(store, name, keys_of(items), now)
+    unknown, ids = looked_up(store, name, keys_of(items), now)
     return Received(len(items), *counts, unknown, ids)
 
 

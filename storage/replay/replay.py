@@ -182,7 +182,8 @@ class _Run:
             told = listed([f"{name} ({redacted[name]})" for name in gone])
             raise InputError(
                 f"Requests to {self._name!r} cannot be replayed: columns were redacted when captured, {told}. "
-                "Name a version that takes none of them, or allow them to count as missing."
+                "Name a version that takes none of them, or set allow_redacted (--allow-redacted) to count them as "
+                "missing."
             )
         self.as_missing |= set(gone)
         return missing_columns(frame, asked, gone)

@@ -118,10 +118,24 @@ def _write(frame: "pl.DataFrame", path: Path) -> None:
     """Write a file whole or not at all, and have it on the disk: the journals that it was made of are removed next."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")  # readers look for names that end in .parquet
-    frame.write_parquet(part)
-    _sync(part)
+    try:
+        _write_frame(frame, part)
+        _sync(part)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
     part.rename(path)
     _sync(path.parent)
+
+
+def _write_frame(frame: "pl.DataFrame", path: Path) -> None:
+    """As Polars does, whose error of a full disk is of its own kind. Raises OSError."""
+    import polars as pl
+
+    try:
+        frame.write_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise OSError(str(error).partition("\n")[0]) from error
 
 
 def _sync(path: Path) -> None:

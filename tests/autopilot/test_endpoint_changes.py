@@ -1,6 +1,8 @@
 """`autopilot endpoints show`, `update`, `weights` and `delete`."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +13,10 @@ import pytest
 from autopilot.__main__ import run
 from storage import Store
 from storage.records import Server, Serving, Tally
+from storage.rollouts import Plan
 from storage.shadows import ShadowTally, encoded, subject_of
 from tests.portable import classifier, publish, regressor
+from tests.serving.conftest import ROOT
 
 Command = Callable[..., Any]
 
@@ -108,3 +112,38 @@ def test_what_is_known_of_an_endpoint_is_shown(
     shown = capsys.readouterr().out
     for words in ("InService", "aaaaaaaa", "75.00%", "3 requests", "skipped", "A request may have 1,000 rows."):
         assert words in shown
+
+
+def test_the_guides_commands_give_the_shares_that_they_say(
+    store: Store, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tenth for the new version, and not all but a tenth; the line of the README does the same."""
+    for shift in (0.1, 0.2):
+        publish(store, regressor(shift), name="price")
+    guide = (ROOT / "docs" / "endpoints.md").read_text()
+    found = re.findall(r"^autopilot (?:endpoints )?((?:deploy|update|weights) price.*?)(?: {3,}.*)?$", guide, re.M)
+    deploy, update, weights = (shlex.split(line) for line in found[:3])
+    assert run([*deploy, "--store", str(store.root)]) == 0
+    capsys.readouterr()
+    assert variants(command(*update)) == [("main", "price:1", 90.0), ("new", "price:2", 10.0)]
+    assert [weight for _, _, weight in variants(command(*weights))] == [50.0, 50.0]
+    readme = (ROOT / "README.md").read_text()
+    assert "update flights --variant main=flights:1@90 --variant new=flights:2@10 --shadow" in readme
+
+
+def test_a_stopped_roll_out_is_shown_as_long_as_its_variants_share_the_requests(store: Store, command: Command) -> None:
+    """With what returns to the variants before; `InService` alone would hide that nothing watches the new one."""
+    command("update", "paid", "--variant", "main=demo:1")
+    now = datetime.now(UTC)
+    begun = store.rollouts.start("paid", Plan("demo:2", share=0.2), now)
+    store.rollouts.claim(begun, "one", now)
+    store.rollouts.advance(begun, "one", now)
+    assert "Roll-out" not in command("show", "paid")["status"]["reason"]
+    command("stop", "paid")
+    reason = command("show", "paid")["status"]["reason"]
+    assert f"Roll-out {begun.id} watches its variants no more. Stopped by hand; the variants stay as they are" in reason
+    assert "To return to the variants before it: autopilot endpoints rollback paid." in reason
+    command("weights", "paid", "v2=50")
+    assert "autopilot deploy MODEL:VERSION --endpoint paid." in command("show", "paid")["status"]["reason"]
+    command("weights", "paid", "v2=0")
+    assert "Roll-out" not in command("show", "paid")["status"]["reason"]

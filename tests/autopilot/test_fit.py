@@ -106,7 +106,14 @@ def test_the_store_holds_run_trials_and_version(result: Result) -> None:
     assert store.models.read_file(version) == result.model.model_bytes
     assert version.card.versions["onnxruntime"]
     reference = pl.read_parquet(io.BytesIO(store.models.read_reference(version)))
-    assert reference.columns == ["<b>amount", "town", "autopilot.label", "autopilot.p_no", "autopilot.p_yes"]
+    assert reference.columns == [
+        "<b>amount",
+        "town",
+        "autopilot.label",
+        "autopilot.p_no",
+        "autopilot.p_yes",
+        "autopilot.truth",
+    ]
     assert reference.height == 400
 
 

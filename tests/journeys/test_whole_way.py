@@ -68,7 +68,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     shop = Shop(tmp_path_factory.mktemp("shop"))
     flights = pl.read_parquet(FLIGHTS)
     flights.head(6000).write_csv(shop.folder / "early.csv")
-    flights.tail(2000).drop(TARGET).write_parquet(shop.folder / "live.parquet")
+    summer = flights.filter(pl.col("scheduled_departure").dt.month().is_between(6, 8))
+    live = summer.gather_every(summer.height // 2000).head(2000)
+    live.drop(TARGET).write_parquet(shop.folder / "live.parquet")
     shop.run("fit", "early.csv", "--target", TARGET, "--name", "flights", "--budget", "12s", "--json")
     shop.run("deploy", "flights", "--endpoint", "flights")
     server = subprocess.Popen([sys.executable, "-m", "autopilot", "serve"], cwd=shop.folder, env=shop.environ)
@@ -164,7 +166,7 @@ def test_a_new_version_is_served_without_a_restart(shop: Shop) -> None:
 
 
 def test_live_traffic_of_another_season_is_reported_as_drift(shop: Shop) -> None:
-    """Winter flights trained, December flights sent: the report names what changed, as JSON and as a page."""
+    """Winter flights trained, summer flights sent: the report names what changed, as JSON and as a page."""
     shop.post("/endpoints/flights/invocations", live_rows(shop, 1000).write_json().encode())
     time.sleep(3)  # captured traffic is complete after two seconds
     report = json.loads(shop.run("monitor", "run", "flights", "--json", "--out", "report.html"))

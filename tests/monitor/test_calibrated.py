@@ -1,13 +1,19 @@
 """Which test a column gets, and what it finds."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from monitor.calibrated import MINIMUM_EFFECT, Finding, calibrated
+from monitor import compare
+from monitor.calibrated import MINIMUM_EFFECT, Finding, benjamini_hochberg, bonferroni, calibrated
 from monitor.drift import Kind
 from monitor.pair import pair_up
+from storage.errors import SettingError
 
 
 def judge(reference: object, current: object, kind: Kind | None = None) -> Finding:
@@ -142,3 +148,68 @@ def test_the_same_tables_give_the_same_findings() -> None:
     rng = np.random.default_rng(3)
     reference, current = ([f"l{i}" for i in rng.zipf(1.4, n)] for n in (3000, 400))
     assert judge(reference, current) == judge(reference, current)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0.001, 0.5))
+def test_benjamini_hochberg_alarms_where_scipys_does(p_values: list[float], level: float) -> None:
+    """A column alarms at the threshold exactly where SciPy's adjusted p-value is at most the level."""
+    adjusted = stats.false_discovery_control(p_values, method="bh")
+    alarms = np.array(p_values) <= benjamini_hochberg(p_values, level)
+    undecided = abs(adjusted - level) < 1e-12  # the two differ in the last bits
+    assert ((alarms == (adjusted <= level)) | undecided).all()
+    assert benjamini_hochberg(p_values, level) >= bonferroni(p_values, level)
+
+
+def test_benjamini_hochberg_finds_more_where_much_drifts() -> None:
+    """Ten of twenty columns move by 0.17 standard deviations in 500 rows; the others alarm seldom."""
+    rng = np.random.default_rng(0)
+    shifts = np.repeat([0.17, 0.0], 10)
+    pairs = [pair_up(pl.Series(rng.normal(size=5000)), pl.Series(rng.normal(shift, size=500))) for shift in shifts]
+    few, many = (
+        [finding.drifted for finding in calibrated(pairs, 0.05, control=control)]
+        for control in ("bonferroni", "benjamini-hochberg")
+    )
+    assert sum(many[:10]) > sum(few[:10])
+    assert all(later for earlier, later in zip(few, many, strict=True) if earlier)
+    assert sum(many[10:]) <= 1
+
+
+def test_trifles_open_no_door_to_others() -> None:
+    """A column with a tiny p-value and a tiny effect does not raise the threshold of Benjamini and Hochberg."""
+    rows = np.random.default_rng(1).permutation(400_000)
+    trifle = pair_up(pl.Series(rows < 200_000), pl.Series(rows < 202_000))
+    same = pair_up(pl.Series(rows[:300]), pl.Series(rows[300:600]))
+    found = calibrated([trifle, same], 0.05, control="benjamini-hochberg")
+    assert found[0].p_value is not None
+    assert found[0].p_value < 1e-4
+    assert [finding.threshold for finding in found] == [0.025, 0.025]
+
+
+def test_the_minimum_effect_can_be_set() -> None:
+    """The same tables alarm with a smaller one."""
+    rows = np.random.default_rng(1).permutation(400_000)
+    pair = pair_up(pl.Series(rows < 200_000), pl.Series(rows < 202_000))
+    assert [calibrated([pair], 0.05, minimum_effect=effect)[0].drifted for effect in (0.02, 0.004)] == [False, True]
+
+
+def test_compare_hands_the_choices_on() -> None:
+    """They are the calibrated method's."""
+    rows = np.random.default_rng(0).permutation(4000)
+    reference, current = pl.DataFrame({"x": rows}), pl.DataFrame({"x": rows[:1000] + 400})
+    assert compare(reference, current).drifted
+    assert not compare(reference, current, control="benjamini-hochberg", minimum_effect=0.5).drifted
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"control": "holm"}, "control is 'holm', which is unknown. Use one of: bonferroni, benjamini-hochberg"),
+        ({"minimum_effect": 1.0}, "minimum_effect is 1.0. Use a share"),
+        ({"minimum_effect": float("nan")}, "minimum_effect is nan"),
+    ],
+)
+def test_compare_refuses_what_is_no_choice(choices: dict[str, Any], said: str) -> None:
+    """With the value received and what would be right."""
+    table = pl.DataFrame({"x": range(100)})
+    with pytest.raises(SettingError, match=said):
+        compare(table, table, **choices)

@@ -54,11 +54,11 @@ def test_a_missed_report_is_made_and_a_signal_ends_the_monitor(store: Store, num
     now = utc_now()
     version = till.deploy(store, portable.classifier(), now - timedelta(hours=9))
     till.send(store, version, till.rows(60, seed=1, amount=9.0), now - timedelta(minutes=45))
-    store.schedules.put(Schedule(till.ENDPOINT, "0,30 * * * *", 0.05, now - timedelta(hours=1)))
+    store.schedules.put(Schedule("halves", till.ENDPOINT, "0,30 * * * *", 0.05, now - timedelta(hours=1)))
     with monitor("--store", str(store.root)) as process:
         assert ready(process) == f"Monitoring {store.root}\n"
         end = time.monotonic() + 20
-        while not any(found.status == "completed" for found in store.schedules.executions(till.ENDPOINT)):
+        while not any(found.status == "completed" for found in store.schedules.executions("halves")):
             assert time.monotonic() < end, "no report was made"
             time.sleep(0.1)
         process.send_signal(number)
@@ -128,12 +128,3 @@ def test_two_files_can_be_compared(tmp_path: Path) -> None:
     pl.DataFrame({"x": range(90, 190)}).write_parquet(current)
     assert ask("compare", reference, current, "--out", page)["verdict"] == "drift"
     assert "<h1>Drift in 1 of 1 column</h1>" in Path(page).read_text(encoding="utf-8")
-
-
-def test_a_cron_line_can_be_checked() -> None:
-    """Exit code 2 and the reason where it is none."""
-    assert ask("check-cron", "0 * * * *") == {"cron": "0 * * * *"}
-    with monitor("check-cron", "hourly") as process:
-        _, err = process.communicate(timeout=20)
-    assert process.returncode == 2
-    assert err.startswith("monitor: cron is 'hourly', which has 1 fields.")

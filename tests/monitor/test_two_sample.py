@@ -1,5 +1,7 @@
 """The tests of two samples, against SciPy and by hand."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+from monitor.serial import Worth
 from monitor.two_sample import LEAST_EXPECTED, Outcome, contingency, kolmogorov_smirnov
 
 samples = hnp.arrays(np.float64, st.integers(2, 40), elements=st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 3.0, np.inf]))
@@ -96,3 +99,31 @@ def test_false_alarms_of_sparse_tables_are_as_many_as_said() -> None:
     reference, current = rng.multinomial(5000, shares, size=4000), rng.multinomial(500, shares, size=4000)
     p_values = np.array([contingency(a, b).p_value for a, b in zip(reference, current, strict=True)])
     assert np.count_nonzero(p_values <= 0.002) <= stats.binom.ppf(0.999, 4000, 0.002)
+
+
+def test_rows_that_are_worth_a_third_have_a_third_of_the_statistic() -> None:
+    """SciPy's chi-square distribution of X² / 3; and with uneven cells, by Satterthwaite's degrees of freedom."""
+    table = np.array([[300, 500, 200], [120, 260, 120]])
+    worth = Worth(1000 / 3, 500 / 3, 1.0, math.inf)
+    statistic = stats.chi2_contingency(table, correction=False).statistic
+    assert contingency(table[0], table[1], worth).p_value == pytest.approx(stats.chi2.sf(statistic / 3, 2))
+    uneven = contingency(table[0], table[1], worth._replace(spread=1.5))
+    assert uneven.p_value == pytest.approx(stats.chi2.sf(statistic / 4.5, 2 / 1.5))
+    assert uneven.statistic == pytest.approx(statistic)
+
+
+def test_two_cells_of_dependent_rows_are_fishers_test_of_what_they_are_worth() -> None:
+    """A tenth of the rows: a tenth of the counts."""
+    outcome = contingency(np.array([900, 100]), np.array([250, 50]), Worth(100, 30, 1.0, math.inf))
+    assert outcome.p_value == pytest.approx(stats.fisher_exact([[90, 10], [25, 5]]).pvalue)
+
+
+def test_kolmogorov_smirnov_counts_what_rows_are_worth() -> None:
+    """D is as it was; its p-value is that of one sample of 40 · 10 / 50 values, in the tails of t."""
+    rng = np.random.default_rng(2)
+    x, y = np.sort(rng.normal(size=400)), np.sort(rng.normal(0.8, size=100))
+    outcome = kolmogorov_smirnov(x, y, Worth(40, 10, 1.0, math.inf))
+    assert outcome.statistic == kolmogorov_smirnov(x, y).statistic
+    assert outcome.p_value == pytest.approx(stats.kstwo.sf(outcome.statistic, 8))
+    heavy = kolmogorov_smirnov(x, y, Worth(40, 10, 1.0, 9))
+    assert heavy.p_value == pytest.approx(2 * stats.t.sf(stats.norm.isf(outcome.p_value / 2), 9))

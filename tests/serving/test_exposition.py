@@ -3,14 +3,17 @@
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from storage import Store
-from storage.records import CapturePolicy
+from storage.records import AlertRule, CapturePolicy, Channel, Execution, ExecutionStatus, Schedule
 from tests import portable
 from tests.portable import ROWS
 from tests.serving.conftest import ROOT, ServerProcess, serving
@@ -81,6 +84,37 @@ def test_rows_runs_and_times_are_counted(asked: ServerProcess) -> None:
     ]
     assert sum(phases) == pytest.approx(total)
     assert scrape.value("autopilot_requests_in_flight", **paid) == 0
+
+
+def test_schedules_and_their_alerts_are_told(tmp_path: Path) -> None:
+    """As the store has them, whatever monitor found it."""
+    store = Store.open(tmp_path / "store")
+    portable.publish(store, portable.classifier(), endpoint="paid")
+    with serving(store) as server:
+        _check_alerts(store, server)
+    store.close()
+
+
+def _check_alerts(store: Store, asked: ServerProcess) -> None:
+    now = datetime(2024, 5, 1, tzinfo=UTC)
+    store.schedules.alerts.put_channel(Channel("ops", "command", ("true",), ("InAlert",), 10.0, now))
+    store.schedules.put(Schedule("hourly", "paid", "0 * * * *", 0.05, now, alert=AlertRule(1, 1, ("ops",))))
+    store.schedules.ask("hourly", now + timedelta(minutes=1))
+    store.schedules.plan([Execution("hourly", now, "pending", now)], now, waiting=1)
+    labels = {"schedule": "hourly", "endpoint": "paid"}
+    assert Scrape(asked).value("autopilot_schedule_in_alert", **labels, check="drift") == 0
+    taken = store.schedules.take("me", now, ready=now, lease_s=60)
+    assert taken is not None
+    store.schedules.end(replace(taken[1], status="completed", ended_at=now, lease_until=None, breached=True))
+    scrape = Scrape(asked)
+    assert scrape.value("autopilot_schedule_in_alert", **labels, check="drift") == 1
+    counts = {
+        status: scrape.value("autopilot_schedule_executions", **labels, status=status)
+        for status in get_args(ExecutionStatus)
+    }
+    assert counts == {"pending": 1, "running": 0, "completed": 1, "failed": 0, "missed": 0}
+    assert scrape.value("autopilot_alert_deliveries", status="waiting") == 1
+    assert scrape.value("autopilot_schedule_lag_seconds") > 86_400
 
 
 def test_triton_names_stand_for_the_same(asked: ServerProcess) -> None:

@@ -1,6 +1,7 @@
 """The database is made, brought up to date, shared between processes, and tells what is wrong with it."""
 
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,13 @@ import storage
 from storage import StoreError, StoreVersionError
 from storage.database import Database
 from storage.endpoints import Endpoints
-from storage.records import Variant
+from storage.records import Execution, Schedule, Variant
+from storage.schedules import Schedules
 from storage.tables import HEAD, metadata
 from tests import processes
 from tests.refusals import raises
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -59,7 +63,7 @@ def test_opening_again_changes_nothing(path: Path) -> None:
 def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Path) -> None:
     """One migrates, the others wait and find the work done; each can write at once."""
     script = """
-import sys
+import os, sys
 from datetime import UTC, datetime
 from storage import Store
 from storage.records import Run
@@ -67,7 +71,7 @@ input("ready\\n")
 for number in range(5):
     store = Store.open(f"{sys.argv[1]}/{number}")
     now = datetime.now(UTC)
-    store.runs.start(Run(str(now.timestamp()), "e", "running", "d", "0", 1, "t", "binary", "m", 1.0, 0, now))
+    store.runs.start(Run(f"{os.getpid()} {number}", "e", "running", "d", "0", 1, "t", "binary", "m", 1.0, 0, now))
     store.close()
 """
     processes.run_at_once(script, tmp_path, count=4)
@@ -200,4 +204,51 @@ def test_endpoints_of_a_version_before_variants_keep_what_they_served(path: Path
     with database.read() as connection:
         assert connection.execute(text("SELECT endpoint FROM schedules")).scalars().all() == ["paid"]
         assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    database.close()
+
+
+def test_schedules_of_a_version_with_one_for_each_endpoint_go_on(path: Path) -> None:
+    """By the endpoint's name; their executions too, and what a dead process left has failed."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(storage.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        connection.execute(text("INSERT INTO endpoints VALUES ('paid', 'demo', 2, 7, 1, 10, 20)"))
+        connection.execute(text("INSERT INTO schedules VALUES ('paid', '0 * * * *', 0.01, 10)"))
+        connection.execute(
+            text("INSERT INTO reports VALUES ('r1', 'paid', 'demo', 2, 1, 2, 'drift', 1, 50, 'a', 'b', 9)")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO executions VALUES ('paid', 2, 'completed', 3, 4, 'r1', NULL), "
+                "('paid', 5, 'running', 6, NULL, NULL, NULL)"
+            )
+        )
+    engine.dispose()
+    database = Database(path)
+    schedules = Schedules(database)
+    at = [_EPOCH + number * timedelta(microseconds=1) for number in range(11)]
+    assert schedules.list() == [Schedule("paid", "paid", "0 * * * *", 0.01, at[10])]
+    died = "the process that worked on it died"
+    assert schedules.executions("paid") == [
+        Execution("paid", at[5], "failed", at[6], ended_at=at[6], reason=died, attempts=1),
+        Execution(
+            "paid",
+            at[2],
+            "completed",
+            at[3],
+            ended_at=at[4],
+            report_id="r1",
+            attempts=1,
+            window_start=at[1],
+            window_end=at[2],
+            verdict="drift",
+            breached=True,
+        ),
+    ]
+    assert schedules.last_end("paid") == at[2]
+    assert schedules.alerts.states() == {"paid": "OK"}
     database.close()

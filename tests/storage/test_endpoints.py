@@ -56,6 +56,12 @@ def test_an_unknown_endpoint_is_named(store: Store) -> None:
     assert store.endpoints.list() == []
 
 
+def test_a_long_name_is_not_repeated_whole(store: Store) -> None:
+    """Its beginning is enough to know it by."""
+    with raises(UnknownNameError, f"The store has no endpoint '{'x' * 80}'. `autopilot endpoints`"):
+        store.endpoints.get("x" * 500)
+
+
 def test_a_name_that_no_url_can_hold_is_refused(store: Store) -> None:
     """And nothing is made."""
     version = portable.publish(store, portable.classifier())
@@ -118,6 +124,12 @@ def test_an_endpoint_has_variants_with_weights(versions: Store) -> None:
             "The weight of variant 'a' is -1.0. Use 0 or more.",
         ),
         ({"variants": (Variant("a", "demo", 1, math.nan),)}, InputError, "The weight of variant 'a' is nan."),
+        (
+            {"variants": (Variant("a", "demo", 1, 1e308), Variant("b", "demo", 2, 1e308))},
+            InputError,
+            "The weights of endpoint 'paid' sum to more than a number can hold, 1.8e308. Only their ratio counts: give",
+        ),
+        ({"variants": (Variant("a", "m" * 500, 9),)}, UnknownNameError, f"no model '{'m' * 80}', which variant 'a'"),
         ({"shadows": (Variant("s", "demo", 2, 1.5),)}, InputError, "Shadow 's' sees a share of 1.5 of requests."),
         ({"shadows": (Variant("old", "demo", 2),)}, InputError, "Endpoint 'paid' has two variants 'old'."),
         ({"shadows": (Variant("s", "price", 1),)}, InputError, "Variant 's' predicts a number, variant 'old' one of"),

@@ -117,6 +117,16 @@ IDS = st.text(min_size=1, max_size=3) | st.sampled_from(["a", "'", '"', "\0", "a
 ITEMS = st.lists(st.builds(LabelItem, IDS, st.sampled_from(["yes", "no"]), st.integers(0, 2)), max_size=6)
 
 
+def test_labels_are_kept_where_traffic_cannot_be_read(paid: Store) -> None:
+    """And nothing is told of rows that nobody could look for."""
+    folder = paid.root / "traffic" / "parquet"
+    if folder.exists():
+        folder.rename(folder.with_name("moved"))
+    folder.write_text("A file where the folder was.")
+    assert put(paid, LabelItem("a", "yes")).unknown is None
+    assert ("a", 0) in told(paid)
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store for examples that each have an endpoint of their own."""
@@ -497,7 +507,7 @@ def test_traffic_is_joined_with_its_labels(paid: Store) -> None:
         ("b", 0, "yes", NOW),
         ("b", 0, "yes", NOW),
     ]
-    assert frame.columns[:-2] == paid.traffic.read("paid", NOON, NOON + timedelta(hours=1)).columns
+    assert frame.columns[:-3] == paid.traffic.read("paid", NOON, NOON + timedelta(hours=1)).columns
     assert labelled_traffic(paid, "paid", NOON + timedelta(days=1), FAR_AHEAD).height == 0
 
 

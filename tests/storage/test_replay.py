@@ -346,7 +346,8 @@ def test_redacted_columns_are_refused_or_count_as_missing(store: Store) -> None:
     for model in (None, "demo:2"):
         message = (
             "Requests to 'paid' cannot be replayed: columns were redacted when captured, 'amount (hash)', "
-            "'seen (drop)', 'town (mask)'."
+            "'seen (drop)', 'town (mask)'. Name a version that takes none of them, or set allow_redacted "
+            "(--allow-redacted) to count them as missing."
         )
         with raises(InputError, message):
             again(store, spec=ReplaySpec(start=NOON, model=model))

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from storage import ConflictError, InputError, Store, UnknownNameError
-from storage.records import Guard, Measured, Rollout, RolloutProgress, Variant
+from storage.records import CapturePolicy, Guard, Measured, Rollout, RolloutProgress, Variant
 from storage.rollouts import LEASE_S, Plan
 from tests import portable
 from tests.records import NOW
@@ -80,7 +80,9 @@ def test_it_begins_with_the_new_beside_the_old(demo: Store) -> None:
         (Plan("demo:1"), "go to 'demo:1' already"),
         (Plan(variants=(Variant("main", "demo", 2),)), "has a variant 'main', with demo:1"),
         (Plan(variants=(Variant("new", "demo", 2, 0),)), "The weights of the new variants sum to 0"),
+        (Plan(variants=(Variant("a", "demo", 2, 1e308), Variant("b", "demo", 2, 1e308))), "sum to more than a number"),
         (Plan(variants=(Variant("new", "demo", 2, -1),)), "The weight of variant 'new' is -1"),
+        (Plan(variants=(Variant("n" * 500, "demo", 2, -1),)), f"The weight of variant '{'n' * 80}' is -1"),
         (Plan(variants=(Variant("a b", "demo", 2),)), "'a b' cannot name a variant"),
         (Plan(variants=(Variant("new", "demo", 2), Variant("new", "demo", 2))), "Two of the new variants"),
         (Plan("other"), "The store has no model 'other'"),
@@ -153,6 +155,15 @@ def test_several_variants_share_what_their_side_gets(demo: Store) -> None:
     assert {v.name: v.weight for v in demo.endpoints.get("demo").variants} == {"a": 1, "b": 3}
 
 
+def test_weights_near_the_greatest_number_keep_their_ratio(demo: Store) -> None:
+    """Only that counts."""
+    huge = (Variant("a", "demo", 2, 1e308), Variant("b", "demo", 2, 5e307))
+    rollout = demo.rollouts.start("demo", Plan(variants=huge, share=0.3), NOW)
+    demo.rollouts.claim(rollout, "one", NOW)
+    demo.rollouts.advance(rollout, "one", NOW)
+    assert {v.name: v.weight for v in demo.endpoints.get("demo").variants} == {"main": 70, "a": 20, "b": 10}
+
+
 def test_a_version_that_has_a_share_already_goes_on_from_there(demo: Store) -> None:
     """Under its name; a roll-out that was stopped can be begun again."""
     rollout = begin(demo, share=0.3)
@@ -209,6 +220,33 @@ def test_after_its_end_nothing_is_told(demo: Store) -> None:
     assert demo.rollouts.told(rollout) == []
 
 
+def test_what_is_no_change_leaves_it_alone_and_other_changes_wait(demo: Store) -> None:
+    """Only other variants end it: whoever sets those wants to."""
+    rollout = begin(demo)
+    demo.rollouts.advance(rollout, "one", NOW)
+    found = demo.endpoints.get("demo")
+    assert demo.endpoints.put(found, LATER) == found
+    with pytest.raises(ConflictError, match="A roll-out runs on endpoint 'demo', and other changes wait for its end"):
+        demo.endpoints.put(replace(found, capture=CapturePolicy(share=0.5)), LATER)
+    assert demo.endpoints.get("demo") == found
+    running = demo.rollouts.get(rollout.id)
+    assert (running.status, running.revision) == ("running", found.revision)
+
+
+def test_one_that_was_stopped_is_taken_back_by_hand(demo: Store) -> None:
+    """As long as the shares are as it has left them."""
+    rollout = begin(demo, share=0.2)
+    demo.rollouts.advance(rollout, "one", NOW)
+    demo.rollouts.stop("demo", NOW)
+    assert demo.rollouts.rollback("demo", LATER).status == "rolled back"
+    assert demo.endpoints.get("demo").variants == rollout.before
+    begin(demo, share=0.3)
+    demo.rollouts.stop("demo", LATER)
+    demo.endpoints.set_weights("demo", {"main": 5}, LATER)
+    with pytest.raises(InputError, match="was changed by another after roll-out"):
+        demo.rollouts.rollback("demo", LATER)
+
+
 @pytest.mark.parametrize("do", ["advance", "take_back"])
 def test_another_change_of_the_endpoint_stays(demo: Store, do: str) -> None:
     """The step is not done."""
@@ -232,7 +270,7 @@ def test_a_completed_one_is_taken_back_by_hand_and_the_one_before_after_it(demo:
     for rollout, version in ((second, 2), (first, 1)):
         assert demo.rollouts.rollback("demo", LATER).id == rollout.id
         assert demo.endpoints.get("demo").version == version
-    with pytest.raises(InputError, match="none was completed"):
+    with pytest.raises(InputError, match="none has ended but those that were taken back"):
         demo.rollouts.rollback("demo", LATER)
 
 

@@ -45,6 +45,8 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
         "async_webhooks": "default",
         "async_webhook": "default",
         "webhook_secret": "default",
+        "smtp_url": "default",
+        "smtp_from": "default",
     }
 
 

@@ -73,6 +73,21 @@ def test_a_sound_store_has_no_complaints(store: Store) -> None:
     assert not [complaint for complaint in health.complaints if "disk" not in complaint]
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="only Linux has a file system that is always full")
+@pytest.mark.parametrize("folder", ["traffic", "blobs", "async", "work"])
+def test_health_tells_of_a_folder_on_a_full_disk_of_its_own(store: Store, folder: str) -> None:
+    """Which one, and of no other: the disk of the root has space. `/proc` has no byte free."""
+    if (store.root / folder).exists():
+        (store.root / folder).rename(store.root.parent / folder)
+    (store.root / folder).symlink_to("/proc")
+    health = store.health()
+    place = str(store.root / folder)
+    assert [complaint for complaint in health.complaints if place in complaint] == [
+        f"only 0 MB are free on the disk of {place!r}: remove files there, or give it more"
+    ]
+    assert health.free_bytes == 0
+
+
 def test_health_tells_of_a_damaged_database(store: Store) -> None:
     """SQLite's own words are among the complaints, or it cannot be read at all and says so."""
     for number in range(200):

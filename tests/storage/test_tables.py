@@ -24,9 +24,13 @@ TABLES: dict[str, type[Struct]] = {
     "jobs": records.Job,
     "async_invocations": records.AsyncInvocation,
     "idempotency_keys": records.IdempotencyKey,
+    "profiles": records.StoredProfile,
     "reports": records.Report,
     "schedules": records.Schedule,
     "executions": records.Execution,
+    "alert_changes": records.AlertChange,
+    "channels": records.Channel,
+    "deliveries": records.Delivery,
 }
 
 

@@ -1,5 +1,6 @@
 """Captured traffic is neither lost nor doubled, whatever is killed, and is read back as it was."""
 
+import resource
 import shutil
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -16,6 +17,7 @@ from polars.testing import assert_frame_equal
 
 from storage import Column, Signature, Store
 from storage.boundary import Blocks, blocks_of_rows, typed
+from storage.errors import StoreError
 from storage.predictor import Outputs, Predictor, frame_of_outputs
 from storage.signature import Task
 from storage.traffic import Header, Invocation, JournalWriter, Traffic, read_journal
@@ -385,6 +387,21 @@ def _fill_three_journals(root: Path) -> list[str]:
         writer.append([invocation(f"{number}", NOON_US + number), invocation(f"{number}x", NOON_US + HOUR_US + number)])
         writer.rotate()
     return ["0", "1", "0x", "1x"]
+
+
+def test_a_disk_that_is_too_full_to_compact_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Polars' own error is ours; no half of a file stays, and the rows are there when there is room."""
+    names = _fill_three_journals(tmp_path)
+    traffic = Traffic(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(StoreError, match=r"could not be compacted: .*Free some disk"):
+            traffic.compact()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [*tmp_path.rglob("*.part")]
+    assert sorted(all_names(traffic)) == sorted(names)
 
 
 def test_two_compactions_at_once_share_the_work(tmp_path: Path) -> None:

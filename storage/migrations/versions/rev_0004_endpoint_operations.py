@@ -9,7 +9,10 @@ down_revision = "0003"
 
 def upgrade() -> None:
     """Make each endpoint's one version its main variant, and add the tables."""
-    op.execute("PRAGMA defer_foreign_keys=ON")  # schedules refer to endpoints, whose table is made anew
+    # Schedules refer to endpoints, whose table is made anew: SQLite counts the one that is dropped as a violation that
+    # is never mended, so they are set aside meanwhile.
+    op.execute("CREATE TABLE old_schedules AS SELECT * FROM schedules")
+    op.drop_table("schedules")
     op.create_table(
         "new_endpoints",
         sa.Column("name", sa.String, primary_key=True),
@@ -140,4 +143,128 @@ def upgrade() -> None:
         sa.Column("headers", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False, index=True),
+    )
+    _make_schedules_anew()
+    _add_alerts()
+    _add_profiles()
+
+
+def _make_schedules_anew() -> None:
+    """An endpoint may have several schedules, each with a name; the one that it had gets the endpoint's."""
+    op.create_table(
+        "schedules",
+        sa.Column("name", sa.String, primary_key=True),
+        sa.Column("endpoint", sa.String, nullable=False, index=True),
+        sa.Column("cron", sa.String, nullable=False),
+        sa.Column("level", sa.Float, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("check", sa.String, nullable=False),
+        sa.Column("variant", sa.String),
+        sa.Column("zone", sa.String, nullable=False),
+        sa.Column("missed", sa.String, nullable=False),
+        sa.Column("start_offset", sa.String),
+        sa.Column("end_offset", sa.String),
+        sa.Column("paused", sa.Boolean, nullable=False),
+        sa.Column("alert", sa.Text, nullable=False),
+        sa.ForeignKeyConstraint(["endpoint"], ["endpoints.name"]),
+    )
+    op.execute(
+        """
+        INSERT INTO schedules
+        SELECT endpoint, endpoint, cron, level, created_at, 'drift', NULL, 'UTC', 'latest', NULL, NULL, false, '{}'
+        FROM old_schedules
+        """
+    )
+    op.drop_table("old_schedules")
+    op.create_table(
+        "new_executions",
+        sa.Column("schedule", sa.String, primary_key=True),
+        sa.Column("scheduled_at", sa.BigInteger, primary_key=True),
+        sa.Column("status", sa.String, nullable=False),
+        sa.Column("started_at", sa.BigInteger, nullable=False),
+        sa.Column("ended_at", sa.BigInteger),
+        sa.Column("report_id", sa.String),
+        sa.Column("reason", sa.Text),
+        sa.Column("asked", sa.Boolean, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("owner", sa.String),
+        sa.Column("lease_until", sa.BigInteger),
+        sa.Column("window_start", sa.BigInteger),
+        sa.Column("window_end", sa.BigInteger),
+        sa.Column("verdict", sa.String),
+        sa.Column("breached", sa.Boolean),
+    )
+    # What ran without a lease was left by a process that died: the window of the next one covers it.
+    op.execute(
+        """
+        INSERT INTO new_executions
+        SELECT e.endpoint, e.scheduled_at, CASE e.status WHEN 'running' THEN 'failed' ELSE e.status END, e.started_at,
+            CASE e.status WHEN 'running' THEN e.started_at ELSE e.ended_at END, e.report_id,
+            CASE e.status WHEN 'running' THEN 'the process that worked on it died' ELSE e.reason END, false, 1, NULL,
+            NULL, r.window_start, CASE e.status WHEN 'completed' THEN e.scheduled_at END, r.verdict,
+            CASE WHEN r.verdict <> 'too few rows' THEN r.drifted END
+        FROM executions AS e LEFT JOIN reports AS r ON r.id = e.report_id
+        """
+    )
+    op.drop_table("executions")
+    op.rename_table("new_executions", "executions")
+    op.create_index("ix_executions_status", "executions", ["status"])
+
+
+def _add_alerts() -> None:
+    op.create_table(
+        "alert_changes",
+        sa.Column("schedule", sa.String, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("endpoint", sa.String, nullable=False),
+        sa.Column("check", sa.String, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("scheduled_at", sa.BigInteger, nullable=False),
+        sa.Column("bad", sa.Integer, nullable=False),
+        sa.Column("datapoints", sa.Integer, nullable=False),
+        sa.Column("of", sa.Integer, nullable=False),
+        sa.Column("report_id", sa.String),
+    )
+    op.create_table(
+        "channels",
+        sa.Column("name", sa.String, primary_key=True),
+        sa.Column("kind", sa.String, nullable=False),
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("states", sa.Text, nullable=False),
+        sa.Column("timeout_s", sa.Float, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("schedule", sa.String, nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("channel", sa.String, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("status", sa.String, nullable=False, index=True),
+        sa.Column("due_at", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("owner", sa.String),
+        sa.Column("lease_until", sa.BigInteger),
+        sa.Column("ended_at", sa.BigInteger),
+        sa.Column("reason", sa.Text),
+    )
+
+
+def _add_profiles() -> None:
+    op.create_table(
+        "profiles",
+        sa.Column("endpoint", sa.String, primary_key=True),
+        sa.Column("variant", sa.String, primary_key=True),
+        sa.Column("model", sa.String, primary_key=True),
+        sa.Column("version", sa.Integer, primary_key=True),
+        sa.Column("baseline", sa.String, primary_key=True),
+        sa.Column("hour", sa.BigInteger, primary_key=True),
+        sa.Column("rows", sa.BigInteger, nullable=False),
+        sa.Column("files", sa.Integer, nullable=False),
+        sa.Column("digest", sa.String, nullable=False, index=True),
+        sa.Column("size_bytes", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
     )

@@ -169,8 +169,7 @@ def test_a_rollout_is_begun_seen_and_ended(client: Any, name: str) -> None:
     assert [one.id for one in client.rollouts.list(endpoint=name, status="running")] == [begun.id]
     assert client.rollouts.stop(name).status == "stopped"
     assert client.rollouts.wait(begun.id).status == "stopped"
-    with raises(InputError, "No roll-out runs on endpoint"):
-        client.rollouts.rollback(name)
+    assert client.rollouts.rollback(name).status == "rolled back"
 
 
 def test_a_batch_is_waited_for(client: Any, tmp_path: Path) -> None:
@@ -198,6 +197,18 @@ def test_schedules_reports_runs_and_servers_are_read(client: Any, name: str) -> 
     schedule = client.schedules.put(name, "0 * * * *")
     assert client.schedules.get(name) == schedule
     assert schedule in client.schedules.list()
+    assert client.schedules.pause(name).paused is True
+    assert client.schedules.run(name).asked is True
+    resumed = client.schedules.resume(name)
+    assert [one.status for one in client.schedules.executions(name)] == ["pending"]
+    assert [one.state for one in client.schedules.alerts() if one.schedule == name] == ["OK"]
+    assert list(client.schedules.changes(name)) == []
+    nightly = client.schedules.put(f"{name}-nightly", "30 2 * * *", endpoint=name, zone="Europe/Berlin")
+    assert (nightly.endpoint, nightly.zone) == (name, "Europe/Berlin")
+    client.schedules.delete(nightly.name)
+    with raises(InputError, "Look at it again, and repeat what is still wanted."):
+        client.schedules.delete(name, seen=schedule)
+    schedule = resumed
     client.schedules.delete(name, seen=schedule)
     assert [one.status for one in client.schedules.executions("price")] == ["running"]
     assert [one.id for one in client.reports.list("price")] == ["d1"]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autopilot
+from autopilot.client.client import address_of
 from autopilot.client.steps import Pause, Reply, Request, Unreachable, ask, at
 from storage import FailureError, InputError, UnknownNameError
 from storage.errors import ConflictError
@@ -164,7 +165,51 @@ def test_times_and_truth_are_sent_as_the_server_reads_them(server: Scripted, cli
     assert parse_qs(urlsplit(server.asked[0][1]).query) == {"from": ["2024-05-01T13:30:00Z"]}
 
 
-@given(st.lists(st.text(max_size=20), max_size=4))
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_name_that_a_path_would_lose_is_refused_and_nothing_is_asked(
+    server: Scripted, client: autopilot.Client, name: str
+) -> None:
+    """It would be the list of all, or what is above it."""
+    for asked in (
+        lambda: client.endpoints.get(name),
+        lambda: client.endpoints.delete(name),
+        lambda: client.predict_rows(name, [{}]),
+        lambda: list(client.labels.list(name)),
+    ):
+        with raises(InputError, f"The name is {name!r}. Give that of one thing, such as 'price'."):
+            asked()
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("kind", [autopilot.Client, autopilot.AsyncClient])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nourl",
+        "",
+        "127.0.0.1:8080",
+        "ftp://h",
+        "http://",
+        "http://h:x",
+        "http://h:99999",
+        "http://[::1",
+        "http://h?a=1",
+    ],
+)
+def test_an_address_that_is_none_is_refused(kind: type[Any], url: str) -> None:
+    """Before anything is asked: that no server answers would be told of a right one."""
+    with raises(InputError, f"The server's address is {url!r}. Give a URL such as 'http://127.0.0.1:8080'."):
+        kind(url)
+
+
+def test_an_address_may_be_of_ipv6_or_have_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a proxy; the settings' host has no brackets."""
+    assert address_of("https://[::1]:8080/ml/") == "https://[::1]:8080/ml"
+    monkeypatch.setenv("AUTOPILOT_HOST", "::1")
+    assert address_of(None) == "http://[::1]:8080"
+
+
+@given(st.lists(st.text(min_size=1, max_size=20).filter(lambda name: name not in (".", "..")), max_size=4))
 def test_names_of_any_kind_stay_parts_of_a_path(parts: list[str]) -> None:
     """Slashes, points and percent signs too."""
     from urllib.parse import unquote

@@ -105,7 +105,7 @@ def slow() -> bytes:
     graph = model.graph
     at, total = next((at, node) for at, node in enumerate(graph.node) if node.op_type == "Sum")
     total.input.append("nothing")
-    arrays = {"wide": np.zeros((1, 700)), "many": np.zeros((700, 700)), "last": np.array([1])}
+    arrays = {"wide": np.zeros((1, 1000)), "many": np.zeros((1000, 1000)), "last": np.array([1])}
     graph.initializer.extend([numpy_helper.from_array(array, name) for name, array in arrays.items()])
     beside = [
         onnx.helper.make_node("MatMul", ["bonus", "wide"], ["widened"]),

@@ -172,6 +172,18 @@ def test_a_worker_that_is_told_to_end_gives_its_job_back(store: Store, source: P
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
+def test_a_worker_of_a_server_ends_well_when_no_job_waits(store: Store) -> None:
+    """Although its standard input, by which it sees that its server is there, is open."""
+    command = [sys.executable, "-m", "serving.batch", "--store", str(store.root), "--once", "--child"]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert (process.wait(30), said) == (0, "")
+    process.stderr.close()
+    assert process.stdin is not None
+    process.stdin.close()
+
+
 def test_a_job_that_cannot_be_done_tells_why(store: Store, source: Path, tmp_path: Path) -> None:
     """And the next one is done."""
     bad = tmp_path / "bad.csv"

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from serving.control.bodies import decode
 from serving.control.etags import Condition
-from serving.errors import PreconditionError, RequestError
+from serving.errors import OptionError, PreconditionError, RequestError
 from storage.api import AliasTarget, EndpointChange, EndpointConfig, ScheduleConfig
 from storage.batch import Transform
+from storage.labels import LabelItem
 from storage.replay import ReplaySpec
 from storage.rollouts import Plan
 from tests.refusals import raises
@@ -43,6 +44,85 @@ def test_json_of_any_kind_is_read_or_refused(kind: type[Struct], data: st.DataOb
     assert told.endswith(".")
 
 
+VARIANT: dict[str, Any] = {"name": "main", "model": "price", "version": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "told"),
+    [
+        (
+            EndpointConfig,
+            {"variants": [VARIANT], "capture": {"mode": "burn"}},
+            "capture.mode is 'burn'. Send 'async' or 'sync'.",
+        ),
+        (
+            EndpointChange,
+            {"capture": {"redact": {"seen": "drop", "town": "burn"}}},
+            "capture.redact.town is 'burn'. Send 'drop', 'hash' or 'mask'.",
+        ),
+        (
+            EndpointConfig,
+            {"variants": [VARIANT], "provider": "tpu"},
+            "provider is 'tpu'. Send 'cpu' or 'cuda'.",
+        ),
+        (
+            Transform,
+            {"model": "price", "source": "a.csv", "out": "b.csv", "on_error": "burn"},
+            "on_error is 'burn'. Send 'null', 'raise' or 'skip'.",
+        ),
+        (
+            Transform,
+            {"model": "price", "source": "a.csv", "out": "b.csv", "on_error": 3},
+            "on_error is 3. Send 'null', 'raise' or 'skip'.",
+        ),
+        (Plan, {"model": "price", "strategy": "burn"}, "strategy is 'burn'. Send 'blue_green', 'canary' or 'linear'."),
+        (
+            Plan,
+            {"model": "price", "guards": [{"kind": "errors"}, {"kind": "burn"}]},
+            "guards[1].kind is 'burn'. Send 'errors', 'latency' or 'scores'.",
+        ),
+    ],
+)
+def test_a_word_that_is_no_choice_is_refused_with_the_choices(kind: type[Struct], body: Any, told: str) -> None:
+    """At its own place, those of the type."""
+    with pytest.raises(RequestError) as caught:
+        decode(json.dumps(body).encode(), kind)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'[{"inference_id": "a", "label": null}]', "[0].label is null. Send true or false, a number or text."),
+        (b'[{"inference_id": "a", "label": 1}, {"label": 1}]', "[1] lacks 'inference_id'. Send it."),
+        (
+            b'[{"inference_id": "a", "label": 1, "rows": 1}]',
+            "The body has a field 'rows' at [0], which is not known. "
+            "The fields are 'inference_id', 'label', 'row', 'happened_at'.",
+        ),
+        (b'{"inference_id": "a"}', 'The body is {"inference_id":"a"}. Send a list.'),
+        (
+            b"",
+            "The body is empty. Send a JSON list of objects with 'inference_id', 'label', 'row', 'happened_at'.",
+        ),
+    ],
+)
+def test_a_list_is_refused_in_the_same_words(body: bytes, told: str) -> None:
+    """Such as that of labels: with the number of the entry."""
+    assert decode(b'[{"inference_id": "a", "label": 1}]', list[LabelItem]) == [LabelItem("a", 1)]
+    with pytest.raises(RequestError) as caught:
+        decode(body, list[LabelItem])
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("kind", [Plan, ReplaySpec])
+def test_an_unknown_field_is_refused_with_those_that_are_known(kind: type[Struct]) -> None:
+    """Whether msgspec finds it, or we."""
+    names = ", ".join(repr(name) for name in kind.__struct_encode_fields__)
+    with raises(RequestError, f"The body has a field 'modle', which is not known. The fields are {names}."):
+        decode(b'{"modle": "price"}', kind)
+
+
 @given(st.binary(max_size=50))
 def test_bytes_of_any_kind_are_refused(body: bytes) -> None:
     """But for what happens to be JSON of this form."""
@@ -61,6 +141,15 @@ def test_conditions_of_any_kind_are_understood_or_refused(header: str) -> None:
     except RequestError:
         return
     assert '"3"' in header or header.strip() == "*"
+
+
+@pytest.mark.parametrize("header", ["garbage", "5", '"3", garbage', 'garbage, "3"', '"3', "*, *"])
+@pytest.mark.parametrize("found", [None, 3, 4])
+def test_a_condition_that_is_none_is_refused_whatever_there_is(header: str, found: int | None) -> None:
+    """Where nothing is there, and where the tag came before the mistake."""
+    for condition in (Condition(header, None), Condition(None, header)):
+        with raises(OptionError, f"A condition is {header!r}. Send an ETag as it came, in its quotes"):
+            condition.check("it", found, lambda number: f'"{number}"', lambda number: number)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,23 @@ class TestEndpoints:
         change(server, "DELETE", "endpoints/shop", status=204, if_match=tag_of(store.endpoints.get("shop")))
         change(server, "GET", "endpoints/shop", status=404)
 
+    def test_a_change_of_nothing_is_none(self, server: ServerProcess, store: Store, endpoint: str) -> None:
+        """The tag that clients have stays good, and a roll-out goes on."""
+        before = server.client.get(f"/api/endpoints/{endpoint}")
+        for body in ({}, {"weights": {}}, {"capture": before.json()["capture"]}):
+            answer = server.client.patch(f"/api/endpoints/{endpoint}", json=body)
+            assert (answer.status_code, answer.headers["etag"]) == (200, before.headers["etag"])
+            assert answer.json() == before.json()
+        begun = change(server, "POST", f"endpoints/{endpoint}/rollouts", {"model": "classifier:2"}, 201)
+        change(server, "PATCH", f"endpoints/{endpoint}", {})
+        refused = change(server, "PATCH", f"endpoints/{endpoint}", {"capture": {"share": 0.5}}, 409)
+        assert "other changes wait for its end" in refused["detail"]
+        assert store.rollouts.get(begun["id"]).status == "running"
+        assert store.endpoints.get(endpoint).revision == store.rollouts.get(begun["id"]).revision
+        change(server, "POST", f"endpoints/{endpoint}/stop")
+        status = change(server, "GET", f"endpoints/{endpoint}/status")["status"]
+        assert f"Roll-out {begun['id']} watches its variants no more. Stopped by hand" in status["reason"]
+
     def test_what_another_changed_meanwhile_is_not_overwritten(
         self, server: ServerProcess, store: Store, endpoint: str
     ) -> None:

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
-from storage import Store
-from storage.records import Guard, Variant
+from storage import ConflictError, Store
+from storage.records import CapturePolicy, Guard, Variant
 from tests import portable
 from tests.serving.rollouts.conftest import World, world
 
@@ -141,8 +142,22 @@ def test_it_stops_where_another_changes_the_endpoint(demo: World) -> None:
     demo.store.endpoints.set_weights("demo", {"v2": 50}, demo.now)
     ended = demo.pass_time(3)
     assert ended.status == "stopped"
-    assert ended.reason.endswith("another changed the endpoint.")
+    assert ended.reason == (
+        "Stopped in step 1, where the new variants had got 20 %: another gave the endpoint other variants or weights, "
+        "main (demo:1) 61.5 %, v2 (demo:2) 38.5 %."
+    )
     assert demo.weights == {"main": 80, "v2": 50}
+
+
+def test_a_change_of_nothing_does_not_stop_it(demo: World) -> None:
+    """It goes on to the end; a change of what is captured is refused, and it goes on too."""
+    demo.start(share=0.2, wait_s=5)
+    demo.pass_time(3)
+    demo.store.endpoints.put(demo.endpoint, demo.now)
+    demo.store.endpoints.set_weights("demo", {"v2": 20}, demo.now)
+    with pytest.raises(ConflictError, match="A roll-out runs on endpoint 'demo'"):
+        demo.store.endpoints.put(replace(demo.endpoint, capture=CapturePolicy(share=0.5)), demo.now)
+    assert demo.pass_time(20).status == "completed"
 
 
 def test_it_stops_where_the_endpoint_is_deleted(demo: World) -> None:

@@ -129,3 +129,21 @@ def test_a_place_that_cannot_be_written_is_told_before(tmp_path: Path) -> None:
         check_folder(str(tmp_path / "file"), is_one=False)
     with raises(InputError, "it is a web server's"):
         check_folder("https://host/out.csv", is_one=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("", "'' is no path."),
+        ("a\0b.csv", "is no path."),
+        ("~nobody-has-this-name/x.csv", "begins with a home folder that nobody has"),
+        (f"{'x' * 300}.csv", "is too long"),
+        (f"{'x/' * 3_000}y.csv", "is too long"),
+        ("s3://bucket/../x.csv", "has a '..' in it"),
+    ],
+)
+def test_what_can_be_no_place_is_refused(place: str, words: str) -> None:
+    """As an input, and as an output, before anything is done."""
+    for use in (find, exists, lambda place: check_folder(place, is_one=True)):
+        with raises(InputError, words):
+            use(place)

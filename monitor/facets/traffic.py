@@ -1,0 +1,83 @@
+"""The bias of an endpoint's traffic: a window against the model's reference, or against an earlier window."""
+
+import io
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from monitor.facets.bias import Allowed, BiasReport, bias
+from monitor.facets.choice import Choice, Facet
+from storage.errors import SettingError
+from storage.labels.joined import TRUTH, labelled_traffic
+from storage.records import ModelVersion
+from storage.signature import Signature
+from storage.store import Store
+from storage.traffic import OUTPUT_PREFIX
+
+#: A stretch of time, `start <= time < end`.
+Window = tuple[datetime, datetime]
+
+
+def bias_of_traffic(
+    store: Store,
+    endpoint_name: str,
+    facets: Sequence[Facet],
+    window: Window,
+    *,
+    positive: Choice | None = None,
+    baseline: Window | None = None,
+    group: str | None = None,
+    features: Sequence[str] = (),
+    allowed: Allowed | None = None,
+    level: float = 0.05,
+    seed: int = 0,
+) -> BiasReport:
+    """Bias of what the version that the endpoint serves now answered in a window, by the labels that have come so far.
+
+    positive: the favourable outcomes; by default the second of the model's two classes. baseline: an earlier window of
+    the same version; without it the model's reference sample, which has predictions and no labels, so that metrics that
+    need labels are told and not tested. A facet that was redacted in the window has no metrics. Other arguments and
+    errors are those of `bias`; also UnknownNameError for an endpoint that the store does not hold.
+    """
+    endpoint = store.endpoints.get(endpoint_name)
+    version = store.models.get(f"{endpoint.model}:{endpoint.version}")
+    usual = _reference(store, version)
+    current = _traffic(store, endpoint_name, version, window, usual)
+    return bias(
+        current,
+        facets,
+        positive=positive or _favourable(version.signature),
+        label=TRUTH,
+        predicted=OUTPUT_PREFIX + version.signature.outputs[0],
+        group=group,
+        features=features,
+        reference=usual if baseline is None else _traffic(store, endpoint_name, version, baseline, usual),
+        allowed=allowed,
+        level=level,
+        seed=seed,
+    )
+
+
+def _reference(store: Store, version: ModelVersion) -> pl.DataFrame:
+    """The reference sample, with labels that nobody knows."""
+    sample = pl.read_parquet(io.BytesIO(store.models.read_reference(version)))
+    predicted = sample.schema[OUTPUT_PREFIX + version.signature.outputs[0]]
+    return sample.with_columns(pl.lit(None, predicted).alias(TRUTH))
+
+
+def _traffic(store: Store, endpoint: str, version: ModelVersion, window: Window, usual: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a window with their labels; without any, the columns of the reference."""
+    start, end = window
+    found = labelled_traffic(store, endpoint, start, end, model=version.name, version=version.version)
+    return found if found.width else usual.clear()
+
+
+def _favourable(signature: Signature) -> Choice:
+    if signature.task != "binary":
+        what = "values" if signature.classes else "a threshold"
+        raise SettingError(
+            f"The model's task is {signature.task}, so nobody knows which outcome is favourable. Give `positive`: a "
+            f"Choice with {what}."
+        )
+    return Choice(values=(signature.classes[1],))

@@ -1,0 +1,79 @@
+"""Windows: a period in pieces, and periods that end some time ago because labels arrive late."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from storage.errors import SettingError
+
+_MOST = 10_000
+_DURATION = re.compile(r"(-?)P(?:(\d{1,6})W|(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?)?)")
+
+
+class Window(NamedTuple):
+    """A half-open interval in UTC: start <= time < end."""
+
+    start: datetime
+    end: datetime
+
+
+def windows_of(start: datetime, end: datetime, every: timedelta | None = None) -> list[Window]:
+    """A period in windows of a length, the last one may be shorter; without a length, the period itself.
+
+    Raises SettingError if the period ends before it starts, the length is not above 0, or there would be over 10,000.
+
+    >>> day = datetime(2024, 5, 1, tzinfo=UTC)
+    >>> [window.end.hour for window in windows_of(day, day + timedelta(hours=5), timedelta(hours=2))]
+    [2, 4, 5]
+    """
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    if end <= start:
+        raise SettingError(f"The period from {start} to {end} has no length. Let it end after it starts.")
+    if every is None:
+        return [Window(start, end)]
+    if every <= timedelta():
+        raise SettingError(f"The length of a window is {every}. Use one above 0.")
+    count = -((start - end) // every)
+    if count > _MOST:
+        raise SettingError(f"The period has {count:,} windows of {every}. Use longer ones: {_MOST:,} are the most.")
+    return [Window(start + n * every, min(start + (n + 1) * every, end)) for n in range(count)]
+
+
+def offset_window(now: datetime, start_offset: str, end_offset: str) -> Window:
+    """The period that a schedule with SageMaker's `StartTimeOffset` and `EndTimeOffset` looks at when it runs: labels
+    that take up to a day are there for what was predicted until a day ago.
+
+    Raises SettingError as `offset_of` and `windows_of` do.
+
+    >>> window = offset_window(datetime(2024, 5, 10, tzinfo=UTC), "-P8D", "-P1D")
+    >>> window.start.day, window.end.day
+    (2, 9)
+    """
+    (window,) = windows_of(now + offset_of(start_offset), now + offset_of(end_offset))
+    return window
+
+
+def offset_of(text: str) -> timedelta:
+    """An ISO 8601 duration of weeks, or of days, hours, minutes and seconds. Raises SettingError for what is none, and
+    for months and years, which have no fixed length.
+
+    >>> offset_of("-P1DT12H") == -timedelta(days=1.5), offset_of("PT15M") == timedelta(minutes=15)
+    (True, True)
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None or not any(found.groups()[1:]):
+        raise SettingError(f"The offset is {text!r:.80}. Write one such as -P1D, -PT12H or P2W.")
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups()[1:])
+    length = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return -length if found[1] else length
+
+
+def judged_each(level: float, count: int) -> float:
+    """What each of so many tests may take of the level. Raises SettingError for a level that is none.
+
+    >>> judged_each(0.05, 5)
+    0.01
+    """
+    if not 0 < level < 1:
+        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+    return level / max(count, 1)

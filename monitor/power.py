@@ -1,0 +1,342 @@
+"""What a schedule will find: the smallest drift of each column that windows of so many rows show with 80% power.
+
+Said at baseline time, when nobody has seen a window: the reference tells how its values vary, and what a window of its
+rows is worth. Drift of a certain kind is made larger until four of five windows alarm at the threshold that the column
+will have:
+
+    numbers, lengths    every value moves by the same amount, up or down, whichever is harder to find. Kolmogorov-
+                        Smirnov's D is then |F(x) - F(x - shift)| and two Brownian bridges, one for each sample's chance
+                        (Donsker): their maxima are drawn 1,000 times.
+    categories, and     a share of rows, whatever they were, turns into the second commonest level or group of values
+    tied numbers        (of a single one, into a new one). Tables are drawn 1,000 times; of two cells, Fisher's test is
+                        summed up over all outcomes.
+    missing values      a share of rows loses its value: as two cells.
+
+Both sides vary: a reference is a sample, too. Held against simulated windows in `tests/monitor/test_power.py` and by
+`python -m bench.alarms --power`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from monitor.calibrated import MINIMUM_EFFECT, Order, ascending, grouped, grouped_tail, is_tied
+from monitor.compare import MINIMUM_ROWS
+from monitor.drift import Kind
+from monitor.pair import Pair, pair_up
+from monitor.serial import Worth, before_studentising
+from monitor.two_sample import LEAST_EXPECTED, contingency, expected_share, joined
+from storage.errors import DataError, SettingError
+
+_DRAWN = 1000
+_PLACES = 256  # where the bridges are looked at
+_STEPS = 14  # of a bisection: to a thousandth of where it began
+
+#: How much less a maximum over points that are 1/_PLACES apart is than that of a Brownian path (Broadie, Glasserman &
+#: Kou 1997), in units of 1/√rows.
+_BETWEEN = 0.5826 / _PLACES**0.5
+
+
+class Smallest(Struct, frozen=True):
+    """The smallest drift of a column that is found with the power asked for.
+
+    rows: of a window. counted: how many independent rows its values are worth. shift: of numbers in their own unit, of
+    text in characters; shift_sd: the same in the reference's standard deviations. moved: share of rows that turn into
+    the second commonest level, or group of tied numbers. missing: share of rows that lose their value, beside those
+    that have none in the reference. None where it does not apply or no such drift is found; `note` says why.
+    """
+
+    name: str
+    kind: Kind
+    rows: int
+    counted: float
+    shift: float | None
+    shift_sd: float | None
+    moved: float | None
+    missing: float | None
+    note: str
+
+
+def smallest_drifts(
+    reference: pl.DataFrame,
+    rows: int,
+    *,
+    level: float = 0.05,
+    power: float = 0.8,
+    kinds: Mapping[str, Kind] | None = None,
+    minimum_effect: float = MINIMUM_EFFECT,
+) -> tuple[Smallest, ...]:
+    """For each column, the smallest drift that reports on windows of so many rows find with this power.
+
+    level, kinds, minimum_effect: as `compare` has them, with control `bonferroni`: `benjamini-hochberg` finds as much.
+    rows: that a window is expected to have. power: above 0 and below 1.
+
+    Raises DataError for a reference without columns, and SettingError for numbers out of their ranges.
+
+    >>> found = smallest_drifts(pl.DataFrame({"x": np.random.default_rng(0).normal(size=5000)}), 500)[0]
+    >>> 0.15 < found.shift_sd < 0.2
+    True
+    """
+    if not reference.width:
+        raise DataError("The reference table has no columns. Give the rows that windows will be compared with.")
+    for name, value in (("level", level), ("power", power)):
+        if not 0 < value < 1:
+            raise SettingError(f"{name} is {value!r}. Use a number above 0 and below 1.")
+    if rows < 1:
+        raise SettingError(f"rows is {rows!r}. Give the rows that a window is expected to have.")
+    if not reference.height:
+        return tuple(
+            _nothing(name, (kinds or {}).get(name, "other"), rows, "The reference is empty.")
+            for name in reference.columns
+        )
+    expected = reference[np.arange(rows) % reference.height]
+    pairs = [pair_up(reference[name], expected[name], (kinds or {}).get(name)) for name in reference.columns]
+    threshold = level / max(sum(_is_tested(pair) for pair in pairs), 1)
+    asked = _Asked(rows, threshold, power, minimum_effect)
+    return tuple(_of_column(pair, asked) for pair in pairs)
+
+
+class _Asked(NamedTuple):
+    """rows: of a window. threshold: p-value at which a column alarms."""
+
+    rows: int
+    threshold: float
+    power: float
+    minimum_effect: float
+
+
+class _Test(NamedTuple):
+    """A test as it will be made: rows that both samples are worth, and the p-value at which it alarms."""
+
+    reference_rows: float
+    rows: float
+    p_value: float
+    minimum_effect: float
+    power: float
+
+
+def _is_tested(pair: Pair) -> bool:
+    has_values = pair.kind in ("number", "text", "category") and pair.present.reference > 0
+    return has_values or 0 < pair.missing.reference < len(pair.reference)
+
+
+def _nothing(name: str, kind: Kind, rows: int, note: str) -> Smallest:
+    return Smallest(name, kind, rows, float(rows), None, None, None, None, note)
+
+
+def _of_column(pair: Pair, asked: _Asked) -> Smallest:
+    found = _nothing(pair.name, pair.kind, asked.rows, "")
+    if min(asked.rows, len(pair.reference)) < MINIMUM_ROWS:
+        return replace(found, note=f"A comparison needs {MINIMUM_ROWS} rows on either side.")
+    order = Order(pair)
+    tests = 1 + (pair.missing.reference > 0)
+    if pair.present.reference:
+        found = _VALUES.get(pair.kind, _untold)(found, order, asked, tests)
+        found = replace(found, missing=_smallest_gap(order, asked, 1 + (pair.kind not in ("time", "other"))))
+    return replace(found, note=" ".join(dict.fromkeys(order.notes)))
+
+
+def _untold(found: Smallest, _: Order, __: _Asked, ___: int) -> Smallest:
+    return found
+
+
+def _test(worth: Worth | None, pair: Pair, asked: _Asked, tests: int) -> _Test:
+    """Of values: a window misses as many as the reference does."""
+    rows = pair.present
+    expected = max(round(asked.rows * rows.reference / len(pair.reference)), 1)
+    counted = Worth(rows.reference, expected, 1.0, math.inf)
+    if worth and rows.current:
+        counted = worth._replace(current=worth.current * expected / rows.current)
+    return _made(counted, asked, tests)
+
+
+def _made(worth: Worth, asked: _Asked, tests: int) -> _Test:
+    p_value = before_studentising(asked.threshold / tests, worth.freedom)
+    return _Test(worth.reference, worth.current, p_value, asked.minimum_effect, asked.power)
+
+
+def _bisect(power: Callable[[float], float], most: float, wanted: float) -> float | None:
+    """The smallest drift from 0 to `most` with the power that is wanted; None if there is none."""
+    if power(most) < wanted:
+        return None
+    least = 0.0
+    for _ in range(_STEPS):
+        middle = (least + most) / 2
+        least, most = (least, middle) if power(middle) >= wanted else (middle, most)
+    return most
+
+
+# --------------------------------------------------------------------------------------------------------- numbers
+
+
+def _of_numbers(found: Smallest, order: Order, asked: _Asked, tests: int) -> Smallest:
+    x, y = ascending(order.pair.reference), ascending(order.pair.current)
+    worth = order.worth_of_numbers(x, y)
+    test = _test(worth, order.pair, asked, tests)
+    found = replace(found, counted=test.rows)
+    if worth and not worth.enough:
+        return found
+    if is_tied(x, y):
+        return replace(found, moved=_smallest_move(grouped(x, x)[0], test))
+    shift = _smallest_shift(x[np.isfinite(x)], test)
+    deviation = float(x[np.isfinite(x)].std()) if shift else 0.0
+    return replace(found, shift=shift, shift_sd=shift / deviation if shift and deviation else None)
+
+
+def _smallest_shift(x: NDArray[np.float64], test: _Test) -> float | None:
+    """In the unit of the numbers, which are ascending; the larger one of up and down."""
+    from scipy.stats import kstwo
+
+    if not len(x):
+        return None
+    size = test.reference_rows * test.rows / (test.reference_rows + test.rows)
+    least = max(float(kstwo.isf(test.p_value, max(round(size), 1))), test.minimum_effect)
+    least -= _BETWEEN / math.sqrt(size) * (least > test.minimum_effect)
+    chance = _bridges(test)
+
+    def power(shift: float) -> float:
+        places = (np.arange(_PLACES) + 0.5) / _PLACES
+        quantiles = x[(places * len(x)).astype(np.int64)]
+        moved = np.searchsorted(x, quantiles - shift, "right") / len(x)
+        columns = np.clip((moved * _PLACES).astype(np.int64), 0, _PLACES - 1)
+        distances = chance[0][:, columns] + (moved - places) - chance[1]
+        return float((abs(distances).max(axis=1) >= least).mean())
+
+    most = float(x[-1] - x[0]) or 1.0
+
+    # Most columns need a small part of their range, so the search begins where it can be precise.
+    def smallest(sign: float) -> float | None:
+        reach = most
+        while reach > most * 1e-9 and power(sign * reach / 4) >= test.power:
+            reach /= 4
+        return _bisect(lambda shift: power(sign * shift), reach, test.power)
+
+    both = [smallest(sign) for sign in (1.0, -1.0)]
+    return None if None in both else max(shift for shift in both if shift is not None)
+
+
+def _bridges(test: _Test) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Brownian bridges for the window and the reference, (_DRAWN, _PLACES), over the roots of their rows."""
+    rng = np.random.default_rng(0)
+    ends = np.arange(1, _PLACES + 1) / _PLACES
+    sides: list[NDArray[np.float64]] = []
+    for rows in (test.rows, test.reference_rows):
+        paths = np.cumsum(rng.normal(size=(_DRAWN, _PLACES)), axis=1) / math.sqrt(_PLACES)
+        sides.append((paths - paths[:, -1:] * ends) / math.sqrt(rows))
+    return sides[0], sides[1]
+
+
+# ---------------------------------------------------------------------------------------------------------- levels
+
+
+def _of_levels(found: Smallest, order: Order, asked: _Asked, tests: int) -> Smallest:
+    levels = order.pair.levels
+    reference, current = levels.get_column("reference").to_numpy(), levels.get_column("current").to_numpy()
+    rows = reference + current
+    worth = order.worth_of_levels()
+    frequent = int(np.count_nonzero(rows * expected_share(reference, current) >= LEAST_EXPECTED))
+    tests += bool(rows[frequent:].sum() >= MINIMUM_EFFECT * rows.sum())  # the test of unseen levels
+    test = _test(worth, order.pair, asked, tests)
+    found = replace(found, counted=test.rows)
+    return found if worth and not worth.enough else replace(found, moved=_smallest_move(np.sort(reference)[::-1], test))
+
+
+def _smallest_move(counts: NDArray[np.int64], test: _Test) -> float | None:
+    """Share of rows that turn into the second commonest cell, of (K,) counts."""
+    counts = np.sort(counts)[::-1]
+    target = counts[1] if len(counts) > 1 else 0
+    others = np.delete(counts, 1) if len(counts) > 1 else counts
+    shares = np.r_[target, _cells(others, test)] / counts.sum()
+    if len(shares) == 2:
+        grown = _smallest_growth(float(shares[0]), test)
+        return None if grown is None else grown / (1 - float(shares[0]))
+    return _bisect(lambda moved: _power_of_table(shares, moved, test), 1.0, test.power)
+
+
+def _cells(counts: NDArray[np.int64], test: _Test) -> NDArray[np.int64]:
+    """The cells in which a window's test will count these levels, if they keep their shares."""
+    share = test.rows / test.reference_rows
+    window = np.rint(counts * share).astype(np.int64)
+    expected = (counts + window).astype(np.float64) * expected_share(counts, window)
+    frequent = int(np.count_nonzero(expected >= LEAST_EXPECTED))
+    if not window.sum():
+        return counts
+    grouped_counts = grouped_tail(counts, window, expected, frequent)
+    return joined(np.stack(grouped_counts), LEAST_EXPECTED)[0]
+
+
+def _power_of_table(shares: NDArray[np.float64], moved: float, test: _Test) -> float:
+    """Of a chi-square test, if this share of rows turns into the first cell."""
+    from scipy.special import chdtri
+
+    rng = np.random.default_rng(0)
+    rows = np.array([round(test.reference_rows), round(test.rows)])
+    drifted = shares * (1 - moved)
+    drifted[0] += moved
+    before, after = (rng.multinomial(n, p, size=_DRAWN) for n, p in zip(rows, (shares, drifted), strict=True))
+    totals = (before + after) / rows.sum()
+    difference = before / rows[0] - after / rows[1]
+    with np.errstate(invalid="ignore"):
+        statistic = np.nansum(difference**2 / totals, axis=1) / (1 / rows).sum()
+    alarms = statistic >= chdtri(len(shares) - 1, test.p_value)
+    return float((alarms & (abs(difference).sum(axis=1) / 2 >= test.minimum_effect)).mean())
+
+
+# ------------------------------------------------------------------------------------------------------- two cells
+
+
+def _smallest_gap(order: Order, asked: _Asked, tests: int) -> float | None:
+    """Share of rows that lose their value."""
+    rows = len(order.pair.reference)
+    worth = order.worth_of_gaps()
+    if worth and not worth.enough:
+        return None
+    independent = Worth(rows, asked.rows, 1.0, math.inf)
+    return _smallest_growth(order.pair.missing.reference / rows, _made(worth or independent, asked, tests))
+
+
+def _smallest_growth(share: float, test: _Test) -> float | None:
+    """By how much a share of rows has to grow for Fisher's test.
+
+    The count from which on it alarms is that for the reference's share as it is; windows then vary by the binomial
+    distribution, the reference's chance added (beta-binomial).
+    """
+    from scipy.stats import betabinom, binom
+
+    n, m = round(test.rows), round(test.reference_rows)
+    least = _least_alarming(round(share * m), m, n, test)
+    if least is None:
+        return None
+
+    def power(grown: float) -> float:
+        q = min(share + grown, 1.0)
+        if share <= 0 or q >= 1:
+            return float(binom.sf(least - 1, n, q))
+        weight = q * (1 - q) * m / (share * (1 - share))
+        return float(betabinom.sf(least - 1, n, q * weight, (1 - q) * weight))
+
+    return _bisect(power, 1 - share, test.power)
+
+
+def _least_alarming(before: int, m: int, n: int, test: _Test) -> int | None:
+    """The smallest of n counts that is too many where the reference has `before` of m."""
+    least, most = n * before // m, n + 1
+    while most - least > 1:
+        middle = (least + most) // 2
+        outcome = contingency(np.array([before, m - before]), np.array([middle, n - middle]))
+        alarms = outcome.p_value <= test.p_value and outcome.effect >= test.minimum_effect
+        least, most = (least, middle) if alarms else (middle, most)
+    return most if most <= n else None
+
+
+_VALUES: dict[Kind, Callable[[Smallest, Order, _Asked, int], Smallest]] = {
+    "number": _of_numbers,
+    "text": _of_numbers,
+    "category": _of_levels,
+}

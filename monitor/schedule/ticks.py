@@ -1,0 +1,78 @@
+"""The clock: what is done again and again while the monitor runs. The only file that imports APScheduler."""
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import UTC
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from monitor.alerts import Messenger, Senders
+from monitor.schedule.watch import LEASE_S, REPORTS_AT_ONCE, Watch, utc_now
+from storage.errors import AutopilotError
+from storage.settings import Settings
+from storage.store import Store
+
+#: How often the store is asked for schedules and alerts, and how often journals are compacted.
+LOOK_EVERY_S = 1
+COMPACT_EVERY_S = 5
+
+#: Channels told at once.
+TOLD_AT_ONCE = 4
+
+_log = logging.getLogger("monitor")
+
+
+@contextmanager
+def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
+    """Follow schedules, tell of alerts and compact traffic in threads of their own.
+
+    At the end, reports under way are waited for; commands that are told of alerts are ended, and told again later.
+
+    senders: what brings alerts to channels; by default as the settings have it.
+    """
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        executors={
+            "default": ThreadPoolExecutor(4),
+            "reports": ThreadPoolExecutor(REPORTS_AT_ONCE),
+            "alerts": ThreadPoolExecutor(TOLD_AT_ONCE),
+        },
+        # A tick that comes late still counts (the default drops what is a second late), and several late ones are one.
+        job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+    )
+    senders = senders or Senders.of(Settings.load())
+    watch = Watch(store, lambda work: scheduler.add_job(_logged(work), executor="reports"))
+    messenger = Messenger(
+        store, senders, lambda work: scheduler.add_job(_logged(work), executor="alerts"), most=TOLD_AT_ONCE
+    )
+    ticks = (
+        (watch.look, LOOK_EVERY_S),
+        (watch.renew, LEASE_S / 4),
+        (messenger.look, LOOK_EVERY_S),
+        (messenger.renew, LEASE_S / 4),
+        (store.traffic.compact, COMPACT_EVERY_S),
+    )
+    for tick, every_s in ticks:
+        scheduler.add_job(_logged(tick), "interval", seconds=every_s, next_run_time=utc_now())
+    scheduler.start()
+    try:
+        yield
+    finally:
+        messenger.stop()
+        scheduler.shutdown(wait=True)
+
+
+def _logged(work: Callable[[], object]) -> Callable[[], None]:
+    """The work as a tick that never raises: what goes wrong is logged, and the next tick tries again."""
+
+    def tick() -> None:
+        try:
+            work()
+        except AutopilotError as error:
+            _log.warning("%s", error)
+        except Exception:  # noqa: BLE001 - a tick that dies silently would be worse than any error that it could have
+            _log.exception("The monitor goes on after an error that nobody foresaw.")
+
+    return tick

@@ -1,0 +1,167 @@
+"""What would a schedule have found, and when would its alert have gone off, had it been there in a past period?"""
+
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from monitor.drift import Verdict
+from monitor.sketches.hours import HOUR, History, Subject, load, subject_of, whole_hour
+from monitor.sketches.rescore import Verdicts, judge
+from storage.cron import recent
+from storage.errors import SettingError
+from storage.records import AlertState, Schedule
+from storage.store import Store
+from storage.timing import duration_of, parse_timing
+
+_INSTANT = timedelta(microseconds=1)
+
+
+class Drifted(Struct, frozen=True):
+    """A column that would have alarmed, and how far it was from the reference, 0 to 1."""
+
+    name: str
+    effect: float
+
+
+class WouldBe(Struct, frozen=True):
+    """What an execution of the schedule would have found.
+
+    rows: of `window_start <= time < window_end`. breached: whether the verdict is bad; None of too few rows. drifted:
+    the largest effect first. state: of the alert after it.
+    """
+
+    scheduled_at: datetime
+    window_start: datetime
+    window_end: datetime
+    rows: int
+    verdict: Verdict
+    breached: bool | None
+    drifted: tuple[Drifted, ...]
+    state: AlertState
+
+
+class Backtest(Struct, frozen=True):
+    """What a schedule would have found in `start < due <= end`.
+
+    outcomes: one for each due time, in their order. alarms: how many of them are bad. alerts: how often the alert would
+    have gone off.
+    """
+
+    schedule: str
+    start: datetime
+    end: datetime
+    outcomes: tuple[WouldBe, ...]
+
+    @property
+    def alarms(self) -> int:
+        """How many verdicts would have been bad."""
+        return sum(outcome.breached is True for outcome in self.outcomes)
+
+    @property
+    def alerts(self) -> int:
+        """How often the alert would have gone off."""
+        states = ["OK", *(outcome.state for outcome in self.outcomes)]
+        return sum(after == "InAlert" != before for before, after in pairwise(states))
+
+
+class Windows(Struct, frozen=True):
+    """The due times of a schedule, ascending, and the window of each."""
+
+    due: tuple[datetime, ...]
+    starts: tuple[datetime, ...]
+    ends: tuple[datetime, ...]
+
+
+def backtest(store: Store, schedule: Schedule, start: datetime, end: datetime) -> Backtest:
+    """What a schedule would have found at its due times in `start < due <= end`, from the hours that are kept.
+
+    The schedule need not be in the store, so that it can be tried before it is saved. Its endpoint is taken as it is
+    served now. Raises SettingError for a check other than drift, for windows that are no whole hours of UTC, and for
+    what no schedule can have; UnknownNameError for an endpoint that the store does not hold.
+    """
+    if schedule.check != "drift":
+        raise SettingError(f"check is {schedule.check!r}. From profiles, only drift can be tried on the past.")
+    windows = windows_of(schedule, start, end)
+    subject = subject_of(store, schedule.endpoint, schedule.variant)
+    if not windows.due:
+        return Backtest(schedule.name, start, end, ())
+    first, last = whole_hour(min(windows.starts)), max(windows.ends)
+    return replay(load(store, subject, first, last), subject, schedule, windows, (start, end))
+
+
+def replay(
+    history: History, subject: Subject, schedule: Schedule, windows: Windows, period: tuple[datetime, datetime]
+) -> Backtest:
+    """As `backtest`, of hours that were loaded before: to try another level, alert rule or rhythm costs no reading."""
+    bounds = [np.array([int((at - history.start) / HOUR) for at in ends]) for ends in (windows.starts, windows.ends)]
+    rows = _within(history.rows[:, None], bounds)[:, 0]
+
+    def counts_of(place: int) -> NDArray[np.int64]:
+        own = slice(*subject.baseline.starts[place : place + 2])
+        return _within(history.counts[:, own], bounds)
+
+    found = judge(subject.baseline, rows, counts_of, level=schedule.level)
+    names = [column.name for column in subject.baseline.columns]
+    return Backtest(schedule.name, *period, _outcomes(schedule, windows, rows, found, names))
+
+
+def windows_of(schedule: Schedule, start: datetime, end: datetime) -> Windows:
+    """Due times in `start < due <= end` and what is looked at: what the schedule's offsets say, or all since the due
+    time before. Raises SettingError if a window is no whole hours of UTC."""
+    timing = parse_timing(schedule.cron, schedule.zone)
+    due = timing.between(start, end)
+    if not due:
+        return Windows((), (), ())
+    until = duration_of(schedule.end_offset or "PT0M")
+    before = [*recent(timing, due[0] - _INSTANT, 1), *due[:-1]]
+    since = before if schedule.start_offset is None else due
+    offset = until if schedule.start_offset is None else duration_of(schedule.start_offset)
+    windows = Windows(
+        tuple(due),
+        tuple((at + offset).astimezone(UTC) for at in since),
+        tuple((at + until).astimezone(UTC) for at in due),
+    )
+    for at in (*windows.starts, *windows.ends):
+        if at != whole_hour(at):
+            raise SettingError(
+                f"A window of the schedule begins or ends at {at.isoformat()}, and the past is kept by whole hours of "
+                "UTC. Have it due at minute 0, in a zone whose clock differs from UTC by whole hours."
+            )
+    return windows
+
+
+def _within(hours: NDArray[np.integer], bounds: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Sums of (H, K) over windows of hours, first and past the last: (W, K)."""
+    sums = np.zeros((len(hours) + 1, hours.shape[1]), np.int64)
+    np.cumsum(hours, axis=0, out=sums[1:])
+    return sums[bounds[1]] - sums[bounds[0]]
+
+
+def _outcomes(
+    schedule: Schedule, windows: Windows, rows: NDArray[np.int64], found: Verdicts, names: list[str]
+) -> tuple[WouldBe, ...]:
+    rule = schedule.alert
+    latest: deque[bool] = deque(maxlen=rule.of)
+    state: AlertState = "OK"
+    outcomes: list[WouldBe] = []
+    for at, due in enumerate(windows.due):
+        drifted = _drifted(found, at, names)
+        breached = bool(drifted) if found.enough[at] else None
+        if breached is not None:
+            latest.append(breached)
+            state = "InAlert" if sum(latest) >= rule.datapoints else "OK"
+        verdict: Verdict = "too few rows" if breached is None else "drift" if breached else "no drift"
+        outcomes.append(
+            WouldBe(due, windows.starts[at], windows.ends[at], int(rows[at]), verdict, breached, drifted, state)
+        )
+    return tuple(outcomes)
+
+
+def _drifted(found: Verdicts, at: int, names: list[str]) -> tuple[Drifted, ...]:
+    places = np.flatnonzero(found.drifted[at])
+    effects = found.effects[at, places]
+    return tuple(Drifted(names[places[i]], float(effects[i])) for i in np.argsort(-effects, kind="stable"))

@@ -1,0 +1,218 @@
+"""Verdicts from profiles: the calibrated method over counts, without the rows.
+
+As `monitor.calibrated` judges rows, with the same tests, effect floor and shares of the level; only what is tested is
+the counts over the baseline's cells:
+
+    numbers        Kolmogorov-Smirnov at the cuts, whose distance is by `NumberCells.error` at most below the exact one;
+                   where a point holds `TIED_SHARE` of the rows, groups of cells instead
+    text           the same of its length
+    categories     frequent levels and the tail's cells; and, where one half of the reference chose the levels, rows
+                   whose level that half lacks
+    missing        rows with and without a value
+
+Measured: of windows of 50 to 5,000 rows without drift, of references of 1,000 and 5,000 (numbers of any tail, whole,
+mostly zero; 2 to 10,000 levels), one column at a level of 0.05 alarms in 0 to 1.1 times as many as that.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.calibrated import GROUPS, MINIMUM_EFFECT, TIED_SHARE, Finding
+from monitor.compare import MINIMUM_ROWS
+from monitor.drift import ColumnDrift, Counts, DriftReport
+from monitor.sketches.baseline import COUNTERS, Baseline, BaselineColumn
+from monitor.sketches.cells import NumberCells
+from monitor.sketches.questions import Question, ask_contingency, ask_smirnov, commonest_first, grouped
+from monitor.sketches.window import Profile, column_counts
+from monitor.two_sample import Outcome
+from storage.errors import DataError, SettingError
+
+
+class Verdicts(NamedTuple):
+    """What was found in W windows of C columns.
+
+    tested, drifted: (W, C). effects: (W, C), of the test with the largest one; 0 where none was made. enough: (W,),
+    whether a window and the reference have `MINIMUM_ROWS`; where not, nothing is tested.
+    """
+
+    tested: NDArray[np.bool_]
+    drifted: NDArray[np.bool_]
+    effects: NDArray[np.float64]
+    enough: NDArray[np.bool_]
+
+
+def report_on(window: Profile, baseline: Baseline, *, level: float = 0.05) -> DriftReport:
+    """The drift report on a window, or on several that were merged, from its profile alone.
+
+    Raises DataError if another baseline made the profile, and SettingError for a level out of its range.
+
+    >>> import polars as pl
+    >>> from monitor.sketches.window import profile
+    >>> baseline = Baseline.of(pl.DataFrame({"age": range(1000), "town": ["Ulm", "Bonn"] * 500}))
+    >>> window = profile(pl.DataFrame({"age": range(300, 1300), "town": ["Bonn", "Ulm"] * 500}), baseline)
+    >>> for column in report_on(window, baseline).columns:
+    ...     print(column.name, column.method, round(column.effect, 3), column.drifted)
+    age Kolmogorov-Smirnov 0.3 True
+    town Fisher exact of levels 0.0 False
+    """
+    check(window, baseline, level)
+    places = range(len(baseline.columns))
+    enough = min(window.rows, baseline.rows) >= MINIMUM_ROWS
+    found = [_outcomes(column_counts(window, baseline, place), baseline.columns[place]) for place in places]
+    threshold = level / max(sum(bool(outcomes) for outcomes in found), 1)
+    columns = tuple(
+        _column(
+            column_counts(window, baseline, place),
+            baseline.columns[place],
+            _finding(found[place], threshold) if enough else _too_few(window.rows, baseline.rows),
+        )
+        for place in places
+    )
+    drifted = any(column.drifted for column in columns)
+    return DriftReport(
+        verdict="drift" if drifted else "no drift" if enough else "too few rows",
+        drifted=drifted,
+        rows=window.rows,
+        reference_rows=baseline.rows,
+        method="calibrated",
+        level=level,
+        columns=columns,
+        extra=window.extra,
+    )
+
+
+def judge(
+    baseline: Baseline, rows: NDArray[np.int64], counts_of: Callable[[int], NDArray[np.int64]], *, level: float
+) -> Verdicts:
+    """The verdicts of `report_on` for W windows together.
+
+    rows: (W,). counts_of: a column's counts, (W, K), by its place.
+    """
+    windows, width = len(rows), len(baseline.columns)
+    enough = np.minimum(rows, baseline.rows) >= MINIMUM_ROWS
+    asked = [_questions(counts_of(place), column) for place, column in enumerate(baseline.columns)]
+    tested = np.zeros((windows, width), bool)
+    effects = np.zeros((windows, width))
+    for place, questions in enumerate(asked):
+        for question in questions:
+            tested[:, place] |= question.asked & enough
+            effects[:, place] = np.maximum(effects[:, place], question.effect * question.asked)
+    thresholds = level / np.maximum(tested.sum(axis=1), 1)
+    alarms = [_alarms(questions, thresholds) for questions in asked]
+    drifted = np.stack(alarms, axis=1) & tested if width else np.zeros((windows, 0), bool)
+    return Verdicts(tested, drifted, effects * tested, enough)
+
+
+def check(window: Profile, baseline: Baseline, level: float) -> None:
+    """Raises DataError if another baseline made the profile, and SettingError for a level out of its range."""
+    if window.baseline != baseline.digest:
+        raise DataError(
+            f"The profile was made by baseline {window.baseline[:12]}, and this one is {baseline.digest[:12]}: their "
+            "cells differ. Profile the rows by this one."
+        )
+    if not 0 < level < 1:
+        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+
+
+def _questions(counts: NDArray[np.int64], column: BaselineColumn) -> list[Question]:
+    """The tests of one column in W windows; counts: (W, K) `COUNTERS` and cells."""
+    rows, missing, _, _, _, unknown = counts[:, : len(COUNTERS)].T
+    cells = counts[:, len(COUNTERS) :]
+    present = rows - missing
+    there = np.ones(len(rows), bool)
+    tested = np.array(column.tested, np.int64)
+    questions: list[Question] = []
+    if isinstance(column.cells, NumberCells):
+        questions = _ask_numbers(tested, cells, column.cells)
+        if column.kind == "text":
+            questions = [_named(question, "of length in characters") for question in questions]
+    elif column.cells is not None:
+        questions = [ask_contingency(*commonest_first(tested, cells), there, "of levels")]
+        if column.halved:
+            known = np.array([tested.sum() - column.unknown, column.unknown])
+            questions.append(
+                ask_contingency(known, np.stack([present - unknown, unknown], axis=1), there, "of unseen levels")
+            )
+    some = (missing + column.missing > 0) & (present + column.present > 0)
+    gaps = np.array([column.missing, column.present])
+    return [*questions, ask_contingency(gaps, np.stack([missing, present], axis=1), some, "of missing values")]
+
+
+def _ask_numbers(reference: NDArray[np.int64], cells: NDArray[np.int64], grid: NumberCells) -> list[Question]:
+    totals = reference + cells
+    points = totals[:, list(grid.points)].max(axis=1, initial=0)
+    tied = points >= TIED_SHARE * totals.sum(axis=1)
+    questions = [ask_smirnov(reference, cells, ~tied)]
+    if tied.any():
+        questions.append(ask_contingency(*grouped(reference, cells, GROUPS), tied, "of groups"))
+    return questions
+
+
+def _named(question: Question, what: str) -> Question:
+    def exact(at: int) -> Outcome:
+        outcome = question.exact(at)
+        return outcome._replace(method=f"{outcome.method} {what}")
+
+    return question._replace(exact=exact)
+
+
+def _alarms(questions: Sequence[Question], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(W,), whether any test of a column alarms."""
+    made = np.sum([question.asked for question in questions], axis=0)
+    alarms = np.zeros(len(thresholds), bool)
+    for question in questions:
+        able = question.asked & (question.effect >= MINIMUM_EFFECT)
+        alarms |= able & (question.high * made <= thresholds)
+        unsure = able & ~alarms & (question.low * made <= thresholds)
+        for at in np.flatnonzero(unsure).tolist():
+            alarms[at] = question.exact(at).p_value * made[at] <= thresholds[at]
+    return alarms
+
+
+# ------------------------------------------------------------------------------------------------------- one window
+
+
+def _outcomes(counts: NDArray[np.int64], column: BaselineColumn) -> list[Outcome]:
+    return [question.exact(0) for question in _questions(counts[None], column) if question.asked[0]]
+
+
+def _finding(outcomes: Sequence[Outcome], threshold: float) -> Finding:
+    """The verdict of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value."""
+    if not outcomes:
+        return Finding("none", None, None, None, None, drifted=False)
+    found = [outcome._replace(p_value=min(outcome.p_value * len(outcomes), 1.0)) for outcome in outcomes]
+    alarming = [outcome for outcome in found if outcome.p_value <= threshold and outcome.effect >= MINIMUM_EFFECT]
+    decisive = min(alarming or found, key=lambda outcome: (outcome.p_value, -outcome.effect))
+    return Finding(*decisive, threshold, drifted=bool(alarming))
+
+
+def _too_few(rows: int, reference_rows: int) -> Finding:
+    note = f"A comparison needs {MINIMUM_ROWS} rows on either side; there are {reference_rows:,} and {rows:,}."
+    return Finding("none", None, None, None, None, drifted=False, note=note)
+
+
+def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding) -> ColumnDrift:
+    rows, missing, lost, infinite, unseen, _ = counts[: len(COUNTERS)].tolist()
+    notes = (
+        finding.note,
+        "The column was in none of the rows." if not rows else "",
+        f"{lost:,} values are no {column.kind} and count as missing." if lost else "",
+        f"{infinite:,} values are infinite, or too large to be squared." if infinite else "",
+        f"{unseen:,} rows have a level that the reference lacks." if unseen else "",
+    )
+    return ColumnDrift(
+        name=column.name,
+        kind=column.kind,
+        method=finding.method,
+        statistic=finding.statistic,
+        p_value=finding.p_value,
+        effect=finding.effect,
+        threshold=finding.threshold,
+        drifted=finding.drifted,
+        note=" ".join(filter(None, notes)),
+        missing=Counts(column.missing, missing),
+        chart=None,
+    )

@@ -1,0 +1,348 @@
+"""Schedules, and what became of each of their due times.
+
+    plan ── pending ── take ── running ── end ── completed | failed
+              │          └── its lease ends: taken again
+              └── missed: a later one counts, or nobody was there in time
+
+Exactly one row stands for each due time, whoever plans it: the key of the table sees to that. One execution of a
+schedule runs at a time, the oldest first, and only its owner can end it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from storage.alerts import Alerts, forget_state, judge
+from storage.database import Database, insert_record, record_of, values_of
+from storage.endpoints import endpoint_within
+from storage.errors import InputError, SettingError, UnknownNameError
+from storage.models import check_name
+from storage.records import CheckKind, Endpoint, Execution, Schedule
+from storage.tables import channels, executions, schedules
+from storage.timing import duration_of, parse_timing
+
+#: The kinds of check that the monitor can make; the others of `CheckKind` are refused. `monitor/schedule/checks.py`
+#: has a function for each.
+CHECKS: tuple[CheckKind, ...] = ("drift",)
+
+#: A due time whose process died so often kills each of them: it is not begun again.
+MOST_ATTEMPTS = 3
+
+#: Verdicts that an alert can look back on, as in SageMaker.
+MOST_DATAPOINTS = 100
+
+_DIED = f"the process that worked on it died {MOST_ATTEMPTS} times, as when memory runs out"
+_SUPERSEDED = "the next due time came before anybody began this one"
+
+
+class Schedules:
+    """Schedules and their executions. alerts: of what the executions find."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.alerts = Alerts(database)
+
+    # --------------------------------------------------------------------------------------------------- schedules
+
+    def put(self, schedule: Schedule) -> None:
+        """Make or replace a schedule. What waits for its turn, by the one before, is missed.
+
+        Raises UnknownNameError if there is no such endpoint, variant or channel, and SettingError for what a schedule
+        cannot have.
+        """
+        _check(schedule)
+        with self._database.write() as connection:
+            _check_names(connection, schedule, endpoint_within(connection, schedule.endpoint))
+            query = select(schedules.c.endpoint).where(schedules.c.name == schedule.name)
+            endpoint = connection.execute(query).scalar()
+            if endpoint is None:
+                forget_state(connection, schedule)
+            elif endpoint != schedule.endpoint:
+                raise SettingError(
+                    f"Schedule {schedule.name!r} is one of endpoint {endpoint!r}. Give that of {schedule.endpoint!r} "
+                    "another name."
+                )
+            connection.execute(delete(schedules).where(schedules.c.name == schedule.name))
+            _miss_pending(connection, schedule.name, schedule.created_at, "the schedule was changed", asked_too=True)
+            insert_record(connection, schedules, schedule)
+
+    def pause(self, name: str, now: datetime) -> Schedule:
+        """Have a schedule owe nothing until it is resumed. Raises UnknownNameError."""
+        return self._set_paused(name, now, paused=True)
+
+    def resume(self, name: str, now: datetime) -> Schedule:
+        """Have a schedule go on; due times of the pause are not made up for. Raises UnknownNameError."""
+        return self._set_paused(name, now, paused=False)
+
+    def _set_paused(self, name: str, now: datetime, *, paused: bool) -> Schedule:
+        with self._database.write() as connection:
+            found = _known(connection, name)
+            if found.paused == paused:
+                return found
+            changed = replace(found, paused=paused, created_at=now)
+            connection.execute(update(schedules).where(schedules.c.name == name).values(values_of(changed)))
+            _miss_pending(connection, name, now, "the schedule was paused")
+            return changed
+
+    def remove(self, name: str) -> bool:
+        """Remove a schedule; False if there is none. Its executions stay."""
+        with self._database.write() as connection:
+            return connection.execute(delete(schedules).where(schedules.c.name == name)).rowcount > 0
+
+    def get(self, name: str) -> Schedule:
+        """A schedule by its name. Raises UnknownNameError."""
+        with self._database.read() as connection:
+            return _known(connection, name)
+
+    def list(self, endpoint: str | None = None) -> "list[Schedule]":
+        """The schedules by name; of one endpoint or of all."""
+        query = select(schedules).order_by(schedules.c.name)
+        if endpoint is not None:
+            query = query.where(schedules.c.endpoint == endpoint)
+        with self._database.read() as connection:
+            return [record_of(Schedule, row) for row in connection.execute(query).mappings()]
+
+    # --------------------------------------------------------------------------------------------------- executions
+
+    def ask(self, name: str, now: datetime) -> Execution:
+        """Have an execution now, beside the due times. Raises UnknownNameError, InputError if one waits already."""
+        with self._database.write() as connection:
+            found = _known(connection, name)
+            waits = and_(executions.c.schedule == name, executions.c.asked, executions.c.status == "pending")
+            if connection.execute(select(executions.c.schedule).where(waits)).first() is not None:
+                raise InputError(f"Schedule {name!r} was asked to run already, and has not begun yet. Wait for it.")
+            # Due times are whole seconds: beside them, it takes no due time's place.
+            at = now if now.microsecond else now + timedelta(microseconds=1)
+            asked = Execution(found.name, at, "pending", now, asked=True)
+            insert_record(connection, executions, asked)
+        return asked
+
+    def planned_until(self, name: str, now: datetime) -> datetime | None:
+        """The latest due time up to now of which there is a row. Rows beyond are of a clock that was ahead."""
+        query = select(func.max(executions.c.scheduled_at)).where(
+            executions.c.schedule == name, executions.c.scheduled_at <= now, executions.c.asked.is_(False)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+    def plan(self, due: Sequence[Execution], now: datetime, *, waiting: int) -> bool:
+        """Record due times of one schedule, in their order; False if another process has done so meanwhile.
+
+        waiting: how many of the schedule may wait for their turn; the oldest beyond are missed.
+        """
+        try:
+            with self._database.write() as connection:
+                for execution in due:
+                    insert_record(connection, executions, execution)
+                _miss_pending(connection, due[0].schedule, now, _SUPERSEDED, beyond=waiting)
+        except IntegrityError:
+            return False
+        return True
+
+    def claim(self, execution: Execution) -> bool:
+        """Record one due time; False if it is recorded already."""
+        try:
+            with self._database.write() as connection:
+                insert_record(connection, executions, execution)
+        except IntegrityError:
+            return False
+        return True
+
+    def take(self, owner: str, now: datetime, *, ready: datetime, lease_s: float) -> tuple[Schedule, Execution] | None:
+        """Begin the oldest execution that waits, or whose owner's lease has ended; None if there is none to begin.
+
+        ready: due times after it are not begun yet. One that was begun three times, and whose owner died each time, is
+        failed and not given.
+        """
+        if not self._waits(now, ready):
+            return None
+        with self._database.write() as connection:
+            _give_up(connection, now)
+            row = connection.execute(_free(now, ready).order_by(executions.c.scheduled_at).limit(1)).mappings().first()
+            if row is None:
+                return None
+            found = record_of(Execution, row)
+            schedule = _locked(connection, found.schedule)
+            if schedule is None or connection.execute(_free(now, ready).where(_is(found))).first() is None:
+                return None
+            changes = {
+                "status": "running",
+                "started_at": now,
+                "attempts": found.attempts + 1,
+                "owner": owner,
+                "lease_until": now + timedelta(seconds=lease_s),
+            }
+            as_seen = and_(_is(found), executions.c.status == found.status, executions.c.attempts == found.attempts)
+            if connection.execute(update(executions).where(as_seen).values(changes)).rowcount != 1:
+                return None
+            return schedule, replace(found, **changes)
+
+    def renew(self, owner: str, now: datetime, *, lease_s: float) -> None:
+        """Keep all executions that an owner works on for so much longer."""
+        own = and_(executions.c.owner == owner, executions.c.status == "running")
+        if not self._has(own):
+            return
+        with self._database.write() as connection:
+            until = now + timedelta(seconds=lease_s)
+            connection.execute(update(executions).where(own).values(lease_until=until))
+
+    def end(self, execution: Execution) -> bool:
+        """Record what became of an execution that runs; False if it is another's by now.
+
+        Its schedule's alert is judged anew in the same transaction.
+        """
+        running = and_(
+            _is(execution),
+            executions.c.status == "running",
+            executions.c.owner.is_not_distinct_from(execution.owner),
+            executions.c.attempts == execution.attempts,
+        )
+        with self._database.write() as connection:
+            if connection.execute(update(executions).where(running).values(values_of(execution))).rowcount != 1:
+                return False
+            schedule = _locked(connection, execution.schedule)
+            if schedule is not None:
+                judge(connection, schedule, execution)
+        return True
+
+    def executions(self, name: str, limit: int = 100, *, before: datetime | None = None) -> "list[Execution]":
+        """The latest executions of a schedule, newest first; of due times before that."""
+        query = select(executions).where(executions.c.schedule == name)
+        if before is not None:
+            query = query.where(executions.c.scheduled_at < before)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(executions.c.scheduled_at.desc()).limit(limit)).mappings().all()
+        return [record_of(Execution, row) for row in rows]
+
+    def last_end(self, name: str, before: datetime | None = None) -> datetime | None:
+        """Where the window of the latest due time that was completed ended; of those before another one."""
+        query = select(executions.c.window_end, executions.c.scheduled_at).where(
+            executions.c.schedule == name, executions.c.status == "completed", executions.c.asked.is_(False)
+        )
+        if before is not None:
+            query = query.where(executions.c.scheduled_at < before)
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(executions.c.scheduled_at.desc()).limit(1)).first()
+        return None if row is None else row[0] or row[1]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many executions there are of each schedule in each status that any is in."""
+        query = select(executions.c.schedule, executions.c.status, func.count()).group_by(
+            executions.c.schedule, executions.c.status
+        )
+        with self._database.read() as connection:
+            return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+
+    def oldest_pending(self) -> datetime | None:
+        """The oldest due time that waits to be begun; None where none does."""
+        query = select(func.min(executions.c.scheduled_at)).where(executions.c.status == "pending")
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+    def _waits(self, now: datetime, ready: datetime) -> bool:
+        with self._database.read() as connection:
+            return connection.execute(_free(now, ready).limit(1)).first() is not None
+
+    def _has(self, condition: Any) -> bool:
+        with self._database.read() as connection:
+            return connection.execute(select(executions.c.schedule).where(condition).limit(1)).first() is not None
+
+
+def _is(execution: Execution) -> Any:
+    return and_(executions.c.schedule == execution.schedule, executions.c.scheduled_at == execution.scheduled_at)
+
+
+def _free(now: datetime, ready: datetime) -> Any:
+    """Executions that may begin: of schedules that are there and are not at work."""
+    waits = and_(executions.c.status == "pending", executions.c.scheduled_at <= ready)
+    left = and_(executions.c.status == "running", executions.c.lease_until <= now)
+    other = executions.alias()
+    at_work = select(other.c.schedule).where(other.c.status == "running", other.c.lease_until > now)
+    return (
+        select(executions)
+        .join(schedules, schedules.c.name == executions.c.schedule)
+        .where(or_(waits, left), executions.c.schedule.not_in(at_work))
+        .where(or_(schedules.c.paused.is_(False), executions.c.asked, executions.c.status == "running"))
+    )
+
+
+def _give_up(connection: Connection, now: datetime) -> None:
+    """Fail executions whose processes die again and again."""
+    hopeless = and_(
+        executions.c.status == "running", executions.c.lease_until <= now, executions.c.attempts >= MOST_ATTEMPTS
+    )
+    changes = {"status": "failed", "ended_at": now, "lease_until": None, "reason": _DIED}
+    connection.execute(update(executions).where(hopeless).values(changes))
+
+
+def _miss_pending(
+    connection: Connection, name: str, now: datetime, reason: str, *, beyond: int = 0, asked_too: bool = False
+) -> None:
+    """Have those that wait be missed, but for the newest so many."""
+    waits = and_(executions.c.schedule == name, executions.c.status == "pending")
+    if not asked_too:
+        waits = and_(waits, executions.c.asked.is_(False))
+    query = select(executions.c.scheduled_at).where(waits).order_by(executions.c.scheduled_at.desc())
+    late = connection.execute(query).scalars().all()[beyond:]
+    if late:
+        missed = and_(waits, executions.c.scheduled_at <= late[0])
+        connection.execute(update(executions).where(missed).values(status="missed", ended_at=now, reason=reason))
+
+
+def _locked(connection: Connection, name: str) -> Schedule | None:
+    """A schedule, which others cannot lock until the transaction ends; SQLite has one writer at a time anyway."""
+    query = select(schedules).where(schedules.c.name == name).with_for_update()
+    row = connection.execute(query).mappings().first()
+    return None if row is None else record_of(Schedule, row)
+
+
+def _known(connection: Connection, name: str) -> Schedule:
+    row = connection.execute(select(schedules).where(schedules.c.name == name)).mappings().first()
+    if row is None:
+        raise UnknownNameError(
+            f"The store has no schedule {name[:80]!r}. Make one: autopilot monitor schedule ENDPOINT --cron CRON."
+        )
+    return record_of(Schedule, row)
+
+
+def _check(schedule: Schedule) -> None:
+    """Raises SettingError for what no schedule can have."""
+    check_name(schedule.name, "a schedule")
+    parse_timing(schedule.cron, schedule.zone)
+    if not 0 < schedule.level < 1:
+        raise SettingError(f"level is {schedule.level:g}, the chance of any alarm. Use more than 0 and less than 1.")
+    if schedule.check not in CHECKS:
+        raise SettingError(
+            f"check is {schedule.check!r}, which this version cannot make on a schedule. Those that it can: "
+            f"{', '.join(CHECKS)}."
+        )
+    offsets = [duration_of(text or "PT0M") for text in (schedule.start_offset, schedule.end_offset)]
+    if offsets[1] > timedelta(0) or (schedule.start_offset is not None and offsets[0] >= offsets[1]):
+        raise SettingError(
+            f"The window from {schedule.start_offset} to {schedule.end_offset} of the due time holds nothing that is "
+            "there by then. Have it begin before it ends, and end at the due time or before, such as -P8D and -P1D."
+        )
+    alert = schedule.alert
+    if not 1 <= alert.datapoints <= alert.of <= MOST_DATAPOINTS:
+        raise SettingError(
+            f"The alert takes {alert.datapoints} of {alert.of} verdicts. Use at least 1 of at most {MOST_DATAPOINTS}."
+        )
+
+
+def _check_names(connection: Connection, schedule: Schedule, endpoint: Endpoint) -> None:
+    """Raises UnknownNameError for what a schedule names and there is not."""
+    variants = [variant.name for variant in endpoint.variants]
+    if schedule.variant is not None and schedule.variant not in variants:
+        raise UnknownNameError(
+            f"Endpoint {endpoint.name!r} has no variant {schedule.variant[:80]!r}. It has: {', '.join(variants)}."
+        )
+    known: Iterable[str] = connection.execute(select(channels.c.name)).scalars().all()
+    for name in schedule.alert.channels:
+        if name not in known:
+            raise UnknownNameError(
+                f"The store has no channel {name[:80]!r}. Make one: autopilot monitor channel NAME --webhook URL."
+            )

@@ -1,0 +1,223 @@
+"""E-mail: handed over to a real mail server, encrypted, and refused where that cannot be."""
+
+import email
+import json
+import shutil
+import ssl
+import subprocess
+import warnings
+from collections.abc import Iterator
+from email import policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.alerts import Mailbox, Senders, mail
+from monitor.alerts.mail import tell
+from storage import FailureError, SettingError, Store
+from storage.settings import Settings
+from tests.monitor.alerts.told import HOUR, NOON, SECRET, channel, judge, messenger, schedule
+from tests.refusals import raises
+
+controller = pytest.importorskip("aiosmtpd.controller")
+smtp = pytest.importorskip("aiosmtpd.smtp")
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:aiosmtpd"),
+    pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning"),
+]
+
+BODY = json.dumps(
+    {"delivery": "d1", "schedule": "hourly", "endpoint": "till", "check": "drift", "state": "InAlert", "number": 1}
+    | {"bad": 2, "of": 3, "datapoints": 2, "scheduled_at": "2024-06-01T12:00:00Z", "report_id": "r1"}
+).encode()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of 127.0.0.1, beside its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=h -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        [*command.split(), "-keyout", "key", "-out", "certificate"], cwd=folder, check=True, stderr=subprocess.DEVNULL
+    )
+    return folder / "certificate"
+
+
+@pytest.fixture(autouse=True)
+def known(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine takes the certificate for good."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+
+class Server:
+    """A mail server of aiosmtpd: what it was handed, and how it was asked for it."""
+
+    def __init__(self) -> None:
+        self.letters: list[Any] = []
+        self.refuses: set[str] = set()
+
+    async def handle_RCPT(  # noqa: N802 - as aiosmtpd has it
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        """Take a recipient, or refuse it."""
+        if address in self.refuses:
+            return "550 nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - as aiosmtpd has it
+        """Keep a letter."""
+        self.letters.append((envelope, session))
+        return "250 taken"
+
+    def parsed(self) -> list[email.message.EmailMessage]:
+        """The letters as a reader of mail reads them."""
+        return [email.message_from_bytes(envelope.content, policy=policy.default) for envelope, _ in self.letters]
+
+
+def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> Any:
+    return smtp.AuthResult(success=(data.login, data.password) == (b"bot", b"s@ve"), handled=False)
+
+
+def running(kind: str, certificate: Path, server: Server) -> Any:
+    """A mail server on a free port, as `kind` of mailbox expects it."""
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, certificate.parent / "key")
+    options: dict[str, Any] = {"hostname": "127.0.0.1", "port": 0}
+    if kind == "smtps":
+        options |= {"ssl_context": tls, "authenticator": authenticate, "auth_require_tls": False}
+    elif kind == "smtp":
+        options |= {"tls_context": tls, "require_starttls": True, "authenticator": authenticate, "auth_required": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Here(server, **options)
+
+
+class Here(controller.Controller):
+    """aiosmtpd's own looks for the port that it was given; this one was given any."""
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+@pytest.fixture(params=["smtps", "smtp", "smtp+plain"])
+def box(request: pytest.FixtureRequest, certificate: Path) -> Iterator[tuple[Mailbox, Server]]:
+    """A mailbox of each kind, and the server behind it."""
+    server = Server()
+    held = running(request.param, certificate, server)
+    held.start()
+    user = "" if request.param == "smtp+plain" else "bot:s%40ve@"
+    yield Mailbox.of(f"{request.param}://{user}127.0.0.1:{held.port}", "bot@example.com"), server
+    held.stop()
+
+
+def test_a_letter_is_handed_over(box: tuple[Mailbox, Server]) -> None:
+    """Encrypted and with a password where the mailbox says so; it says all in its subject."""
+    mailbox, server = box
+    tell(mailbox, ("a@example.com", "b@example.com"), "d1", BODY, 20)
+    [(envelope, session)] = server.letters
+    assert (envelope.mail_from, envelope.rcpt_tos) == ("bot@example.com", ["a@example.com", "b@example.com"])
+    assert (session.ssl is None) == (mailbox.scheme != "smtp")  # of STARTTLS
+    assert bool(session.authenticated) == (mailbox.scheme != "smtp+plain")
+    [letter] = server.parsed()
+    assert letter["subject"] == "[InAlert] drift of till by schedule hourly"
+    assert (letter["from"], letter["to"]) == ("bot@example.com", "a@example.com, b@example.com")
+    assert (letter["message-id"], letter["auto-submitted"]) == ("<d1@example.com>", "auto-generated")
+    text = letter.get_content()
+    assert "2 of the last 3 verdicts of schedule 'hourly' are bad; 2 make an alert." in text
+    assert json.loads(text[text.index("{") :]) == json.loads(BODY)
+
+
+def test_an_alert_is_mailed(store: Store, box: tuple[Mailbox, Server]) -> None:
+    """From the verdict to the letter; both changes."""
+    mailbox, server = box
+    schedule(store, channel("email", "ops@example.com"))
+    judge(store, True, False)
+    messenger(store, NOON + 2 * HOUR, Senders(SECRET, mailbox)).look()
+    assert [one.status for one in store.schedules.alerts.deliveries()] == ["told", "told"]
+    assert sorted(letter["subject"].split()[0] for letter in server.parsed()) == ["[InAlert]", "[OK]"]
+
+
+def test_the_mailbox_is_a_setting() -> None:
+    """There is none where nothing is set."""
+    assert Senders.of(Settings()).mailbox is None
+    found = Senders.of(Settings(smtp_url="smtps://bot:x@h", smtp_from="bot@h.example", webhook_secret="s" * 16))
+    assert found == Senders(b"s" * 16, Mailbox("smtps", "h", 465, "bot@h.example", "bot", "x"))
+
+
+def test_what_the_server_refuses_is_told(box: tuple[Mailbox, Server]) -> None:
+    """All recipients, or some."""
+    mailbox, server = box
+    server.refuses = {"b@example.com"}
+    with raises(FailureError, "The mail server '127.0.0.1' refused b@example.com."):
+        tell(mailbox, ("a@example.com", "b@example.com"), "d1", BODY, 20)
+    with raises(FailureError, "The mail server '127.0.0.1' did not take it: {'b@example.com': (550,"):
+        tell(mailbox, ("b@example.com",), "d1", BODY, 20)
+
+
+def test_a_wrong_password_is_told(certificate: Path) -> None:
+    """And no letter is sent."""
+    server = Server()
+    held = running("smtps", certificate, server)
+    held.start()
+    with raises(FailureError, "did not take it: (535,"):
+        tell(Mailbox.of(f"smtps://bot:no@127.0.0.1:{held.port}", "bot@example.com"), ("a@example.com",), "d", BODY, 20)
+    held.stop()
+    assert server.letters == []
+
+
+@pytest.mark.parametrize("kind", ["smtps", "smtp"])
+def test_a_certificate_that_nobody_knows_is_refused(
+    kind: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the password is sent."""
+    monkeypatch.delenv("SSL_CERT_FILE")
+    server = Server()
+    held = running(kind, certificate, server)
+    held.start()
+    with raises(FailureError, "CERTIFICATE_VERIFY_FAILED"):
+        tell(Mailbox.of(f"{kind}://bot:s%40ve@127.0.0.1:{held.port}", "a@b.c"), ("a@example.com",), "d", BODY, 20)
+    held.stop()
+    assert server.letters == []
+
+
+def test_what_cannot_be_encrypted_is_not_sent(certificate: Path) -> None:
+    """`smtp` means STARTTLS."""
+    server = Server()
+    held = running("smtp+plain", certificate, server)
+    held.start()
+    with raises(FailureError, "STARTTLS extension not supported by server."):
+        tell(Mailbox.of(f"smtp://127.0.0.1:{held.port}", "a@b.c"), ("a@example.com",), "d", BODY, 20)
+    held.stop()
+    assert server.letters == []
+
+
+def test_a_subject_stays_one_line() -> None:
+    """Whatever an endpoint is called."""
+    body = {**json.loads(BODY), "endpoint": "till\r\nBcc: all@example.com"}
+    letter = mail.letter("a@b.c", ("d@e.f",), "d1", json.dumps(body).encode())
+    assert letter["subject"] == "[InAlert] drift of till??Bcc: all@example.com by schedule hourly"
+    assert letter["bcc"] is None
+
+
+@pytest.mark.parametrize(
+    ("url", "sender", "message"),
+    [
+        ("mail.example.com", "a@b.c", "The setting smtp_url is no address of a mail server."),
+        ("https://user:hidden@h", "a@b.c", "or with smtp or smtp+plain for smtps."),
+        ("smtps://", "a@b.c", "is no address of a mail server."),
+        ("smtps://h:99999", "a@b.c", "is no address of a mail server."),
+        ("smtp+plain://u:p@h", "a@b.c", "sends a password without encryption."),
+        ("smtps://h", "bot", "The setting smtp_from is 'bot', which is no e-mail address."),
+        ("smtps://h", "a@b\nBcc: x@y", "which is no e-mail address."),
+    ],
+)
+def test_a_bad_setting_is_told_without_its_password(url: str, sender: str, message: str) -> None:
+    """When the monitor starts."""
+    with raises(SettingError, message) as caught:
+        Mailbox.of(url, sender)
+    assert "hidden" not in str(caught.value)

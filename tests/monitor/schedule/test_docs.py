@@ -1,0 +1,45 @@
+"""The guide to schedules and alerts tells what the monitor does."""
+
+import doctest
+import re
+from pathlib import Path
+
+from monitor.alerts.messenger import MOST_ATTEMPTS
+from monitor.schedule import LEASE_S, SETTLE
+from monitor.schedule.due import LATE, MOST_RECORDED, MOST_WAITING
+from storage.records import AlertChange
+from storage.schedules import CHECKS, MOST_DATAPOINTS
+from storage.schedules import MOST_ATTEMPTS as MOST_BEGUN
+
+PATH = Path(__file__).parents[3] / "docs" / "schedules.md"
+GUIDE = PATH.read_text(encoding="utf-8")
+
+
+def test_examples_give_what_the_guide_says() -> None:
+    """To the letter."""
+    failed, attempted = doctest.testfile(str(PATH), module_relative=False)
+    assert (failed, attempted > 9) == (0, True)
+
+
+def test_each_key_of_an_alert_is_in_the_guide() -> None:
+    """And none that is not there."""
+    table = GUIDE.split("| key | |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    keys = {name for line in table for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert keys == {"delivery", *AlertChange.__struct_fields__}
+
+
+def test_each_kind_of_check_is_in_the_guide() -> None:
+    """Those that can be made."""
+    [line] = [line for line in GUIDE.splitlines() if line.startswith("| `--check`")]
+    told = line.split("what is looked for: ")[1].split(". Other kinds")[0]
+    assert tuple(re.findall(r"`([\w-]+)`", told)) == CHECKS
+
+
+def test_figures_are_those_of_the_code() -> None:
+    """Whoever changes one changes the other."""
+    assert f"a lease of {LEASE_S:.0f} s" in GUIDE
+    assert f"at most {MOST_WAITING} wait" in GUIDE
+    assert f"At most {MOST_RECORDED:,} missed due times" in GUIDE
+    assert f"by default, {MOST_DATAPOINTS} at most" in GUIDE
+    assert (SETTLE.total_seconds(), LATE.total_seconds(), MOST_BEGUN) == (3, 60, 3)
+    assert MOST_ATTEMPTS == {"webhook": 10, "email": 10, "command": 3}

@@ -1,0 +1,214 @@
+"""What rows are worth that depend on their neighbours."""
+
+import math
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from scipy import signal, stats
+
+from monitor import compare
+from monitor.calibrated import calibrated
+from monitor.pair import STRETCH_ROWS, pair_up
+from monitor.serial import (
+    MINIMUM_WORTH,
+    before_studentising,
+    in_order_of_levels,
+    in_order_of_values,
+    inflation,
+    measure,
+    studentised,
+    weigh,
+)
+
+Scores = NDArray[np.float64]
+
+
+def autoregression(rng: np.random.Generator, rows: int, phi: float) -> Scores:
+    """Standard normal values, each of which remembers a part of the one before."""
+    noise = rng.normal(size=rows + 1000) * math.sqrt(1 - phi**2)
+    return signal.lfilter([1.0], [1.0, -phi], noise)[1000:]
+
+
+def drifted(reference: Scores, current: Scores) -> bool:
+    """Whether a column alarms at 5%."""
+    return calibrated([pair_up(pl.Series(reference), pl.Series(current))], 0.05)[0].drifted
+
+
+@pytest.mark.parametrize("phi", [0.2, 0.5, 0.8])
+def test_the_inflation_of_an_autoregression_is_what_theory_says(phi: float) -> None:
+    """The mean of an AR(1) varies (1 + φ) / (1 - φ) times as much as that of independent rows."""
+    rng = np.random.default_rng(0)
+    found = [inflation(measure(autoregression(rng, 20_000, phi)[:, None], 10_000), 10_000).factor for _ in range(10)]
+    assert np.median(found) == pytest.approx((1 + phi) / (1 - phi), rel=0.15)
+
+
+def test_the_inflation_of_short_windows_is_their_own() -> None:
+    """Windows of 10 rows: 1 + 2 Σ (1 - k/10) φᵏ, which is less than that of long ones."""
+    rng = np.random.default_rng(1)
+    expected = 1 + 2 * sum((1 - lag / 10) * 0.9**lag for lag in range(1, 10))
+    found = inflation(measure(autoregression(rng, 40_000, 0.9)[:, None], 10), 10)
+    assert found.factor == pytest.approx(expected, rel=0.1)
+    assert found.freedom == pytest.approx(1.5 * 3999)
+
+
+def test_whole_seasons_even_out() -> None:
+    """A day of 24 rows: half a day varies far more than independent rows, whole days do not."""
+    rng = np.random.default_rng(2)
+    season = np.sin(2 * np.pi * np.arange(9600) / 24) + 0.5 * rng.normal(size=9600)
+    curve = measure(season[:, None], 12)
+    assert inflation(curve, 12).factor > 3
+    assert inflation(measure(season[:, None], 240), 240).factor == 1.0
+
+
+def test_independent_rows_are_worth_what_they_are() -> None:
+    """Noticed by chance is at most one pair of columns in 25."""
+    rng = np.random.default_rng(3)
+    found = [weigh(rng.normal(size=(2000, 1)), rng.normal(size=(300, 1)), (2000, 300)) for _ in range(200)]
+    assert sum(worth is not None for worth in found) <= 8
+
+
+def test_the_window_counts_as_what_the_reference_says() -> None:
+    """Fifty rows do not tell of themselves how much they depend on one another; 5,000 before them do."""
+    rng = np.random.default_rng(4)
+    worth = weigh(autoregression(rng, 5000, 0.9)[:, None], autoregression(rng, 50, 0.9)[:, None], (5000, 50))
+    assert worth is not None
+    assert worth.current < 5
+    assert not worth.enough
+
+
+def test_an_order_that_the_window_does_not_follow_says_nothing() -> None:
+    """Somebody sorted the reference by another column; the window's rows are independent."""
+    rng = np.random.default_rng(5)
+    key = np.sort(rng.normal(size=5000))
+    reference, current = key + rng.normal(size=5000), math.sqrt(2) * rng.normal(size=500)
+    assert weigh(reference[:, None], current[:, None], (5000, 500)) is None
+
+
+@pytest.mark.parametrize("place", [150, 400])
+def test_drift_that_begins_within_a_window_is_no_dependence(place: int) -> None:
+    """Its rows are alike before and after; that is what should be found."""
+    rng = np.random.default_rng(6)
+    late = 1.5 * (np.arange(500) >= place)
+    assert sum(drifted(rng.normal(size=5000), rng.normal(size=500) + late) for _ in range(20)) >= 17
+
+
+@pytest.mark.parametrize(("phi", "rows"), [(0.5, 50), (0.5, 500), (0.9, 200), (0.9, 1000)])
+def test_false_alarms_of_dependent_rows_are_as_rare_as_promised(phi: float, rows: int) -> None:
+    """Of 200 columns at 5%, no more than the binomial's 99% quantile; as independent rows, many more would."""
+    rng = np.random.default_rng(rows)
+    draw = partial(autoregression, rng, phi=phi)
+    pairs = [(draw(5000), draw(rows)) for _ in range(200)]
+    assert sum(drifted(x, y) for x, y in pairs) <= stats.binom.ppf(0.99, 200, 0.05)
+    assert sum(float(cast("Any", stats.ks_2samp(x, y, method="asymp")).pvalue) <= 0.05 for x, y in pairs) > 30
+
+
+def test_false_alarms_of_sticky_levels_are_as_rare_as_promised() -> None:
+    """A level stays for ten rows on average: of 200 columns at 5%, at most the binomial's 99% quantile alarm."""
+    rng = np.random.default_rng(7)
+
+    def sticky(rows: int) -> pl.Series:
+        drawn = rng.integers(0, 5, rows)
+        changed = np.maximum.accumulate(np.where(rng.random(rows) < 0.1, np.arange(rows), 0))
+        return pl.Series(drawn[changed].astype(str))
+
+    pairs = [pair_up(sticky(5000), sticky(500)) for _ in range(200)]
+    assert sum(calibrated([pair], 0.05)[0].drifted for pair in pairs) <= stats.binom.ppf(0.99, 200, 0.05)
+    tables = [pair.levels.select("reference", "current").to_numpy().T for pair in pairs]
+    assert sum(float(cast("Any", stats.chi2_contingency(table)).pvalue) <= 0.05 for table in tables) > 60
+
+
+def test_gaps_that_come_in_bursts_are_no_drift() -> None:
+    """Twenty rows at a time without a value, in a twentieth of the rows."""
+    rng = np.random.default_rng(8)
+
+    def gappy(rows: int) -> pl.Series:
+        begins = rng.random(rows + 20) < 0.0025
+        missing = np.convolve(begins, np.ones(20), "valid")[:rows] > 0
+        return pl.Series(rng.normal(size=rows)).set(pl.Series(missing), None)
+
+    pairs = [pair_up(gappy(5000), gappy(400)) for _ in range(200)]
+    assert sum(calibrated([pair], 0.05)[0].drifted for pair in pairs) <= stats.binom.ppf(0.99, 200, 0.05)
+
+
+def test_drift_of_dependent_rows_is_found() -> None:
+    """A standard deviation in 500 rows that are worth about forty."""
+    rng = np.random.default_rng(9)
+    found = [drifted(autoregression(rng, 5000, 0.9), autoregression(rng, 500, 0.9) + 1.2) for _ in range(20)]
+    assert sum(found) >= 18
+
+
+def test_the_finding_tells_what_rows_are_worth() -> None:
+    """Of a window that is worth too little, why it was not compared."""
+    rng = np.random.default_rng(10)
+    x, y = autoregression(rng, 5000, 0.9), autoregression(rng, 50, 0.9)
+    long, short = (
+        calibrated([pair_up(pl.Series(x), pl.Series(current))], 0.05)[0]
+        for current in (autoregression(rng, 500, 0.9), y)
+    )
+    assert (long.method, long.note[:50]) == ("Kolmogorov-Smirnov", "Rows depend on their neighbours: 500 current rows ")
+    assert (short.method, short.p_value) == ("none", None)
+    assert (
+        short.note
+        == f"Rows depend on their neighbours: 50 current rows count as 4; a comparison needs {MINIMUM_WORTH}."
+    )
+    assert compare(pl.DataFrame({"x": x}), pl.DataFrame({"x": y})).verdict == "too few rows"
+    known = np.random.default_rng(0)
+    independent = {"x": x, "y": known.normal(size=5000)}, {"x": y, "y": known.normal(size=50)}
+    assert compare(*map(pl.DataFrame, independent), level=0.01).verdict == "no drift"
+
+
+def test_large_columns_are_looked_at_in_steps() -> None:
+    """A dependence over thousands of rows is seen although one row of three is kept."""
+    rng = np.random.default_rng(11)
+    sides = [pl.Series(np.repeat(rng.normal(size=90), 1000) + 0.1 * rng.normal(size=90_000)) for _ in range(2)]
+    pair = pair_up(sides[0], sides[1])
+    assert [len(side) for side in pair.stretches] == [30_000, 30_000]
+    assert len(pair_up(sides[0], sides[1].head(100)).stretches[0]) == STRETCH_ROWS
+    finding = calibrated([pair], 0.05)[0]
+    assert not finding.drifted
+    assert "Rows depend" in finding.note
+
+
+@given(st.floats(1e-12, 1.0), st.floats(1.0, 1e4))
+@settings(max_examples=60, deadline=None)
+def test_studentised_p_values_are_those_of_t(p_value: float, freedom: float) -> None:
+    """SciPy's quantile of the normal, looked up in its t; never smaller, and undone by its inverse."""
+    found = studentised(p_value, freedom)
+    assert found == pytest.approx(2 * stats.t.sf(stats.norm.isf(p_value / 2), freedom), rel=1e-6)
+    assert found >= p_value * (1 - 1e-9)
+    assert before_studentising(found, freedom) == pytest.approx(p_value, rel=1e-4)
+
+
+@given(hnp.arrays(np.float64, st.integers(0, 60), elements=st.floats(-1e300, 1e300)))
+@settings(max_examples=60, deadline=None)
+def test_sorted_numbers_say_nothing(numbers: Scores) -> None:
+    """Up or down."""
+    assert in_order_of_values(np.sort(numbers))
+    assert in_order_of_values(-np.sort(numbers))
+
+
+@given(hnp.arrays(np.int64, st.integers(0, 60), elements=st.integers(0, 5)))
+@settings(max_examples=60, deadline=None)
+def test_sorted_levels_say_nothing(levels: NDArray[np.int64]) -> None:
+    """Each level in one place."""
+    assert in_order_of_levels(np.sort(levels))
+
+
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(0, 80), st.integers(1, 3)), elements=st.sampled_from([0.0, 1.0])),
+    hnp.arrays(np.float64, st.tuples(st.integers(0, 80), st.just(1)), elements=st.sampled_from([0.0, 1.0])),
+)
+@settings(max_examples=100, deadline=None)
+def test_rows_are_never_worth_more_than_they_are(first: Scores, second: Scores) -> None:
+    """Whatever the order: without values, constant, alternating."""
+    for reference, current in ((first, second.repeat(first.shape[1], axis=1)), (second, second[::-1])):
+        rows = (len(reference), len(current))
+        worth = weigh(reference, current, rows)
+        assert worth is None or (0 < worth.reference <= rows[0] and 0 < worth.current <= rows[1] and worth.spread >= 1)
