@@ -138,7 +138,7 @@ def test_a_server_that_is_killed_has_done_all_of_it_or_nothing(own_store: Store)
             killer.start()
             is_up = True
             while is_up:
-                headers, body = {"idempotency-key": f"key-{done}"}, {"weights": {"main": done + 1}}
+                headers, body = {"idempotency-key": f"key-{done}"}, {"weights": {"main": done + 2}}
                 try:
                     answer = server.client.patch(path, json=body, headers=headers)
                     assert answer.json()["revision"] == done + 3
