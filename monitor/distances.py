@@ -25,7 +25,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.two_sample import Outcome, kolmogorov_smirnov
+from monitor.two_sample import Outcome, alike, kolmogorov_smirnov
 
 Floats = NDArray[np.float64]
 Counted = NDArray[np.int64]
@@ -36,6 +36,9 @@ SMALLEST_SHARE = 1e-4
 
 #: Below this, the reference's standard deviation counts as this much: Evidently's choice.
 _LEAST_DEVIATION = 1e-3
+
+#: Below this, the deviation of A² is not defined.
+_ANDERSON_DARLING_ROWS = 4
 
 # --------------------------------------------------------------------------------------------------------- samples
 
@@ -96,13 +99,15 @@ def anderson_darling(x: Floats, y: Floats) -> Outcome:
     A² by midranks (Scholz & Stephens 1987, formula 7), less its mean 1 and over its standard deviation, which is what
     SciPy's `anderson_ksamp` gives; the p-value is that of its limit, stretched alike. It asks for few ties: of normal
     values that are rounded to whole standard deviations, 0.05 is 0.08. The effect is the largest distance of the two
-    distribution functions.
+    distribution functions. Fewer than four rows in all count as alike.
 
     >>> outcome = anderson_darling(np.arange(20.0), np.arange(10.0, 30.0))
     >>> round(outcome.statistic, 4), round(outcome.p_value, 6), outcome.effect
     (10.7031, 3.4e-05, 0.5)
     """
     m, n, rows = len(x), len(y), len(x) + len(y)
+    if rows < _ANDERSON_DARLING_ROWS:
+        return alike("Anderson-Darling")
     steps = _steps(x, y)
     at = steps.at_or_below - steps.rows / 2
     x_at = steps.x_at_or_below - steps.x / 2
@@ -301,7 +306,7 @@ def total_variation(reference: Counted, current: Counted) -> float:
     0.25
     """
     p, q = _shares(reference, current)
-    return float(np.abs(p - q).sum() / 2)
+    return min(float(np.abs(p - q).sum() / 2), 1.0)
 
 
 def l_infinity(reference: Counted, current: Counted) -> float:
