@@ -27,6 +27,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from monitor.charts import number
+from monitor.compare import check_level
 from storage.boundary import checked, typed
 from storage.errors import SettingError
 from storage.predictor import Predictor
@@ -352,7 +353,6 @@ def _p_value(before: Values, after: Values, score: float, level: float, rng: np.
 
 
 def _refuse(level: float, threshold: float) -> None:
-    if not 0 < level < 1:
-        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+    check_level(level)
     if not 0 < threshold <= 1:
         raise SettingError(f"threshold is {threshold!r}, which is no NDCG. Use a number above 0 and up to 1.")

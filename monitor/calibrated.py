@@ -137,11 +137,12 @@ def examine(pair: Pair) -> Examined:
 
 
 def _corrected(column: Examined) -> Examined:
-    """With p-values that may be chosen from."""
-    tests = len(column.outcomes)
-    return column._replace(
-        outcomes=[outcome._replace(p_value=min(outcome.p_value * tests, 1.0)) for outcome in column.outcomes]
-    )
+    return column._replace(outcomes=corrected(column.outcomes))
+
+
+def corrected(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes of a column, with p-values that may be chosen from."""
+    return [outcome._replace(p_value=min(outcome.p_value * len(outcomes), 1.0)) for outcome in outcomes]
 
 
 def _least(outcomes: Sequence[Outcome], minimum_effect: float) -> float:
@@ -149,14 +150,19 @@ def _least(outcomes: Sequence[Outcome], minimum_effect: float) -> float:
 
 
 def _judge(pair: Pair, column: Examined, threshold: float, minimum_effect: float) -> Finding:
-    """The verdict of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value."""
     found, note = column
     if not found:
         note, starved = (note, True) if note else (_why_untested(pair), False)
         return Finding("none", None, None, None, None, drifted=False, note=note, starved=starved)
-    alarming = [outcome for outcome in found if outcome.p_value <= threshold and outcome.effect >= minimum_effect]
-    decisive = min(alarming or found, key=lambda outcome: (outcome.p_value, -outcome.effect))
-    return Finding(*decisive, threshold, drifted=bool(alarming), note=note)
+    return verdict(found, threshold, minimum_effect)._replace(note=note)
+
+
+def verdict(outcomes: Sequence[Outcome], threshold: float, minimum_effect: float) -> Finding:
+    """That of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value. There is one
+    at least, and their p-values are `corrected`."""
+    alarming = [outcome for outcome in outcomes if outcome.p_value <= threshold and outcome.effect >= minimum_effect]
+    decisive = min(alarming or outcomes, key=lambda outcome: (outcome.p_value, -outcome.effect))
+    return Finding(*decisive, threshold, drifted=bool(alarming))
 
 
 def _why_untested(pair: Pair) -> str:

@@ -65,12 +65,11 @@ def compare(
     town Fisher exact 0.0 False
     """
     judge = _method_of(method, control, minimum_effect)
-    if not 0 < level < 1:
-        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+    check_level(level)
     before, after = frame_of(reference, "reference"), frame_of(current, "current")
     pairs = [pair_up(before[name], after[name], (kinds or {}).get(name)) for name in _shared_names(before, after)]
     enough = min(before.height, after.height) >= MINIMUM_ROWS
-    findings = judge(pairs, level) if enough else [_too_few(before.height, after.height)] * len(pairs)
+    findings = judge(pairs, level) if enough else [too_few(before.height, after.height)] * len(pairs)
     starved = any(finding.starved for finding in findings) and all(finding.statistic is None for finding in findings)
     drifted = any(finding.drifted for finding in findings)
     return DriftReport(
@@ -122,16 +121,28 @@ def _shared_names(before: pl.DataFrame, after: pl.DataFrame) -> list[str]:
     """The reference's columns, all of which the current table must have."""
     if not before.width:
         raise DataError("The reference table has no columns. Give the rows that the current ones are compared with.")
-    absent = [name for name in before.columns if name not in after.columns]
-    if absent:
-        raise DataError(
-            f"The current table lacks {listed(absent)}, which the reference has. It has {listed(after.columns)}. "
-            "Add the column, or drop it from the reference."
-        )
+    refuse_absent(before, after)
     return before.columns
 
 
-def _too_few(reference_rows: int, rows: int) -> Finding:
+def refuse_absent(reference: pl.DataFrame, current: pl.DataFrame) -> None:
+    """Raise DataError where the current table lacks columns of the reference."""
+    absent = [name for name in reference.columns if name not in current.columns]
+    if absent:
+        raise DataError(
+            f"The current table lacks {listed(absent)}, which the reference has. It has {listed(current.columns)}. "
+            "Add the column, or drop it from the reference."
+        )
+
+
+def check_level(level: float) -> None:
+    """Raise SettingError for a level that is no chance of an alarm."""
+    if not 0 < level < 1:
+        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+
+
+def too_few(reference_rows: int, rows: int) -> Finding:
+    """What is found in each column where either side has fewer than `MINIMUM_ROWS`."""
     note = f"A comparison needs {MINIMUM_ROWS} rows on either side; there are {reference_rows:,} and {rows:,}."
     return Finding("none", None, None, None, None, drifted=False, note=note)
 

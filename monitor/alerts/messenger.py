@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from monitor.alerts.command import StoppedError
 from monitor.alerts.senders import Senders
+from storage.backoff import TELLING
 from storage.errors import AutopilotError, UnknownNameError
 from storage.records import ChannelKind, Delivery
 from storage.store import Store
@@ -21,18 +22,7 @@ LEASE_S = 60.0
 #: A receiver may be away for a quarter of an hour. A command that fails three times is broken.
 MOST_ATTEMPTS: dict[ChannelKind, int] = {"webhook": 10, "email": 10, "command": 3}
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 300.0
 _log = logging.getLogger("monitor")
-
-
-def pause_s(attempts: int, drawn: float) -> float:
-    """Seconds to wait after so many attempts. drawn: from 0 to 1, by chance: half of the pause is left to it, so that
-    what failed together does not come back together.
-
-    >>> [pause_s(attempts, 1.0) for attempts in (1, 2, 3, 20)], pause_s(1, 0.0)
-    ([2.0, 4.0, 8.0, 300.0], 1.0)
-    """
-    return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempts - 1)) * (1 + drawn) / 2
 
 
 class Messenger:
@@ -97,5 +87,5 @@ class Messenger:
         if delivery.attempts >= MOST_ATTEMPTS[kind]:
             self._alerts.end_delivery(delivery, self._clock(), "failed", reason)
         else:
-            due_at = self._clock() + timedelta(seconds=pause_s(delivery.attempts, self._draw()))
+            due_at = self._clock() + timedelta(seconds=TELLING.pause_s(delivery.attempts, self._draw()))
             self._alerts.retry_delivery(delivery, due_at, reason)

@@ -1,15 +1,5 @@
-"""Webhooks: an alert is posted as JSON, signed as those of async invocations are.
+"""Webhooks: an alert is posted as JSON, signed under the id of its delivery. Redirects are not followed."""
 
-    POST /done HTTP/1.1
-    X-Autopilot-Delivery: 0123...                the delivery's id: the same each time that it is tried
-    X-Autopilot-Timestamp: 1714570200            seconds since 1970
-    X-Autopilot-Signature: sha256=5f3c...        HMAC-SHA256 of `TIMESTAMP.BODY` with the secret, in hexadecimal
-
-Redirects are not followed.
-"""
-
-import hashlib
-import hmac
 import http.client
 import socket
 import ssl
@@ -19,40 +9,22 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from storage.errors import FailureError, SettingError
-
-_SHORTEST_SECRET = 16
+from storage.signing import SHORTEST_SECRET, signed_headers
 
 
 def tell(url: str, delivery: str, body: bytes, secret: bytes, now: datetime, timeout_s: float) -> None:
     """Post a body. Raises FailureError unless the receiver answers with a status from 200 to 299 in time."""
-    if len(secret) < _SHORTEST_SECRET:
+    if len(secret) < SHORTEST_SECRET:
         raise SettingError(
             f"The setting webhook_secret, which signs webhooks, has {len(secret)} characters. "
-            f"Give it {_SHORTEST_SECRET} or more."
+            f"Give it {SHORTEST_SECRET} or more."
         )
-    at_s = int(now.timestamp())
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "autopilot",
-        "X-Autopilot-Delivery": delivery,
-        "X-Autopilot-Timestamp": str(at_s),
-        "X-Autopilot-Signature": signature(secret, at_s, body),
-    }
     try:
-        status = _post(url, headers, body, timeout_s)
+        status = _post(url, signed_headers(secret, delivery, int(now.timestamp()), body), body, timeout_s)
     except (OSError, http.client.HTTPException) as error:
         raise FailureError(f"{url!r} could not be told: {error or type(error).__name__}.") from error
     if not 200 <= status < 300:
         raise FailureError(f"{url!r} answered with status {status}.")
-
-
-def signature(secret: bytes, at_s: int, body: bytes) -> str:
-    """What proves that a body is ours, and when it was sent.
-
-    >>> signature(b"a secret of ours", 1714570200, b"{}")[:20]
-    'sha256=213c0dbca0292'
-    """
-    return "sha256=" + hmac.new(secret, b"%d.%b" % (at_s, body), hashlib.sha256).hexdigest()
 
 
 def _post(url: str, headers: dict[str, str], body: bytes, timeout_s: float) -> int:

@@ -12,8 +12,8 @@ from monitor.checks.questions import Question, questions
 from monitor.checks.reading import Reading, read
 from monitor.checks.suggest import distinct_rows
 from monitor.checks.violation import Quality, QualityVerdict, Unchecked, Violation
+from monitor.compare import check_level
 from storage.boundary import held
-from storage.errors import SettingError
 from storage.traffic import OUTPUT_PREFIX
 
 #: With fewer rows, that nothing was found says nothing. As many as a comparison needs.
@@ -62,8 +62,7 @@ def check(
     >>> print(quality.violations[1].sentence)
     Column 'town': 50 of 100 values (50%) are none of the 2 levels of the baseline. Of the baseline's 1,000, none did.
     """
-    if not 0 < level < 1:
-        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+    check_level(level)
     there = [column for column in baseline.columns if column.name in frame.columns and column.name not in absent]
     found, unchecked = _read(frame, there)
     asked = [_Asked(one, questions(one.column, now=now, hidden=one.column.name in sensitive)) for one in found]

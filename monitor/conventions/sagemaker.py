@@ -8,12 +8,12 @@ SageMaker has Deequ look at a sketch of 2,048 values, whose ranks are off by up 
 Times are not compared.
 """
 
-import math
 from collections.abc import Sequence
 
 import polars as pl
 
 from monitor.calibrated import Finding
+from monitor.checks.sagemaker.distance import robust
 from monitor.conventions.column import Column, uncompared
 from monitor.distances import l_infinity
 from monitor.pair import count_levels
@@ -21,9 +21,6 @@ from monitor.two_sample import kolmogorov_smirnov
 
 #: `comparison_threshold` and `categorical_comparison_threshold` of a baseline where nobody chose others.
 THRESHOLD = 0.1
-
-#: Deequ's c(α) for α = 0.003 (Knuth, The Art of Computer Programming 2, section 3.3.1, formula 15).
-_CHANCE = 1.8
 
 
 def sagemaker_simple(columns: Sequence[Column]) -> list[Finding]:
@@ -34,7 +31,7 @@ def sagemaker_simple(columns: Sequence[Column]) -> list[Finding]:
     >>> [sagemaker_simple([Column(pair_up(before, after), before, after)])[0].drifted]
     [True]
     """
-    return [_judge(column, robust=False) for column in columns]
+    return [_judge(column, is_robust=False) for column in columns]
 
 
 def sagemaker_robust(columns: Sequence[Column]) -> list[Finding]:
@@ -46,20 +43,10 @@ def sagemaker_robust(columns: Sequence[Column]) -> list[Finding]:
     >>> finding.statistic, round(finding.effect, 9), finding.drifted
     (0.0, 0.25, False)
     """
-    return [_judge(column, robust=True) for column in columns]
+    return [_judge(column, is_robust=True) for column in columns]
 
 
-def linf_robust(distance: float, reference_rows: int, current_rows: int) -> float:
-    """A distance without the part that chance may have added, as Deequ has it.
-
-    >>> round(linf_robust(0.3, 1000, 1000), 4)
-    0.2195
-    """
-    rows = reference_rows + current_rows
-    return max(0.0, distance - _CHANCE * math.sqrt(rows / (reference_rows * current_rows)))
-
-
-def _judge(column: Column, *, robust: bool) -> Finding:
+def _judge(column: Column, *, is_robust: bool) -> Finding:
     pair = column.pair
     if pair.kind in ("time", "other"):
         return uncompared(f"SageMaker Model Monitor does not compare columns of type {column.reference.dtype}.")
@@ -67,8 +54,8 @@ def _judge(column: Column, *, robust: bool) -> Finding:
     if not rows.reference or not rows.current:
         return uncompared("Deequ gives no distance: there is no value on one side.")
     simple = _distance(column)
-    distance = linf_robust(simple, rows.reference, rows.current) if robust else simple
-    method = "L-infinity, robust" if robust else "L-infinity"
+    distance = robust(simple, rows.reference, rows.current) if is_robust else simple
+    method = "L-infinity, robust" if is_robust else "L-infinity"
     return Finding(method, distance, None, simple, THRESHOLD, drifted=distance > THRESHOLD)
 
 

@@ -6,11 +6,10 @@ import msgspec
 from msgspec import Struct
 
 from monitor.charts import number
-from monitor.compare import frame_of
+from monitor.compare import check_level, frame_of
 from monitor.drift import Kind, Verdict
 from monitor.multivariate.classifier import DomainClassifier, domain_classifier
 from monitor.multivariate.reconstruction import Reconstruction, reconstruction
-from storage.errors import SettingError
 
 #: Columns that a sentence names.
 _NAMED = 2
@@ -85,8 +84,7 @@ def multivariate(
     >>> multivariate(together[1000:], apart).verdict
     'drift'
     """
-    if not 0 < level < 1:
-        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+    check_level(level)
     before, after = frame_of(reference, "reference"), frame_of(current, "current")
     told = domain_classifier(before, after, kinds=kinds, level=level / 2, seed=seed)
     rebuilt = reconstruction(before, after, kinds=kinds, level=level / 2, seed=seed)

@@ -28,7 +28,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from monitor.calibrated import MINIMUM_EFFECT
-from monitor.compare import MINIMUM_ROWS, frame_of
+from monitor.compare import MINIMUM_ROWS, frame_of, too_few
 from monitor.drift import Kind
 from monitor.multivariate.columns import (
     DEPENDENT,
@@ -145,7 +145,7 @@ def domain_classifier(
 
 def _why_not(names: list[str], reference_rows: int, rows: int) -> str:
     if min(reference_rows, rows) < MINIMUM_ROWS:
-        return f"A comparison needs {MINIMUM_ROWS} rows on either side; there are {reference_rows:,} and {rows:,}."
+        return too_few(reference_rows, rows).note
     return "" if names else "There is no column to look at."
 
 

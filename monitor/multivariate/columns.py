@@ -8,9 +8,9 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from monitor.compare import refuse_absent
 from monitor.drift import Kind
 from monitor.pair import kind_of, values_of
-from storage.errors import DataError, listed
 
 Values = NDArray[np.float64]
 
@@ -48,12 +48,7 @@ def table_of(reference: pl.DataFrame, current: pl.DataFrame, kinds: Mapping[str,
 
     Left out are times, which always move forward, what no test takes, and columns without a value or with only one.
     """
-    absent = [name for name in reference.columns if name not in current.columns]
-    if absent:
-        raise DataError(
-            f"The current table lacks {listed(absent)}, which the reference has. It has {listed(current.columns)}. "
-            "Add the column, or drop it from the reference."
-        )
+    refuse_absent(reference, current)
     seen: dict[str, Kind] = {}
     values: dict[str, pl.Series] = {}
     left_out: list[LeftOut] = []

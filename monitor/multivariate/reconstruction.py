@@ -26,7 +26,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from monitor.calibrated import MINIMUM_EFFECT
-from monitor.compare import MINIMUM_ROWS, frame_of
+from monitor.compare import MINIMUM_ROWS, frame_of, too_few
 from monitor.drift import Kind
 from monitor.multivariate.columns import (
     DEPENDENT,
@@ -106,8 +106,7 @@ def reconstruction(
     table = table_of(before, after, kinds)
     rows, reference_rows = table.current_rows, table.reference_rows
     if min(rows, reference_rows) < MINIMUM_ROWS:
-        note = f"A comparison needs {MINIMUM_ROWS} rows on either side; there are {reference_rows:,} and {rows:,}."
-        return _untold(method, table, note)
+        return _untold(method, table, too_few(reference_rows, rows).note)
     taught, others = _split(method, reference_rows, rng)
     prepared = _prepared(table, taught)
     directions = _directions(prepared[taught])

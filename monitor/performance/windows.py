@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from monitor.compare import check_level
 from storage.errors import SettingError
 
 _MOST = 10_000
@@ -74,6 +75,5 @@ def judged_each(level: float, count: int) -> float:
     >>> judged_each(0.05, 5)
     0.01
     """
-    if not 0 < level < 1:
-        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+    check_level(level)
     return level / max(count, 1)

@@ -20,15 +20,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.calibrated import GROUPS, MINIMUM_EFFECT, TIED_SHARE, Finding
-from monitor.compare import MINIMUM_ROWS
+from monitor.calibrated import GROUPS, MINIMUM_EFFECT, TIED_SHARE, Finding, corrected, verdict
+from monitor.compare import MINIMUM_ROWS, check_level, too_few
 from monitor.drift import ColumnDrift, Counts, DriftReport
 from monitor.sketches.baseline import COUNTERS, Baseline, BaselineColumn
 from monitor.sketches.cells import NumberCells
 from monitor.sketches.questions import Question, ask_contingency, ask_smirnov, commonest_first, grouped
 from monitor.sketches.window import Profile, column_counts
 from monitor.two_sample import Outcome
-from storage.errors import DataError, SettingError
+from storage.errors import DataError
 
 
 class Verdicts(NamedTuple):
@@ -67,7 +67,7 @@ def report_on(window: Profile, baseline: Baseline, *, level: float = 0.05) -> Dr
         _column(
             column_counts(window, baseline, place),
             baseline.columns[place],
-            _finding(found[place], threshold) if enough else _too_few(window.rows, baseline.rows),
+            _finding(found[place], threshold) if enough else too_few(baseline.rows, window.rows),
         )
         for place in places
     )
@@ -113,8 +113,7 @@ def check(window: Profile, baseline: Baseline, level: float) -> None:
             f"The profile was made by baseline {window.baseline[:12]}, and this one is {baseline.digest[:12]}: their "
             "cells differ. Profile the rows by this one."
         )
-    if not 0 < level < 1:
-        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
+    check_level(level)
 
 
 def _questions(counts: NDArray[np.int64], column: BaselineColumn) -> list[Question]:
@@ -183,15 +182,7 @@ def _finding(outcomes: Sequence[Outcome], threshold: float) -> Finding:
     """The verdict of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value."""
     if not outcomes:
         return Finding("none", None, None, None, None, drifted=False)
-    found = [outcome._replace(p_value=min(outcome.p_value * len(outcomes), 1.0)) for outcome in outcomes]
-    alarming = [outcome for outcome in found if outcome.p_value <= threshold and outcome.effect >= MINIMUM_EFFECT]
-    decisive = min(alarming or found, key=lambda outcome: (outcome.p_value, -outcome.effect))
-    return Finding(*decisive, threshold, drifted=bool(alarming))
-
-
-def _too_few(rows: int, reference_rows: int) -> Finding:
-    note = f"A comparison needs {MINIMUM_ROWS} rows on either side; there are {reference_rows:,} and {rows:,}."
-    return Finding("none", None, None, None, None, drifted=False, note=note)
+    return verdict(corrected(outcomes), threshold, MINIMUM_EFFECT)
 
 
 def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding) -> ColumnDrift:

@@ -4,9 +4,8 @@
                                           └── webhooks.py ── POST to whoever wants to know
 
 - `routes.py`: the paths; `acceptance.py`: what becomes of a request that asks for an answer later;
-- `worker.py`: takes what waits, answers it and keeps the answer; `backoff.py`: when it is tried again; `calm.py`: after
-  whom; `slots.py`: how many at once;
-- `webhooks.py`: who may be told, and how it is signed; `views.py`: what is shown of an invocation;
+- `worker.py`: takes what waits, answers it and keeps the answer; `calm.py`: after whom; `slots.py`: how many at once;
+- `webhooks.py`: who may be told; `views.py`: what is shown of an invocation;
 - `policy.py`: the settings of all this.
 
 How the SageMaker runtime asks is in `serving/protocols/sagemaker/async_invocations.py`, what is kept in

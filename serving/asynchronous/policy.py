@@ -8,8 +8,7 @@ from serving.asynchronous.webhooks import Webhooks
 from storage.errors import InputError, SettingError
 from storage.objects import Prefixes
 from storage.settings import Settings
-
-_LEAST_SECRET = 16
+from storage.signing import SHORTEST_SECRET
 
 
 class Policy(NamedTuple):
@@ -69,9 +68,9 @@ def _webhooks(settings: Settings) -> Webhooks:
             webhooks.check(settings.async_webhook)
     except InputError as error:
         raise SettingError(f"The settings async_webhooks and async_webhook cannot be followed. {error}") from error
-    if webhooks.allowed and len(secret) < _LEAST_SECRET:
+    if webhooks.allowed and len(secret) < SHORTEST_SECRET:
         raise SettingError(
             f"The setting async_webhooks allows webhooks, and webhook_secret, which signs them, has {len(secret)} "
-            f"characters. Give it {_LEAST_SECRET} or more."
+            f"characters. Give it {SHORTEST_SECRET} or more."
         )
     return webhooks

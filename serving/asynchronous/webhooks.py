@@ -1,17 +1,10 @@
-"""Webhooks: who may be told that an invocation has ended, what is told, and how it is signed and sent.
-
-    POST /done HTTP/1.1
-    X-Autopilot-Delivery: 0123...                the invocation's id: the same each time that it is tried
-    X-Autopilot-Timestamp: 1714570200            seconds since 1970
-    X-Autopilot-Signature: sha256=5f3c...        HMAC-SHA256 of `TIMESTAMP.BODY` with the secret, in hexadecimal
+"""Webhooks: who may be told that an invocation has ended, and how it is sent, signed under its id (`storage.signing`).
 
 Only addresses below those that the settings name are asked, and none if there are none: whoever may ask for an answer
 could else have the server ask any other machine that it can reach. Redirects are not followed.
 """
 
 import asyncio
-import hashlib
-import hmac
 import re
 import ssl
 from collections.abc import Iterable, Mapping
@@ -20,6 +13,7 @@ from urllib.parse import urlsplit
 
 from serving.errors import WebhookError
 from storage.errors import FailureError
+from storage.signing import signed_headers
 
 _LONGEST = 1024
 _VISIBLE = re.compile(r"[!-~]+")
@@ -96,13 +90,9 @@ class Webhooks:
         url = Url.of(text)
         headers = {
             "Host": url.authority,
-            "Content-Type": "application/json",
             "Content-Length": str(len(body)),
-            "User-Agent": "autopilot",
             "Connection": "close",
-            "X-Autopilot-Delivery": delivery,
-            "X-Autopilot-Timestamp": str(now_s),
-            "X-Autopilot-Signature": signature(self._secret, now_s, body),
+            **signed_headers(self._secret, delivery, now_s, body),
         }
         try:
             async with asyncio.timeout(_SENT_S):
@@ -121,15 +111,6 @@ class Webhooks:
         if self._tls is None:
             self._tls = await asyncio.to_thread(ssl.create_default_context)
         return self._tls
-
-
-def signature(secret: bytes, now_s: int, body: bytes) -> str:
-    """What proves that a body is ours, and when it was sent.
-
-    >>> signature(b"a secret of ours", 1714570200, b"{}")[:20]
-    'sha256=213c0dbca0292'
-    """
-    return "sha256=" + hmac.new(secret, b"%d.%b" % (now_s, body), hashlib.sha256).hexdigest()
 
 
 async def _post(url: Url, headers: Mapping[str, str], body: bytes, tls: ssl.SSLContext | None) -> int:

@@ -24,7 +24,6 @@ from typing import TypeVar
 import msgspec
 
 from serving.admission import TIMEOUT
-from serving.asynchronous.backoff import ANSWERS, WEBHOOKS
 from serving.asynchronous.calm import Calm
 from serving.asynchronous.policy import Policy
 from serving.asynchronous.slots import Slots
@@ -38,6 +37,7 @@ from serving.protocols.sagemaker.headers import target_variant
 from serving.replies import Reply
 from serving.requests import Request
 from storage import objects
+from storage.backoff import ANSWERS, TELLING
 from storage.errors import AutopilotError, FailureError, StoreError
 from storage.records import AsyncInvocation, AsyncStatus
 from storage.store import Store
@@ -284,7 +284,7 @@ class Worker:
         if isinstance(error, WebhookError) or invocation.webhook_attempts >= _WEBHOOK_ATTEMPTS:
             _log.warning("The webhook of async invocation %s is given up: %s", invocation.id, error)
             return await self._note_told(partial(note, "failed"), "failed")
-        pause_s = WEBHOOKS.pause_s(invocation.webhook_attempts, random.random())  # noqa: S311 - no secret
+        pause_s = TELLING.pause_s(invocation.webhook_attempts, random.random())  # noqa: S311 - no secret
         due_at = self._now() + timedelta(seconds=pause_s)
         await self._note_told(partial(note, "waiting", due_at=due_at), "retried")
 

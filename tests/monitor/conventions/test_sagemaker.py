@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitor.calibrated import Finding
+from monitor.checks.sagemaker.distance import robust
 from monitor.conventions import CONVENTIONS, Column
-from monitor.conventions.sagemaker import linf_robust
 from monitor.pair import pair_up
 
 
@@ -60,7 +60,7 @@ def test_both_rules_are_their_formulas(m: int, n: int, seed: int) -> None:
 
 def test_the_robust_rule_takes_off_what_it_says() -> None:
     """By hand: 1.8 √(2 / 100) = 0.2546 of 100 rows a side."""
-    assert linf_robust(0.3, 100, 100) == pytest.approx(0.3 - 0.254558, abs=1e-6)
+    assert robust(0.3, 100, 100) == pytest.approx(0.3 - 0.254558, abs=1e-6)
 
 
 def test_exactly_the_threshold_is_no_violation() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from serving.asynchronous.webhooks import signature
 from serving.protocols.sagemaker.async_invocations import TIMEOUT_S, TTL_S
 from storage import Settings, Store
+from storage.signing import signature
 from tests import portable
 from tests.serving.asynchronous.conftest import SECRET
 from tests.serving.conftest import ROOT, ServerProcess, serving

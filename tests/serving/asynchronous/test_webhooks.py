@@ -19,10 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.asynchronous import webhooks as webhooks_module
-from serving.asynchronous.webhooks import Url, Webhooks, signature
+from serving.asynchronous.webhooks import Url, Webhooks
 from serving.errors import WebhookError
 from storage import FailureError
 from storage.records import AsyncInvocation
+from storage.signing import signature
 from tests.refusals import raises
 from tests.serving.asynchronous.conftest import SECRET, Bench, Receiver
 

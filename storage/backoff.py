@@ -16,14 +16,14 @@ class Backoff(NamedTuple):
 
         >>> [Backoff(2, 4, 300).pause_s(attempts, 1.0) for attempts in (1, 2, 3, 9)]
         [2.0, 8.0, 32.0, 300.0]
-        >>> Backoff(2, 4, 300).pause_s(1, 0.0)
-        1.0
+        >>> [TELLING.pause_s(attempts, 1.0) for attempts in (1, 2, 3, 20)], TELLING.pause_s(1, 0.0)
+        ([2.0, 4.0, 8.0, 300.0], 1.0)
         """
         longest = min(self.longest_s, self.first_s * self.factor ** (attempts - 1))
         return longest * (1 + drawn) / 2
 
 
-#: Of answers: five attempts take about three minutes.
+#: Of async answers: five attempts take about three minutes.
 ANSWERS = Backoff(2.0, 4.0, 300.0)
-#: Of webhooks: a receiver may be away for a quarter of an hour.
-WEBHOOKS = Backoff(2.0, 2.0, 300.0)
+#: Of whatever is told to others: a receiver may be away for a quarter of an hour.
+TELLING = Backoff(2.0, 2.0, 300.0)
