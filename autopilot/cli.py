@@ -482,6 +482,9 @@ def monitor_compare(
     /,
     *,
     level: float = 0.05,
+    method: str = "calibrated",
+    threshold: float | None = None,
+    bins: int | None = None,
     out: Annotated[str | None, Parameter(name=["--out", "-o"], help="Also write the HTML page to this file.")] = None,
     json: Json = False,
 ) -> None:
@@ -495,6 +498,13 @@ def monitor_compare(
         What is to be judged.
     level
         Chance of any alarm in a report without drift.
+    method
+        Who judges: `calibrated` keeps the level; other products' rules, such as `evidently`, and single measures, such
+        as `psi`, do not.
+    threshold
+        Of a single measure: the distance at which a column alarms.
+    bins
+        Of a single measure that counts: how many bins numbers are put into.
     """
     import tempfile
 
@@ -506,7 +516,9 @@ def monitor_compare(
         for place, path in zip((reference, current), paths, strict=True):
             read(place).write_parquet(path)
         page = ["--out", out] if out is not None else []
-        report = servers.ask_monitor("compare", *paths, "--level", str(level), *page)
+        asked = {"--method": method, "--threshold": threshold, "--bins": bins}
+        options = [word for name, value in asked.items() if value is not None for word in (name, str(value))]
+        report = servers.ask_monitor("compare", *paths, "--level", str(level), *options, *page)
     if json:
         terminal.print_json(report)
     else:

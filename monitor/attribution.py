@@ -26,8 +26,8 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from monitor.calibrated import check_level
 from monitor.charts import number
-from monitor.compare import check_level
 from storage.boundary import checked, typed
 from storage.errors import SettingError
 from storage.predictor import Predictor

@@ -34,7 +34,10 @@ from numpy.typing import NDArray
 from monitor.drift import Counts, Kind
 from monitor.pair import Pair
 from monitor.serial import MINIMUM_WORTH, Worth, in_order_of_levels, in_order_of_values, weigh
+from monitor.text import ROWS as TEXT_ROWS
+from monitor.text import words
 from monitor.two_sample import LEAST_EXPECTED, Outcome, contingency, expected_share, kolmogorov_smirnov
+from storage.errors import SettingError
 
 #: What a level means over the columns of a report.
 Control = Literal["bonferroni", "benjamini-hochberg"]
@@ -103,6 +106,12 @@ def calibrated(
     p_values = [_least(column.outcomes, minimum_effect) for column in columns if column.outcomes]
     threshold = CONTROLS[control](p_values, level)
     return [_judge(pair, column, threshold, minimum_effect) for pair, column in zip(pairs, columns, strict=True)]
+
+
+def check_level(level: float) -> None:
+    """Raise SettingError for a level that is no chance of an alarm."""
+    if not 0 < level < 1:
+        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
 
 
 def bonferroni(p_values: Sequence[float], level: float) -> float:
@@ -233,7 +242,17 @@ def _number_outcomes(order: Order) -> list[Outcome]:
 
 
 def _text_outcomes(order: Order) -> list[Outcome]:
-    return [_named(outcome, "of length in characters") for outcome in _number_outcomes(order)]
+    lengths = [_named(outcome, "of length in characters") for outcome in _number_outcomes(order)]
+    return [*lengths, *_word_outcomes(order)]
+
+
+def _word_outcomes(order: Order) -> list[Outcome]:
+    if not order.pair.present.reference + order.pair.present.current:
+        return []
+    outcome, worth = words(*order.pair.texts)
+    if worth:
+        order.notes.append(_note_of(worth, Counts(*(min(side.count(), TEXT_ROWS) for side in order.pair.texts))))
+    return [] if worth and not worth.enough else [outcome]
 
 
 def _category_outcomes(order: Order) -> list[Outcome]:

@@ -35,6 +35,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     comparing.add_argument("reference")
     comparing.add_argument("current")
     comparing.add_argument("--level", type=float, default=0.05)
+    comparing.add_argument("--method", default="calibrated", help="ours, another product's rule or a single measure")
+    comparing.add_argument("--threshold", type=float, help="of a single measure")
+    comparing.add_argument("--bins", type=int, help="of a single measure that counts")
     comparing.add_argument("--out", help="write the page to this file")
     comparing.set_defaults(answer=_compare)
     add_check_commands(commands.add_parser, _read)
@@ -50,7 +53,9 @@ def _run(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
     reference, current = _read(chosen.reference), _read(chosen.current)
-    drift = compare(reference, current, level=chosen.level)
+    drift = compare(
+        reference, current, method=chosen.method, level=chosen.level, threshold=chosen.threshold, bins=chosen.bins
+    )
     if chosen.out:
         Path(chosen.out).write_text(render(drift), encoding="utf-8")
     return _fields(drift)

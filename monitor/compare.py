@@ -1,19 +1,19 @@
 """Compare a table with a reference: has any column drifted?"""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, cast
 
 import polars as pl
 
-from monitor.calibrated import CONTROLS, MINIMUM_EFFECT, Control, Finding, calibrated
+from monitor.calibrated import CONTROLS, MINIMUM_EFFECT, Control, Finding, calibrated, check_level
+from monitor.conventions import NAMES, Column, judged, table_drifted
 from monitor.drift import ColumnDrift, DriftReport, Kind
 from monitor.pair import Pair, pair_up
 from monitor.profile import chart_of
 from storage.errors import DataError, SettingError, listed
 
-#: Each method by its name: it gets all columns as pairs, and the level, and returns a finding for each.
-METHODS: dict[str, Callable[[Sequence[Pair], float], list[Finding]]] = {"calibrated": calibrated}
+#: Names of all methods: ours, the rules of other products and single measures.
+METHODS = ("calibrated", *NAMES)
 
 #: What a table of another library has: the Arrow capsule interface, or the older exchange protocol of data frames.
 _PROTOCOLS = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
@@ -33,17 +33,22 @@ def compare(
     kinds: Mapping[str, Kind] | None = None,
     control: Control = "bonferroni",
     minimum_effect: float = MINIMUM_EFFECT,
+    threshold: float | None = None,
+    bins: int | None = None,
 ) -> DriftReport:
     """Has any column of `current` drifted away from `reference`?
 
     reference, current: tables, as Polars frames (eager or lazy), pandas, pyarrow or anything with the Arrow capsule
         interface. Each column of the reference must be in the current table; others there are listed, not compared.
-    method: how columns are judged; a name of `METHODS`.
+    method: how columns are judged; a name of `METHODS`. All but "calibrated" are other products' rules and single
+        measures (`conventions`), which state no chance of a false alarm: `level` is not theirs, but for single tests.
     level: the chance of any alarm in a report without drift, over all columns, above 0 and below 1. What each column's
         p-value has to reach is in the report.
     kinds: what columns are, where the caller knows better than their types tell.
     control: of the calibrated method, what `level` means where some columns drift; a name of `calibrated.CONTROLS`.
     minimum_effect: of the calibrated method, the effect that an alarm needs, from 0 to below 1.
+    threshold: of a single measure, the distance from which on a column alarms, or the p-value up to which.
+    bins: of a single measure that counts, how many bins of as many reference rows numbers are put into.
 
     Null and NaN are missing values, and a changed share of them is drift. Infinities are the largest and the smallest
     numbers. A value that cannot be read as the reference's type counts as missing. A column without any value, or of
@@ -52,7 +57,7 @@ def compare(
     verdict is "too few rows" as well.
 
     Raises DataError if a side is no table, the reference has no columns or the current table lacks one of them, and
-    SettingError for an unknown method or a level out of its range.
+    SettingError for an unknown method, a level out of its range, or a threshold or bins that the method cannot have.
 
     >>> reference = pl.DataFrame({"age": range(1000), "town": ["Ulm", "Bonn"] * 500})
     >>> current = pl.DataFrame({"age": range(300, 1300), "town": ["Bonn", "Ulm"] * 500})
@@ -64,14 +69,20 @@ def compare(
     age Kolmogorov-Smirnov 0.3 True
     town Fisher exact 0.0 False
     """
-    judge = _method_of(method, control, minimum_effect)
-    check_level(level)
+    _check(method, level, control, minimum_effect)
     before, after = frame_of(reference, "reference"), frame_of(current, "current")
-    pairs = [pair_up(before[name], after[name], (kinds or {}).get(name)) for name in _shared_names(before, after)]
-    enough = min(before.height, after.height) >= MINIMUM_ROWS
-    findings = judge(pairs, level) if enough else [too_few(before.height, after.height)] * len(pairs)
+    kinds = kinds or {}
+    columns = [_column_of(before[name], after[name], kinds.get(name)) for name in _shared_names(before, after)]
+    pairs = [column.pair for column in columns]
+    enough = min(before.height, after.height) >= (MINIMUM_ROWS if method == "calibrated" else 1)
+    if not enough:
+        findings = [too_few(before.height, after.height)] * len(pairs)
+    elif method == "calibrated":
+        findings = calibrated(pairs, level, control=control, minimum_effect=minimum_effect)
+    else:
+        findings = judged(method, columns, level, threshold, bins)
     starved = any(finding.starved for finding in findings) and all(finding.statistic is None for finding in findings)
-    drifted = any(finding.drifted for finding in findings)
+    drifted = table_drifted(method, findings)
     return DriftReport(
         verdict="drift" if drifted else "no drift" if enough and not starved else "too few rows",
         drifted=drifted,
@@ -105,16 +116,18 @@ def _no_table(data: object, side: str, why: str) -> DataError:
     )
 
 
-def _method_of(name: str, control: Control, minimum_effect: float) -> Callable[[Sequence[Pair], float], list[Finding]]:
-    if name not in METHODS:
-        raise SettingError(f"method is {name!r}, which is unknown. Methods are: {', '.join(METHODS)}.")
+def _check(method: str, level: float, control: Control, minimum_effect: float) -> None:
+    if method not in METHODS:
+        raise SettingError(f"method is {method!r}, which is unknown. Methods are: {', '.join(METHODS)}.")
+    check_level(level)
     if control not in CONTROLS:
         raise SettingError(f"control is {control!r}, which is unknown. Use one of: {', '.join(CONTROLS)}.")
     if not 0 <= minimum_effect < 1:
         raise SettingError(f"minimum_effect is {minimum_effect!r}. Use a share of rows from 0 to below 1.")
-    if name == "calibrated":
-        return partial(calibrated, control=control, minimum_effect=minimum_effect)
-    return METHODS[name]
+
+
+def _column_of(before: pl.Series, after: pl.Series, kind: Kind | None) -> Column:
+    return Column(pair_up(before, after, kind), before, after, told=kind is not None)
 
 
 def _shared_names(before: pl.DataFrame, after: pl.DataFrame) -> list[str]:
@@ -133,12 +146,6 @@ def refuse_absent(reference: pl.DataFrame, current: pl.DataFrame) -> None:
             f"The current table lacks {listed(absent)}, which the reference has. It has {listed(current.columns)}. "
             "Add the column, or drop it from the reference."
         )
-
-
-def check_level(level: float) -> None:
-    """Raise SettingError for a level that is no chance of an alarm."""
-    if not 0 < level < 1:
-        raise SettingError(f"level is {level!r}, which is no chance of an alarm. Use a number above 0 and below 1.")
 
 
 def too_few(reference_rows: int, rows: int) -> Finding:

@@ -52,9 +52,9 @@ class ColumnDrift(Struct, frozen=True):
 
     method: the test that decided, in words; `none` for a column that was not tested, `note` says why.
     statistic, p_value, effect: of that test; the p-value is corrected for the tests that the column underwent, the
-        effect goes from 0 (alike) to 1. None where not tested.
-    threshold: the p-value at or below which the column alarms.
-    drifted: p_value <= threshold and effect >= MINIMUM_EFFECT.
+        effect goes from 0 (alike) to 1. None where not tested. A distance without a test has no p-value.
+    threshold: the p-value at or below which the column alarms; of a distance, the distance at or above which.
+    drifted: by the calibrated method, p_value <= threshold and effect >= MINIMUM_EFFECT; by others, as they have it.
     missing: rows without a value. chart: None where there is no value at all.
     """
 
@@ -73,15 +73,16 @@ class ColumnDrift(Struct, frozen=True):
     @property
     def tested(self) -> bool:
         """Whether there was anything to test."""
-        return self.p_value is not None
+        return self.statistic is not None
 
 
 class DriftReport(Struct, frozen=True):
     """The comparison of a table with a reference.
 
-    verdict: `drift` if any column drifted; `too few rows` if either side has fewer than `MINIMUM_ROWS`.
+    verdict: `drift` if any column drifted, or as many as the method asks for; `too few rows` if either side has fewer
+        than `MINIMUM_ROWS`.
     rows, reference_rows: of the current and the reference table.
-    level: the chance of any alarm in a report without drift.
+    level: the chance of any alarm in a report without drift; nothing is promised by methods but `calibrated`.
     columns: one for each of the reference's, in its order. extra: columns that only the current table has.
     """
 

@@ -65,6 +65,8 @@ def headline(report: DriftReport) -> str:
     drifted = sum(column.drifted for column in report.columns)
     if not drifted:
         return "No drift"
+    if not report.drifted:
+        return f"No drift of the table; {drifted} of {report.tested} columns differ"
     return f"Drift in {drifted} of {report.tested} {'column' if report.tested == 1 else 'columns'}"
 
 
@@ -74,6 +76,11 @@ def meaning(report: DriftReport) -> str:
         return (
             f"A comparison needs at least {MINIMUM_ROWS} rows on either side. There are {report.rows:,} current rows "
             f"and {report.reference_rows:,} reference rows, so nothing was judged: this is not a finding of no drift."
+        )
+    if report.method != "calibrated":
+        return (
+            f"Judged by the method {report.method!r}, which states no chance of a false alarm: it may see drift in few "
+            "rows where there is none, and none in many rows where there is."
         )
     promise = (
         f"If nothing had changed, a report like this one would raise any alarm at all with a chance of at most "
@@ -92,8 +99,10 @@ def meaning(report: DriftReport) -> str:
 
 def reading(column: ColumnDrift, report: DriftReport) -> str:
     """What was found in a column, in a sentence or two."""
-    if column.p_value is None or column.threshold is None:
+    if column.statistic is None or column.threshold is None:
         return f"Not compared. {column.note}".strip()
+    if column.p_value is None or report.method != "calibrated":
+        return f"{_what_was_measured(column)} {column.note}".strip()
     change = f"{_what_changed(column, report)} {column.note}".strip()
     if column.drifted:
         return (
@@ -108,10 +117,21 @@ def reading(column: ColumnDrift, report: DriftReport) -> str:
     )
 
 
+def _what_was_measured(column: ColumnDrift) -> str:
+    """Of a rule without a promise: its number, and the one at which it alarms."""
+    measured = "p-value" if column.p_value is not None else column.method
+    value = column.statistic if column.p_value is None else column.p_value
+    return (
+        f"Its {measured} is {charts.number(value or 0.0)}, and the rule has {charts.number(column.threshold or 0.0)}."
+    )
+
+
 def _what_changed(column: ColumnDrift, report: DriftReport) -> str:
     points = f"{charts.number(round((column.effect or 0.0) * 100, 1))} percentage points"
     if column.method.endswith("missing values"):
         return f"The share of rows without a value: {missing_text(column, report)}."
+    if column.method.endswith("of words"):
+        return f"The share of rows that hold certain words is off by {points}."
     if column.method.endswith("unseen levels"):
         return f"The share of rows whose level the reference does not have is off by {points}."
     what = "length" if "length" in column.method else "value"

@@ -27,6 +27,7 @@ _NO_LEVELS = pl.DataFrame(schema={"level": pl.String, "reference": pl.Int64, "cu
 _SORTED = ("number", "text", "time")
 _STRINGS = (pl.String, pl.Categorical, pl.Enum)
 _NOTHING = pl.Series(dtype=pl.Float64)
+_NO_TEXT = pl.Series(dtype=pl.String)
 
 
 class Pair(NamedTuple):
@@ -39,6 +40,7 @@ class Pair(NamedTuple):
     note: what happened on the way, for people; empty where nothing did.
     stretches: of both sides the values in the order in which the rows came, for what tests ask of neighbours: the
         latest `STRETCH_ROWS`, one of so many that the current side fits in. Empty where nobody knows the order.
+    texts: of text, both sides as strings in the order in which the rows came; empty for other kinds.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Pair(NamedTuple):
     note: str
     levels: pl.DataFrame
     stretches: tuple[pl.Series, pl.Series] = (_NOTHING, _NOTHING)
+    texts: tuple[pl.Series, pl.Series] = (_NO_TEXT, _NO_TEXT)
 
     @property
     def missing(self) -> Counts:
@@ -80,7 +83,9 @@ def pair_up(reference: pl.Series, current: pl.Series, kind: Kind | None = None) 
     )
     before, after = sides[0].values, sides[1].values
     levels = count_levels(before, after) if kind == "category" else _NO_LEVELS
-    return Pair(reference.name, kind, before, after, note, levels, (sides[0].stretch, sides[1].stretch))
+    stretches = sides[0].stretch, sides[1].stretch
+    texts = (_as_category(reference), _as_category(current)) if kind == "text" else (_NO_TEXT, _NO_TEXT)
+    return Pair(reference.name, kind, before, after, note, levels, stretches, texts)
 
 
 def count_levels(reference: pl.Series, current: pl.Series) -> pl.DataFrame:

@@ -536,7 +536,7 @@ class StoredProfile(Struct, frozen=True):
     created_at: datetime
 
 
-CheckKind = Literal["drift", "data-quality", "model-quality", "bias", "attribution"]
+CheckKind = Literal["drift", "multivariate", "data-quality", "model-quality", "bias", "attribution"]
 Missed = Literal["catch-up", "latest", "record"]
 AlertState = Literal["OK", "InAlert"]
 

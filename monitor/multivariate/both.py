@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from monitor.calibrated import check_level
 from monitor.charts import number
-from monitor.compare import check_level, frame_of
+from monitor.compare import frame_of
 from monitor.drift import Kind, Verdict
 from monitor.multivariate.classifier import DomainClassifier, domain_classifier
 from monitor.multivariate.reconstruction import Reconstruction, reconstruction

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from monitor.compare import check_level
+from monitor.calibrated import check_level
 from storage.errors import SettingError
 
 _MOST = 10_000

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.calibrated import GROUPS, MINIMUM_EFFECT, TIED_SHARE, Finding, corrected, verdict
-from monitor.compare import MINIMUM_ROWS, check_level, too_few
+from monitor.calibrated import GROUPS, MINIMUM_EFFECT, TIED_SHARE, Finding, check_level, corrected, verdict
+from monitor.compare import MINIMUM_ROWS, too_few
 from monitor.drift import ColumnDrift, Counts, DriftReport
 from monitor.sketches.baseline import COUNTERS, Baseline, BaselineColumn
 from monitor.sketches.cells import NumberCells

@@ -163,8 +163,8 @@ def test_a_level_is_a_chance(level: float) -> None:
 
 def test_an_unknown_method_is_answered_with_the_known_ones() -> None:
     """The list is the registry's own."""
-    with pytest.raises(SettingError, match=f"method is 'psi', which is unknown. Methods are: {', '.join(METHODS)}."):
-        compare(REFERENCE, CURRENT, method="psi")
+    with pytest.raises(SettingError, match=f"method is 'guess', which is unknown. Methods are: {', '.join(METHODS)}."):
+        compare(REFERENCE, CURRENT, method="guess")
 
 
 @pytest.mark.parametrize("data", [3, "file.csv", None, object()])

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from monitor.calibrated import GROUPS, MINIMUM_EFFECT
-from monitor.compare import MINIMUM_ROWS
+from monitor.compare import METHODS, MINIMUM_ROWS
 from monitor.drift import ColumnDrift, DriftReport
 from monitor.schedule import SETTLE
 
@@ -37,3 +37,8 @@ def test_figures_are_those_of_the_code() -> None:
     assert f"fewer than {MINIMUM_ROWS} rows" in GUIDE
     assert f"up to {GROUPS} groups" in GUIDE
     assert SETTLE.total_seconds() == 3
+
+
+def test_each_method_is_in_the_guide() -> None:
+    """By the name that it is asked for."""
+    assert [name for name in METHODS if f"`{name}`" not in GUIDE] == []
