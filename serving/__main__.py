@@ -20,6 +20,7 @@ from serving.asynchronous.calm import Calm
 from serving.asynchronous.policy import Policy
 from serving.asynchronous.routes import Asynchronous
 from serving.asynchronous.worker import Worker
+from serving.batch.allowed import allowed_of
 from serving.batch.dispatcher import Dispatcher
 from serving.capture import Capture
 from serving.endpoints import LiveEndpoints
@@ -31,6 +32,7 @@ from serving.hot import HotPath, Protocol
 from serving.invocations import Invocations
 from serving.limits import Limits
 from serving.observed import Observed, Observer
+from serving.origins import Origins
 from serving.protocols import inference_v2, tf_serving
 from serving.protocols.sagemaker import container, streams
 from serving.rollouts.controller import Controller
@@ -87,7 +89,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--worker", type=Inherited.of, help=SUPPRESS)
     parser.set_defaults(max_body_bytes=settings.max_body_bytes, max_rows=settings.max_rows)
-    parser.set_defaults(policy=Policy.of(settings))
+    parser.set_defaults(policy=Policy.of(settings), settings=settings)
     parser.set_defaults(memory_bytes=settings.model_memory_mb and settings.model_memory_mb * 1_000_000)
     return parser.parse_args(arguments)
 
@@ -119,11 +121,14 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
         store, live, engine, heartbeat.id, stack.enter_context(_engine(capture, options)), options
     )
     exposition.watch_async(store, asynchronous.worker)
-    app = create_app(Parts(store, live, invocations, options.max_body_bytes, exposition), asynchronous)
+    batch_places = allowed_of(options.settings, store.root, listener.getsockname()[0])
+    parts = Parts(store, live, invocations, options.max_body_bytes, exposition, batch_places)
+    app = create_app(parts, asynchronous)
     if options.model is not None:
         live.hold(options.name or options.model.stem, options.model)
     protocols = _protocols(live, invocations, engine, options)
-    hot = HotPath(invocations, live, app, options.max_body_bytes, protocols)
+    origins = Origins(options.settings.origins.split())
+    hot = HotPath(invocations, live, app, options.max_body_bytes, protocols, origins)
     observers = list(_observers(options, stack))
     observed = Observed(hot, live.metrics.observe, *observers)
     serving = f"Serving {_url(listener)} from {store.root}"

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from typing import Protocol as Protocol_
 
 from serving.endpoints import LiveEndpoints
-from serving.errors import RequestError
+from serving.errors import ForeignOriginError, RequestError
 from serving.exchange import note_body, note_protocol
 from serving.invocations import Invocations
 from serving.media import too_large
+from serving.origins import Origins
 from serving.problems import reply_of
 from serving.replies import Reply, Stream
 from serving.requests import Request, allow
@@ -41,7 +42,8 @@ class Protocol(Protocol_):
 class HotPath:
     """Answers what has to be fast, before Litestar is asked.
 
-    protocols: by the first segments of the paths that are theirs, or by beginning and end with a `*` between.
+    protocols: by the first segments of the paths that are theirs, or by beginning and end with a `*` between. origins:
+    of pages that may ask for changes, whatever the path.
     uploading: how many requests wait for the rest of their body. Nothing that a client sends makes it raise: uvicorn
     would answer 500 and close the connection.
     """
@@ -53,11 +55,13 @@ class HotPath:
         otherwise: "ASGIApp",
         max_body_bytes: int,
         protocols: Mapping[str, Protocol] = MappingProxyType({}),
+        origins: Origins | None = None,
     ) -> None:
         self._invocations = invocations
         self._endpoints = endpoints
         self._otherwise = otherwise
         self._max_body_bytes = max_body_bytes
+        self._origins = origins or Origins()
         self.uploading = 0
         self._protocols: list[tuple[str, str, str, Protocol]] = []
         for paths, protocol in protocols.items():
@@ -79,6 +83,10 @@ class HotPath:
                 if (path.startswith(prefix) and path.endswith(suffix)) or (path == prefix[:-1] and not suffix):
                     note_protocol(label)
                     return await self._ask(protocol, scope, receive, send)
+            try:
+                self._origins.check(scope)
+            except ForeignOriginError as error:
+                return await send_reply(send, reply_of(error))
         await self._otherwise(scope, receive, send)
 
     async def _invoke(self, name: str | None, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
@@ -94,6 +102,7 @@ class HotPath:
 
     async def _ask(self, protocol: Protocol, scope: "HTTPScope", receive: "Receive", send: "Send") -> None:
         try:
+            self._origins.check(scope)
             request = await self._request(scope, receive)
         except DisconnectedError:
             return

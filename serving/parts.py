@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Request
 
+from serving.batch.allowed import ANYWHERE, Allowed
 from serving.endpoints import LiveEndpoints
 from serving.exposition import Exposition
 from serving.invocations import Invocations
@@ -22,3 +23,4 @@ class Parts:
     invocations: Invocations
     max_body_bytes: int
     exposition: Exposition
+    batch_places: Allowed = ANYWHERE

@@ -4,11 +4,13 @@
               └──── retry ──────┘                        └ claim_webhook ── note_webhook
 
 Inputs, answers and failures are blobs of their own folder, apart from models and reports: equal bytes are kept once,
-and `forget` knows all that refers to them.
+and `forget` knows all that refers to them. Inputs hold what capture may have to leave out: nobody but the owner reads
+the folder, and one that came with its request goes when that has ended (`forget_inputs`).
 """
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ ENDED: tuple[AsyncStatus, ...] = ("completed", "failed", "expired")
 
 #: A blob that was written or used so lately may be of an invocation that is just being added.
 _FRESH = timedelta(hours=1)
+#: From when an input is kept, on disk and whole, until its invocation is added are some milliseconds.
+_ADDED = timedelta(minutes=1)
 _AT_ONCE = 200  # of what one transaction forgets, so that others may write in between
 
 
@@ -37,7 +41,11 @@ class AsyncInvocations:
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._database = database
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(OSError):  # of a store that another made readable, or of one that is not ours
+            folder.chmod(0o700)
         self._incoming = folder / "incoming"
+        self._uploaded = folder / "uploaded"
         self.blobs = Blobs(folder)
 
     # ------------------------------------------------------------------------------------------------- being asked
@@ -46,6 +54,11 @@ class AsyncInvocations:
         """Where an input that is too long for memory may be written while it comes in; `blobs.put_file` keeps it."""
         self._incoming.mkdir(exist_ok=True)
         return self._incoming / secrets.token_hex(8)
+
+    def note_upload(self, digest: str) -> None:
+        """Have an input outlive the invocations that use it: it was sent to be asked for again and again."""
+        self._uploaded.mkdir(exist_ok=True)
+        (self._uploaded / digest).touch()
 
     def add(self, invocation: AsyncInvocation, *, most_queued: int) -> AsyncInvocation | None:
         """Keep an invocation that is queued; None if so many wait already.
@@ -240,6 +253,28 @@ class AsyncInvocations:
             self._drop(connection, digests, now - _FRESH)
         return len(rows)
 
+    def forget_inputs(self, since: datetime, now: datetime) -> int:
+        """Delete inputs of invocations that ended from `since` on, where none that has not ended has the same.
+
+        Uploads stay, and so does what was kept in the last minute: it may be of an invocation that is just being added.
+        Returns how many are gone; some hundred at once.
+        """
+        ended, waits = table.c.status.in_(ENDED), table.c.status.not_in(ENDED)
+        query = select(table.c.input_digest).where(ended, table.c.ended_at >= since, table.c.input_digest.is_not(None))
+        with self._database.read() as connection:
+            digests = set(connection.execute(query).scalars())
+        some = [digest for digest in digests if self._is_older(digest, now - _ADDED) and not self._is_upload(digest)]
+        some = some[:_AT_ONCE]
+        if not some:
+            return 0
+        with self._database.write() as connection:
+            query = select(table.c.input_digest).where(waits, table.c.input_digest.in_(some))
+            used = set(connection.execute(query).scalars())
+            dropped = [one for one in some if one not in used and self._is_older(one, now - _ADDED)]
+            for digest in dropped:
+                self.blobs.delete(digest)
+        return len(dropped)
+
     def sweep(self, before: datetime, now: datetime) -> int:
         """Delete blobs that nothing refers to, and that were neither written nor used since `before`.
 
@@ -266,7 +301,11 @@ class AsyncInvocations:
         dropped = [digest for digest in some if digest not in used and self._is_older(digest, before)]
         for digest in dropped:
             self.blobs.delete(digest)
+            (self._uploaded / digest).unlink(missing_ok=True)
         return len(dropped)
+
+    def _is_upload(self, digest: str) -> bool:
+        return (self._uploaded / digest).exists()
 
     def _is_older(self, digest: str, before: datetime) -> bool:
         used_at = self.blobs.used_at(digest)

@@ -33,7 +33,9 @@ class Blobs:
         except AlreadyExistsError:
             pass  # the same bytes are there
         except (BaseError, OSError) as error:
-            raise StoreError(f"A blob of {len(data)} bytes could not be written: {error}. Free some disk.") from error
+            raise StoreError(
+                f"A blob of {len(data)} bytes could not be written: {_reason(error)}. Free some disk."
+            ) from error
         return digest
 
     def put_file(self, file: Path) -> str:
@@ -44,7 +46,7 @@ class Blobs:
             try:
                 self._objects.put(_key(digest), file)
             except (BaseError, OSError) as error:
-                raise StoreError(f"A blob could not be written: {error}. Free some disk.") from error
+                raise StoreError(f"A blob could not be written: {_reason(error)}. Free some disk.") from error
         return digest
 
     def has(self, digest: str) -> bool:
@@ -83,7 +85,7 @@ class Blobs:
         except FileNotFoundError as error:
             raise StoreError(f"Blob {digest} is not in the store. It was deleted from the folder by hand.") from error
         except (BaseError, OSError) as error:
-            raise StoreError(f"Blob {digest} could not be read: {error}.") from error
+            raise StoreError(f"Blob {digest} could not be read: {_reason(error)}. Look after the disk.") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise StoreError(f"Blob {digest} was changed on disk. Restore it from a backup or fit the model again.")
         return data
@@ -102,6 +104,11 @@ def _sync(place: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, for people: obstore adds a dump of many lines."""
+    return str(error).strip().partition("\n")[0][:300].rstrip(".")
 
 
 def _key(digest: str) -> str:

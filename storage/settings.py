@@ -46,6 +46,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     model_memory_mb: MB that the models of the store's endpoints may take in each process, roughly; those beyond are
         loaded when they are asked for. None loads all when the server starts.
     access_log: whether the server writes a line of JSON for each request to stdout.
+    origins: pages beside the server's own that may have a browser ask for changes, with blanks between, such as those
+        behind a proxy on this machine: https://HOST https://HOST:PORT.
     threads: trials that `fit` trains at once, each on one thread; 0 means one for each core.
     async_running: async invocations that each server process answers at once; 0 means half of its cores.
     async_most_queued: async invocations that may wait; more are refused with status 503.
@@ -56,6 +58,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     async_webhooks: addresses, with blanks between, below which webhooks may lie: https://HOST/PATH.
     async_webhook: the webhook that is told of async invocations that name none.
     webhook_secret: what webhooks are signed with, 16 characters or more.
+    batch_places: folders and beginnings of addresses, with commas between, below which batch jobs of the API may read
+        and write: /data,s3://BUCKET/FOLDER. Where it is not set: everywhere if the server listens on this machine
+        alone, such as at 127.0.0.1, and below the folder that it was started in otherwise.
     smtp_url: the mail server that takes e-mail of alerts: smtps://USER:PASSWORD@HOST, smtp:// for STARTTLS.
     smtp_from: the address that e-mail of alerts is from.
     """
@@ -68,6 +73,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     workers: int | str = 1
     model_memory_mb: int | None = None
     access_log: bool = False
+    origins: str = ""
     threads: int = 0
     async_running: int = 0
     async_most_queued: int = 10_000
@@ -78,6 +84,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     async_webhooks: str = ""
     async_webhook: str = ""
     webhook_secret: str = ""
+    batch_places: str = ""
     smtp_url: str = ""
     smtp_from: str = ""
 

@@ -7,6 +7,7 @@ GET  /endpoints/NAME/async-invocations/ID           how far it is
 GET, HEAD .../ID/output, .../ID/failure             the answer, or what went wrong; 404 while it is not there
 """
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
@@ -126,6 +127,7 @@ async def keep_input(
         return Response(Uploaded(""), status_code=400)
     if digest is None:
         raise InputLocationError("The body is empty. Send the input as the body.")
+    await asyncio.to_thread(asynchronous.store.async_invocations.note_upload, digest)
     return Response(Uploaded(UPLOADED + digest))
 
 

@@ -22,6 +22,7 @@ from time import monotonic
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from serving.admission import TIMEOUT
 from serving.asynchronous.calm import Calm
@@ -50,6 +51,7 @@ _TELLING = 8  # webhooks at once: one that does not answer holds up no others
 _WEBHOOK_ATTEMPTS = 8
 _TIDY_S = 60.0
 _SWEEP_EVERY = 60  # of those
+_LOOKED_BACK = timedelta(minutes=10)  # for inputs that are not needed any more: some looks, should one fail
 
 #: What may become of sending a webhook once.
 OUTCOMES = ("told", "retried", "failed")
@@ -152,7 +154,19 @@ class Worker:
             return await self._fail(invocation, reply_of(_timed_out(request)), "expired")
         if reply.status >= 500:
             return await self._retry(invocation, reply)
-        await self._fail(invocation, reply)
+        await self._fail(invocation, self._discreet(invocation, reply))
+
+    def _discreet(self, invocation: AsyncInvocation, reply: Reply) -> Reply:
+        """A refusal, without the value of a column that is not to be kept: what is told here is kept for a while."""
+        problem = msgspec.json.decode(reply.body, type=Problem)
+        redact = self._live.record(invocation.endpoint).capture.redact if invocation.endpoint in self._live else {}
+        if problem.column not in redact:
+            return reply
+        detail = (
+            f"Column {problem.column!r} holds a value in row {problem.row} that cannot be used, and that is not told "
+            "here: the endpoint redacts the column. /invocations tells it."
+        )
+        return reply._replace(body=msgspec.json.encode(replace(problem, detail=detail)))
 
     def _too_late(self, invocation: AsyncInvocation) -> DeadlineError | None:
         """Why it is not begun any more, if its time is over."""
@@ -308,6 +322,8 @@ class Worker:
         turn = 0
         while True:
             now = self._now()
+            since = now - (_LOOKED_BACK if turn else kept)
+            await self._tried(partial(self._queue.forget_inputs, since, now), _UNTIDY)
             while await self._tried(partial(self._queue.forget, now - kept, now), _UNTIDY):
                 await asyncio.sleep(0)
             if turn % _SWEEP_EVERY == 0:

@@ -1,6 +1,7 @@
 """Working off transforms that a store keeps as jobs: `python -m serving.batch --store URL`.
 
     dispatcher.py  in the server: starts a worker when a job waits, and sees how it ends
+    allowed.py     where jobs that are asked for over HTTP may read and write
     worker.py      in a process of its own: claims a job, runs it, and renews its lease meanwhile
     __main__.py    that process
 

@@ -13,7 +13,7 @@ import msgspec
 
 from storage.batch import Progress, Summary
 from storage.batch.engine import transform_files
-from storage.batch.jobs import clear, scratch_of, view
+from storage.batch.jobs import clear, in_words_of_jobs, scratch_of, view
 from storage.errors import AutopilotError, StoreError
 from storage.predictor import Predictor
 from storage.records import Job
@@ -54,7 +54,7 @@ def _run(store: Store, job: Job, owner: str) -> None:
             summary = _transform(store, job, lease.note)
         _finish(store, job, owner, summary)
     except AutopilotError as error:
-        store.jobs.finish(job.id, owner, now(), "failed", reason=str(error))
+        store.jobs.finish(job.id, owner, now(), "failed", reason=in_words_of_jobs(str(error)))
     except Exception as error:  # noqa: BLE001 - a defect ends this job, and not those that wait
         _log.exception("Job %s failed", job.id)
         store.jobs.finish(job.id, owner, now(), "failed", reason=f"{type(error).__name__}: {error}")
@@ -71,8 +71,10 @@ def _transform(store: Store, job: Job, observe: Callable[[Progress], None]) -> S
         if is_file
         else Predictor(store.models.read_file(store.models.get(transform.model)))
     )
-    resume = job.attempts > 1 or not transform.overwrite
-    return transform_files(predictor, transform, observe=observe, resume=resume, scratch=scratch_of(store, job.id))
+    resume = job.attempts > 1 or transform.resume or not transform.overwrite
+    return transform_files(
+        predictor, transform, observe=observe, resume=resume, scratch=scratch_of(store, transform.out)
+    )
 
 
 def _finish(store: Store, job: Job, owner: str, summary: Summary) -> None:

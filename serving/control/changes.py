@@ -6,7 +6,6 @@ body ── key known? ──yes──> the answer that was given then
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Response
@@ -15,7 +14,6 @@ from msgspec import Struct
 
 from serving.control.bodies import decode
 from serving.control.idempotency import Answer, Key, again, answered, once
-from serving.errors import ForeignOriginError
 from serving.hot import DisconnectedError, request_of
 from serving.parts import AnyRequest, Parts
 
@@ -81,7 +79,6 @@ async def repeatable(request: AnyRequest, parts: Parts, work: Callable[[bytes], 
 
 
 async def _changed(request: AnyRequest, parts: Parts, read: Callable[[bytes], Make]) -> Response[Any]:
-    _refuse_foreign(request)
     try:
         body = (await request_of(request.scope, request.receive, parts.max_body_bytes)).body
     except DisconnectedError:
@@ -92,17 +89,3 @@ async def _changed(request: AnyRequest, parts: Parts, read: Callable[[bytes], Ma
         return answered(parts.store, key) or read(body)(key)
 
     return (await sync_to_thread(in_thread)).response
-
-
-def _refuse_foreign(request: AnyRequest) -> None:
-    """Raise ForeignOriginError if a page of another site has a browser ask: without it, any page that a person looks at
-    could change what the server on their machine serves."""
-    origin = request.headers.get("origin")
-    if origin is None:
-        return
-    own = {request.headers.get("host"), request.headers.get("x-forwarded-host")}
-    if urlsplit(origin).netloc not in own:
-        raise ForeignOriginError(
-            f"Origin is {origin[:80]!r}, and this server is {request.headers.get('host', '')[:80]!r}. Ask from a page "
-            "of this server, or by a program that sends no Origin."
-        )

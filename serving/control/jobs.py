@@ -43,7 +43,7 @@ async def create_batch(request: AnyRequest, parts: NamedDependency[Parts]) -> Re
     """Have files scored with a model. Paths are those of the server's machine."""
 
     def prepare(asked: Transform) -> Transform:
-        return transforms.checked(parts.store, asked)
+        return transforms.checked(parts.store, asked, parts.batch_places.refuse)
 
     def work(asked: Transform) -> Done:
         job = transforms.add(parts.store, asked, datetime.now(UTC))

@@ -12,15 +12,25 @@ from serving.control.changes import Done, repeatable
 from serving.control.documented import LIST, ONE, changing
 from serving.control.etags import told
 from serving.control.pages import Cursor, Limit, after, page
+from serving.documentation import problems
+from serving.errors import MediaTypeError
+from serving.media import MEDIA_TYPES, Format, sent_format
 from serving.parts import AnyRequest, Parts
 from storage.api import Page
 from storage.labels import LabelItem, LabelSummary, Received, items_of, put_labels
 from storage.records import Label
 
 _MEDIA = ("application/jsonlines", "application/x-ndjson", "text/csv")
+_CHANGING = changing(list[LabelItem], media=_MEDIA)
+_CHANGING["responses"].update(problems(415))
+_READ: frozenset[Format] = frozenset({"json", "jsonlines", "csv"})
 
 
-@put("/api/endpoints/{name:str}/labels", summary="Tell labels", **changing(list[LabelItem], media=_MEDIA))
+@put(
+    "/api/endpoints/{name:str}/labels",
+    summary="Tell labels",
+    **_CHANGING,
+)
 async def receive_labels(
     request: AnyRequest,
     name: FromPath[str],
@@ -30,7 +40,7 @@ async def receive_labels(
     """Keep labels of rows by inference id, all or none: a JSON list, one a line, or csv with a header."""
 
     def work(body: bytes) -> Done:
-        items = items_of(body, request.headers.get("content-type", "application/json"))
+        items = items_of(body, _media_type(request.headers.get("content-type")))
         return Done(200, put_labels(parts.store, name, items, datetime.now(UTC), replace=replace))
 
     return await repeatable(request, parts, work)
@@ -59,6 +69,18 @@ def summarize_labels(
     from storage.labels.joined import label_summary  # which needs Polars
 
     return told(request, label_summary(parts.store, name, in_utc(start), in_utc(end)))
+
+
+def _media_type(header: str | None) -> str:
+    """The media type of a body of labels; JSON where none is told. Raises MediaTypeError for one that is not read."""
+    refusal = f"Content-Type is {(header or '')[:80]!r}. Labels are application/json, {' or '.join(_MEDIA)}, in UTF-8."
+    try:
+        sent = sent_format(None if header is None else header.encode("latin-1"))
+    except MediaTypeError as error:
+        raise MediaTypeError(refusal) from error
+    if sent not in _READ:
+        raise MediaTypeError(refusal)
+    return MEDIA_TYPES[sent]
 
 
 ROUTES: tuple[Any, ...] = (receive_labels, list_labels, summarize_labels)

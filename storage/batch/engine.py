@@ -62,6 +62,7 @@ def transform_files(
     what cannot be done at all, such as output that is there, and FailureError if the disk is full or a store does not
     answer: then, and after a kill, what was done is kept for `resume`.
     """
+    resume = resume or transform.resume
     plan = plan_of(transform)
     answer_names(predictor, transform)
     digest = _digest(plan, predictor)
@@ -77,7 +78,7 @@ def transform_files(
 
 def _digest(plan: Plan, predictor: Predictor) -> str:
     """Of what has to be the same for a result to be gone on with."""
-    what = replace(plan.transform, model="", workers=0, overwrite=False, fail_fast=False)
+    what = replace(plan.transform, model="", workers=0, overwrite=False, resume=False, fail_fast=False)
     names = tuple(one.name for one in plan.inputs)
     return hashlib.sha256(predictor.model_bytes + msgspec.json.encode((what, names))).hexdigest()
 

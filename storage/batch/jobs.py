@@ -1,6 +1,9 @@
 """Transforms as jobs of a store: asked for, looked at and stopped from any process; worked off by `serving.batch`."""
 
+import hashlib
+import re
 import shutil
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from msgspec.structs import replace
 from storage.batch import places
 from storage.batch.plan import parts_folder, plan_of, refuse_existing
 from storage.batch.transform import Progress, Summary, Transform, TransformJob
-from storage.errors import DataError
+from storage.errors import DataError, InputError
 from storage.records import Job, JobStatus
 from storage.store import Store
 
@@ -27,12 +30,49 @@ def create(store: Store, transform: Transform, now: datetime) -> TransformJob:
     return add(store, checked(store, transform), now)
 
 
-def checked(store: Store, transform: Transform) -> Transform:
+def anywhere(place: str) -> None:
+    """Refuse no place: whoever asks may read and write what the process may."""
+
+
+def checked(store: Store, transform: Transform, refuse: Callable[[str], None] = anywhere) -> Transform:
     """A transform that can be done, with paths that mean the same in another folder and a version of its model, so
-    that it means the same later. Takes as long as an object store takes to list; raises what `create` raises."""
-    transform = replace(_absolute(transform), model=_pinned(store, transform.model))
-    refuse_existing(plan_of(transform))
+    that it means the same later. Takes as long as an object store takes to list; raises what `create` raises.
+
+    refuse: raises InputError for a place that may be neither read nor written; is asked before anything is looked at.
+    """
+    try:
+        transform = _absolute(transform)
+        for place in (transform.source, transform.out):
+            refuse(place)
+        if transform.model.endswith(".onnx"):
+            refuse(transform.model)
+        transform = replace(transform, model=_pinned(store, transform.model))
+        plan = plan_of(transform)
+        for place in (*(one.place for one in plan.inputs), *(output.place for output in plan.outputs)):
+            refuse(place)  # links may lead out of a folder
+        if not (transform.resume and parts_folder(transform.out, scratch_of(store, transform.out)).is_dir()):
+            refuse_existing(plan)  # otherwise the worker does, which knows what of it is its own
+    except InputError as error:
+        error.args = (in_words_of_jobs(str(error)),)
+        raise
     return transform
+
+
+_OPTION = re.compile(r"--(overwrite|resume|columns|format)\b")
+
+
+def in_words_of_jobs(message: str) -> str:
+    """A message with fields of a job in place of options of the command line.
+
+    >>> in_words_of_jobs("Name another, or replace it by --overwrite.")
+    'Name another, or replace it by "overwrite": true.'
+    """
+    return _OPTION.sub(_field, message)
+
+
+def _field(option: re.Match[str]) -> str:
+    name = option.group(1)
+    return f'"{name}"' if name in ("columns", "format") else f'"{name}": true'
 
 
 def add(store: Store, transform: Transform, now: datetime) -> TransformJob:
@@ -72,12 +112,12 @@ def rows_under_way(store: Store) -> int:
 
 def clear(store: Store, job: TransformJob) -> None:
     """Let go of the parts of a job that will not go on."""
-    shutil.rmtree(parts_folder(job.transform.out, scratch_of(store, job.id)), ignore_errors=True)
+    shutil.rmtree(parts_folder(job.transform.out, scratch_of(store, job.transform.out)), ignore_errors=True)
 
 
-def scratch_of(store: Store, job_id: str) -> Path:
-    """Where a job keeps what is not whole yet, if its output is in an object store."""
-    return store.work.path(job_id)
+def scratch_of(store: Store, out: str) -> Path:
+    """Where a job keeps what is not whole yet, if its output is in an object store: another into it finds that."""
+    return store.work.path(f"batch-{hashlib.sha256(out.encode()).hexdigest()[:16]}")
 
 
 def view(job: Job) -> TransformJob:

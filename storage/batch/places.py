@@ -292,9 +292,10 @@ def _opened(address: str) -> tuple[Any, str]:
         store = from_url(f"{scheme}://{bucket}/", client_options=client, retry_config=_RETRIES)
     except (BaseError, ValueError) as error:
         raise InputError(f"{address!r} cannot be opened: {_first_line(error)}. Check the address.") from error
+    key = unquote(key) if scheme.startswith("http") else key
     if ".." in key.split("/"):
         raise InputError(f"{address!r} has a '..' in it, which object stores do not know. Write the key whole.")
-    return store, unquote(key) if scheme.startswith("http") else key
+    return store, key
 
 
 @contextmanager
@@ -304,6 +305,8 @@ def _answering(place: str) -> Generator[None]:
         yield
     except FileNotFoundError as error:
         raise DataError(f"There is no {place!r} any more. Check the address.") from error
+    except ValueError as error:  # of its key
+        raise InputError(f"{place!r} is no address: {_first_line(error)}. Check the address.") from error
     except (BaseError, OSError) as error:
         if "404 Not Found" in str(error):  # of a bucket, where there is no exception of its own
             raise DataError(f"There is nothing at {place!r}. Check the address and its bucket.") from error

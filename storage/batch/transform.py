@@ -29,6 +29,7 @@ class Transform(Struct, frozen=True, forbid_unknown_fields=True):
     format: of files in a folder; None is that of the input. suffix: put after their names; `.out` is what SageMaker
         does.
     delimiter: between the cells of csv files. overwrite: whether output that is there is replaced.
+    resume: whether to go on with what an earlier job into the same output has done, which failed or was killed.
     workers: threads that score; 0 is one for each core.
     """
 
@@ -46,6 +47,7 @@ class Transform(Struct, frozen=True, forbid_unknown_fields=True):
     suffix: str = ""
     delimiter: str = ","
     overwrite: bool = False
+    resume: bool = False
     workers: int = 0
 
 

@@ -190,6 +190,35 @@ def test_what_ended_long_ago_is_forgotten_with_its_blobs(store: Store) -> None:
         store.async_invocations.get("a")
 
 
+def test_an_input_goes_when_all_that_ask_for_it_have_ended(store: Store) -> None:
+    """It may hold what capture leaves out. Uploads stay, and what has just been kept."""
+    queue, blobs = store.async_invocations, store.async_invocations.blobs
+    own, shared, uploaded, fresh = (blobs.put(data) for data in (b"own", b"shared", b"uploaded", b"fresh"))
+    queue.note_upload(uploaded)
+    for digest in (own, shared, uploaded):
+        old(store, digest)
+    add(store, *(invocation(digest[:8], input_digest=digest) for digest in (own, shared, uploaded, fresh)))
+    for _ in range(4):
+        assert queue.finish(claimed(store).id, "a", NOW + SECOND, "completed")
+    add(store, invocation("waits", input_digest=shared))
+    now = datetime.now(UTC)
+    assert queue.forget_inputs(NOW + 2 * SECOND, now) == 0
+    assert queue.forget_inputs(NOW, now) == 1
+    assert [blobs.has(digest) for digest in (own, shared, uploaded, fresh)] == [False, True, True, True]
+    assert queue.get(own[:8]).input_digest == own
+    assert queue.finish(claimed(store).id, "a", NOW + SECOND, "failed")
+    assert (queue.forget_inputs(NOW, now), blobs.has(shared)) == (1, False)
+
+
+def test_only_the_owner_of_a_store_reads_inputs(store: Store) -> None:
+    """Also in one that was made before."""
+    folder = store.async_invocations.blobs.path("0" * 64).parents[1]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    Store.open(store.root).close()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_blobs_that_nothing_refers_to_are_swept_away_when_they_are_old(store: Store) -> None:
     """One that has just been written may be of an invocation that is being added."""
     blobs = store.async_invocations.blobs

@@ -30,6 +30,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
         "store": "autopilot.toml",
         "host": "default",
         "port": "AUTOPILOT_PORT",
+        "origins": "default",
         "max_body_bytes": "default",
         "max_rows": "default",
         "workers": "default",
@@ -45,6 +46,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
         "async_webhooks": "default",
         "async_webhook": "default",
         "webhook_secret": "default",
+        "batch_places": "default",
         "smtp_url": "default",
         "smtp_from": "default",
     }

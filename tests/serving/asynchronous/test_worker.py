@@ -14,7 +14,7 @@ from serving.asynchronous.views import AsyncReply
 from serving.errors import QueueFullError
 from storage import Settings
 from storage.objects import Prefixes
-from storage.records import AsyncInvocation
+from storage.records import AsyncInvocation, CapturePolicy
 from tests.buckets import Buckets
 from tests.refusals import raises
 from tests.serving.asynchronous.conftest import LINES, LONG, Bench
@@ -54,6 +54,25 @@ def test_what_the_client_has_to_mend_fails_at_once(bench: Bench) -> None:
     assert bench.failure(ended) == msgspec.json.decode(bench.sync(body=body))
     assert ("content-type", "application/problem+json") in AsyncReply.of(ended).headers
     assert worker.counts == {("price", "failed"): 1}
+
+
+def test_a_redacted_value_is_not_in_what_is_kept(bench: Bench) -> None:
+    """Neither in the reason nor in the failure."""
+    record = bench.store.endpoints.get("price")
+    version = bench.store.models.get("regressor:1")
+    capture = CapturePolicy(redact={"amount": "drop"})
+    bench.store.endpoints.deploy("price", version, record.created_at, capture=capture)
+    bench.live.refresh()
+    ended = bench.ended(bench.worker(), bench.add(body=b"SECRET,Ulm,2,\n"))
+    assert ended.status == "failed"
+    assert ended.reason == (
+        "Column 'amount' holds a value in row 0 that cannot be used, and that is not told here: the endpoint redacts "
+        "the column. /invocations tells it."
+    )
+    failure = bench.failure(ended)
+    assert (failure["detail"], failure["column"], failure["row"]) == (ended.reason, "amount", 0)
+    told = bench.ended(bench.worker(), bench.add(body=b"4,Ulm,much,\n"))
+    assert "row 0 holds 'much'" in str(told.reason)
 
 
 def test_an_endpoint_that_is_gone_is_told(bench: Bench) -> None:

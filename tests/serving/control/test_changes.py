@@ -276,11 +276,20 @@ class TestLabels:
         assert detail in answer.json()["detail"]
         assert server.client.get("/api/endpoints/paid/labels").json()["items"] == []
 
+    @pytest.mark.parametrize("kind", ["application/x-foo", "application/x-npy", "text/csv; charset=utf-16", "json"])
+    def test_a_form_that_is_not_read_is_told(self, server: ServerProcess, kind: str) -> None:
+        """Rather than taken for JSON."""
+        body = b'[{"inference_id": "a", "label": "yes"}]'
+        answer = server.client.put("/api/endpoints/paid/labels", content=body, headers={"content-type": kind})
+        assert (answer.status_code, answer.json()["type"]) == (415, "urn:autopilot:media-type")
+        assert answer.json()["detail"].startswith(f"Content-Type is {kind!r}. Labels are application/json, ")
+
     def test_others_are_replaced_only_if_that_is_asked_for(self, server: ServerProcess, endpoint: str) -> None:
         """Otherwise it is a conflict that names the row."""
         change(server, "PUT", f"endpoints/{endpoint}/labels", [{"inference_id": "a", "label": "yes"}])
         told = change(server, "PUT", f"endpoints/{endpoint}/labels", [{"inference_id": "a", "label": "no"}], 409)
         assert "Row 0 of inference 'a' has the label \"yes\"" in told["detail"]
+        assert told["title"] == "What is there does not allow it"
         told = change(
             server, "PUT", f"endpoints/{endpoint}/labels?replace=true", [{"inference_id": "a", "label": "no"}]
         )
