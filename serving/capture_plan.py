@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from math import inf
-from typing import cast
 from zlib import crc32
 
 from msgspec import Struct
@@ -15,7 +13,7 @@ from storage.predictor import Outputs
 from storage.records import Endpoint, Variant
 from storage.redaction import redacts
 from storage.signature import Signature
-from storage.traffic import Header, Invocation, PlainBatch, frame_of, plain_batch
+from storage.traffic import Header, Invocation, plain_frame
 
 _ALL = 2**32
 _MASK = _ALL - 1
@@ -85,34 +83,24 @@ class Plan(Struct, frozen=True, eq=False):
 
     def taken(self, turn: Turn) -> Iterator[Taken]:
         """Answers as they wait to be written: packed if that is quick, else as they are for a thread to pack."""
-        whole, few, others = list[Together](), list[Given](), list[Given]()
-        alone = turn.alone.copy()
         for run in turn.runs:
             if self.is_plain and None not in run.ids:
-                whole.append(run)
+                ids: list[str] = run.ids  # pyright: ignore[reportAssignmentType] - none is None
+                frame = plain_frame(ids, int(run.since * 1e6), run.rows, run.blocks, run.outputs)
+                kept = [one for one in run.kept if one is not None] if self.is_sync else []
+                yield Taken(self, run.since, len(run.blocks.number), len(frame), frame, None, kept)
             else:
-                alone += _parts(run)
-        for one in alone:
-            (few if self.is_plain and len(one[2].number) <= _FEW_ROWS else others).append(one)
-        if whole or few:
-            yield self._packed(whole, few)
-        for name, now, blocks, outputs, kept in others:
-            invocation = Invocation(name, int(now * 1e6), blocks, outputs)
-            waiting = [] if kept is None else [kept]
-            yield Taken(self, now, blocks.rows, _size_bytes(blocks), None, invocation, waiting)
+                yield from map(self._of_one, _parts(run))
+        yield from map(self._of_one, turn.alone)
 
-    def _packed(self, whole: Sequence[Together], few: Sequence[Given]) -> Taken:
-        frame = frame_of([*map(_batch_of_run, whole), *map(_batch, few)])
-        rows, since, kept = 0, inf, list[asyncio.Future[None] | None]()
-        for run in whole:
-            rows += run.blocks.rows
-            since = min(since, run.since)
-            kept += run.kept if self.is_sync else ()
-        for one in few:
-            rows += one[2].rows
-            since = min(since, one[1])
-            kept.append(one[4])
-        return Taken(self, since, rows, len(frame), frame, None, [one for one in kept if one is not None])
+    def _of_one(self, given: Given) -> Taken:
+        name, now, blocks, outputs, kept = given
+        waiting, time_us = [] if kept is None else [kept], int(now * 1e6)
+        if self.is_plain and blocks.rows <= _FEW_ROWS:
+            frame = plain_frame([name], time_us, [blocks.rows], blocks, outputs)
+            return Taken(self, now, blocks.rows, len(frame), frame, None, waiting)
+        invocation = Invocation(name, time_us, blocks, outputs)
+        return Taken(self, now, blocks.rows, _size_bytes(blocks), None, invocation, waiting)
 
 
 def plan_of(record: Endpoint, variant: Variant, signature: Signature) -> Plan | None:
@@ -135,17 +123,6 @@ def plan_of(record: Endpoint, variant: Variant, signature: Signature) -> Plan | 
 def kept_of(given: Sequence[Given]) -> list[asyncio.Future[None]]:
     """What waits for some answers to be captured."""
     return [one[4] for one in given if one[4] is not None]
-
-
-def _batch(given: Given) -> PlainBatch:
-    name, now, blocks, outputs, _ = given
-    return plain_batch([name], [int(now * 1e6)], [len(blocks.number)], blocks, outputs)
-
-
-def _batch_of_run(run: Together) -> PlainBatch:
-    """A run whose answers are all to be captured, as one batch: a third of the time of many."""
-    ids = cast("list[str]", run.ids)
-    return plain_batch(ids, [int(run.since * 1e6)] * len(ids), run.rows, run.blocks, run.outputs)
 
 
 def _parts(run: Together) -> Iterator[Given]:

@@ -16,7 +16,7 @@ in the memory of what reads it, has ever held their values.
 """
 
 from storage.traffic.frames import HASHED_PREFIX, MASKED_PREFIX, OUTPUT_PREFIX, frame_of_blocks, redactions_of
-from storage.traffic.journal import Header, Invocation, JournalWriter, PlainBatch, frame_of, plain_batch, read_journal
+from storage.traffic.journal import Header, Invocation, JournalWriter, plain_frame, read_journal
 from storage.traffic.traffic import Traffic
 
 __all__ = [
@@ -26,11 +26,9 @@ __all__ = [
     "Header",
     "Invocation",
     "JournalWriter",
-    "PlainBatch",
     "Traffic",
-    "frame_of",
     "frame_of_blocks",
-    "plain_batch",
+    "plain_frame",
     "read_journal",
     "redactions_of",
 ]

@@ -170,7 +170,7 @@ def test_an_answer_that_cannot_be_packed_is_given_all_the_same(
     def broken(*_: Any) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(capture_plan_module, "plain_batch", broken)
+    monkeypatch.setattr(capture_plan_module, "plain_frame", broken)
     with Capture(store.traffic) as capture:
         assert take(capture, plan()) is None
     assert (read(store).height, capture.counts["demo"].failed_rows) == (0, 1)
@@ -331,7 +331,8 @@ def test_many_sync_answers_share_a_write(store: Store, monkeypatch: pytest.Monke
     with Capture(store.traffic) as capture:
         asyncio.run(answer_all(capture))
     assert names(store) == [f"{number:03}" for number in range(300)]
-    assert sizes == [1]
+    assert sum(sizes) == 300
+    assert len(sizes) < 30  # two or three, unless the machine is busy
 
 
 def test_a_sync_answer_that_cannot_be_written_is_refused(
@@ -381,7 +382,7 @@ def test_a_defect_refuses_sync_answers(
         raise ZeroDivisionError
 
     async def answer(capture: Capture) -> None:
-        for where, name in ((capture_plan_module, "plain_batch"), (JournalWriter, "append")):
+        for where, name in ((capture_plan_module, "plain_frame"), (JournalWriter, "append")):
             with monkeypatch.context() as patched:
                 patched.setattr(where, name, broken)
                 with pytest.raises(UncapturedError, match="the server has a defect, which its log tells of"):
