@@ -328,6 +328,8 @@ schedules = Table(
     Column("end_offset", String),
     Column("paused", Boolean, nullable=False),
     Column("alert", Json(records.AlertRule), nullable=False),
+    Column("facets", Json(tuple[str, ...]), nullable=False),
+    Column("budget", String),
     ForeignKeyConstraint(["endpoint"], ["endpoints.name"]),
 )
 

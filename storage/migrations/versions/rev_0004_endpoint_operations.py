@@ -166,12 +166,15 @@ def _make_schedules_anew() -> None:
         sa.Column("end_offset", sa.String),
         sa.Column("paused", sa.Boolean, nullable=False),
         sa.Column("alert", sa.Text, nullable=False),
+        sa.Column("facets", sa.Text, nullable=False),
+        sa.Column("budget", sa.String),
         sa.ForeignKeyConstraint(["endpoint"], ["endpoints.name"]),
     )
     op.execute(
         """
         INSERT INTO schedules
-        SELECT endpoint, endpoint, cron, level, created_at, 'drift', NULL, 'UTC', 'latest', NULL, NULL, false, '{}'
+        SELECT endpoint, endpoint, cron, level, created_at, 'drift', NULL, 'UTC', 'latest', NULL, NULL, false, '{}',
+            '[]', NULL
         FROM old_schedules
         """
     )
