@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _KEYS = "keys"
 _REDACTION_KEY = "redaction"
+_DAY = len("date=2024-05-01")
 _SORTED_BY = [OUTPUT_PREFIX + name for name in ("time", "inference_id", "event_id", "row")]
 
 
@@ -91,8 +92,10 @@ class Traffic:
         """Parquet files of the hours that a window touches, by hour; journals that are not compacted are left out."""
         root = self._root / "parquet" / f"endpoint={endpoint}"
         first, last = (moment.astimezone(UTC).strftime("date=%Y-%m-%d/hour=%H") for moment in (start, end))
-        paths = sorted(root.glob(f"variant={variant or '*'}/date=*/hour=*/*.parquet"), key=_hour_of)
-        return [path for path in paths if first <= _hour_of(path)[0] <= last]
+        # Folders outside the window are not looked into: a year of busy hours has millions of files.
+        days = [day for day in root.glob(f"variant={variant or '*'}/date=*") if first[:_DAY] <= day.name <= last[:_DAY]]
+        hours = [hour for day in days for hour in day.glob("hour=*") if first <= f"{day.name}/{hour.name}" <= last]
+        return sorted((path for hour in hours for path in hour.glob("*.parquet")), key=_hour_of)
 
     def read_part(
         self,
