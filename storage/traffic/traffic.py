@@ -88,6 +88,12 @@ class Traffic:
             if part.height:
                 yield part
 
+    def has(self, endpoint: str) -> bool:
+        """Whether anything that an endpoint answered was captured, ever."""
+        kinds = ("parquet", "*/*/*/*.parquet"), ("journals", "*.journal")
+        files = (file for kind, at in kinds for file in (self._root / kind / f"endpoint={endpoint}").glob(at))
+        return next(files, None) is not None
+
     def parts(self, endpoint: str, start: datetime, end: datetime, *, variant: str | None = None) -> list[Path]:
         """Parquet files of the hours that a window touches, by hour; journals that are not compacted are left out."""
         root = self._root / "parquet" / f"endpoint={endpoint}"
