@@ -495,10 +495,15 @@ class IdempotencyKey(Struct, frozen=True):
     created_at: datetime
 
 
-class Report(Struct, frozen=True):
-    """A drift report on an endpoint's traffic in a window.
+CheckKind = Literal["drift", "multivariate", "data-quality", "model-quality", "bias", "attribution"]
 
-    verdict: `drift`, `no drift` or `too few rows`. json_digest, html_digest: blobs.
+
+class Report(Struct, frozen=True):
+    """A report on an endpoint's traffic in a window.
+
+    check: whose verdict counts; verdict: that verdict, such as `drift`, `no violations` or `too few rows`; breached:
+    whether it is bad, None where there is too little to say so. drifted: whether any column did, whatever the check.
+    json_digest, html_digest, markdown_digest: blobs; None of reports that are older than their Markdown.
     """
 
     id: str
@@ -513,6 +518,9 @@ class Report(Struct, frozen=True):
     json_digest: str
     html_digest: str
     created_at: datetime
+    check: CheckKind = "drift"
+    breached: bool | None = None
+    markdown_digest: str | None = None
 
 
 class StoredProfile(Struct, frozen=True):
@@ -536,7 +544,6 @@ class StoredProfile(Struct, frozen=True):
     created_at: datetime
 
 
-CheckKind = Literal["drift", "multivariate", "data-quality", "model-quality", "bias", "attribution"]
 Missed = Literal["catch-up", "latest", "record"]
 AlertState = Literal["OK", "InAlert"]
 

@@ -294,6 +294,9 @@ reports = Table(
     Column("json_digest", String, nullable=False),
     Column("html_digest", String, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("check", String, nullable=False),
+    Column("breached", Boolean),
+    Column("markdown_digest", String),
 )
 
 profiles = Table(

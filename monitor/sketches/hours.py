@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.drift import DriftReport
-from monitor.run import compared_kinds, read_reference
+from monitor.looked import compared_kinds, read_reference
 from monitor.sketches.baseline import Baseline
 from monitor.sketches.rescore import report_on
 from monitor.sketches.stored import dump, parse, skim
