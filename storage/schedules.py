@@ -27,7 +27,7 @@ from storage.records import CheckKind, Endpoint, Execution, Schedule
 from storage.tables import channels, executions, schedules
 from storage.timing import duration_of, parse_timing
 
-#: The kinds of check; `monitor/schedule/checks.py` has a function for each.
+#: The kinds of check: whose verdict a report's is.
 CHECKS: tuple[CheckKind, ...] = get_args(CheckKind)
 
 #: A due time whose process died so often kills each of them: it is not begun again.

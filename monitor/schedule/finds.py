@@ -6,13 +6,14 @@ from statistics import median
 import polars as pl
 from msgspec.structs import replace
 
+from monitor.looked import compared_kinds, read_reference
 from monitor.power import POWER, Finds, finds_of
-from monitor.run import compared_kinds, read_reference
+from monitor.schedule.checks import version_of
 from monitor.sketches import windows_of
 from storage.budget import level_of
 from storage.cron import recent
-from storage.errors import SettingError, UnknownNameError
-from storage.records import Endpoint, ModelVersion, Schedule, Variant
+from storage.errors import SettingError
+from storage.records import ModelVersion, Schedule
 from storage.store import Store
 from storage.timing import parse_timing
 from storage.traffic import OUTPUT_PREFIX
@@ -34,8 +35,7 @@ def finds(store: Store, schedule: Schedule, now: datetime, *, rows: int | None =
     if schedule.check != "drift":
         raise SettingError(f"check is {schedule.check!r}. How small a change it finds can be told of drift alone.")
     level = level_of(schedule, now)
-    endpoint = store.endpoints.get(schedule.endpoint)
-    version = store.models.get(_watched(endpoint, schedule.variant).spec)
+    version = version_of(store, schedule)
     counted = [] if rows is not None else _rows_of_windows(store, schedule, version, now)
     if rows is None and not counted:
         return Finds(None, 0, level, POWER, (), 0)
@@ -46,13 +46,6 @@ def finds(store: Store, schedule: Schedule, now: datetime, *, rows: int | None =
     hidden = {column.name for column in version.signature.columns if column.sensitive}
     told = tuple(replace(one, shift=None) if one.name in hidden else one for one in found.columns)
     return replace(found, columns=told)
-
-
-def _watched(endpoint: Endpoint, name: str | None) -> Variant:
-    found = next((one for one in endpoint.variants if one.name == name), None)
-    if name is not None and found is None:
-        raise UnknownNameError(f"Endpoint {endpoint.name!r} has no variant {name[:80]!r}.")
-    return found or endpoint.main
 
 
 def _rows_of_windows(store: Store, schedule: Schedule, version: ModelVersion, now: datetime) -> list[int]:

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
+from monitor.looked import compared_kinds, read_reference
 from monitor.power import finds_of, smallest_drifts
-from monitor.run import compared_kinds, read_reference
 from monitor.schedule.finds import finds
 from storage import SettingError, Store, UnknownNameError
 from storage.records import ModelVersion, Schedule
