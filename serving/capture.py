@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from time import monotonic, sleep
 
-from serving.capture_plan import Given, Plan, Taken, kept_of
+from serving.capture_plan import Plan, Taken, Turn, kept_of
 from serving.commits import Commits
 from serving.drain import Together
 from serving.journals import Complaint, CountsByEndpoint, Journals, WriteError, reason_of
@@ -45,7 +45,7 @@ class Capture:
     def __init__(self, traffic: Traffic) -> None:
         self._journals = Journals(traffic)
         self._commits = Commits(traffic)
-        self._given: dict[Plan, list[Given]] = {}  # in this turn of the event loop
+        self._given: dict[Plan, Turn] = {}
         self._queue: deque[Taken] = deque()
         self._taken_bytes = 0  # written by the event loop alone,
         self._drained_bytes = 0  # and this by the thread alone: no lock on the hot path
@@ -98,11 +98,8 @@ class Capture:
         now: float,
         blocks: Blocks,
         outputs: Outputs,
-        together: Together | None = None,
     ) -> "asyncio.Future[None] | None":
         """Have an answer captured, if its id is drawn. now: when it was given, seconds since 1970.
-
-        together: the run that it is of, if others are too: they are packed at once if they are taken in their order.
 
         Returns what the answer has to wait for, and that may raise UncapturedError; None if it may leave at once. Call
         it from the event loop only.
@@ -112,19 +109,34 @@ class Capture:
             return None
         if plan.is_sync:
             kept = asyncio.get_running_loop().create_future()
-        of_plan = self._given.get(plan)
-        if of_plan is None:
-            of_plan = self._begin_turn(plan)
-        of_plan.append((inference_id, now, blocks, outputs, kept, together))
+        self._turn(plan).alone.append((inference_id, now, blocks, outputs, kept))
         return kept
 
-    def _begin_turn(self, plan: Plan) -> list[Given]:
-        """The list of a plan's answers of this turn of the event loop, which are queued at its end."""
-        if not self._given:
-            with suppress(RuntimeError):  # no event loop: `flush` does it
-                asyncio.get_running_loop().call_soon(self.pack)
-        of_plan = self._given[plan] = []
-        return of_plan
+    def take_of(
+        self, together: Together, place: int, plan: Plan, inference_id: str, now: float
+    ) -> "asyncio.Future[None] | None":
+        """The same of one of several answers of a run, in its place: cheaper than each alone."""
+        kept: asyncio.Future[None] | None = None
+        if plan.share < 1 and not plan.draws(inference_id):
+            return None
+        if plan.is_sync:
+            kept = asyncio.get_running_loop().create_future()
+            together.kept[place] = kept
+        if not together.since:
+            together.since = now
+            self._turn(plan).runs.append(together)
+        together.ids[place] = inference_id
+        return kept
+
+    def _turn(self, plan: Plan) -> Turn:
+        """A plan's answers of this turn of the event loop, which are queued at its end."""
+        turn = self._given.get(plan)
+        if turn is None:
+            if not self._given:
+                with suppress(RuntimeError):  # no event loop: `flush` does it
+                    asyncio.get_running_loop().call_soon(self.pack)
+            turn = self._given[plan] = Turn()
+        return turn
 
     def pack(self) -> None:
         """Queue what was given in this turn of the event loop, packed.
@@ -132,15 +144,15 @@ class Capture:
         All at once that takes half of the time that it takes between the answers, whose code and data are others.
         """
         given, self._given = self._given, {}
-        for plan, of_plan in given.items():
+        for plan, turn in given.items():
             try:
-                for answers in plan.taken(of_plan):
+                for answers in plan.taken(turn):
                     self._enqueue(plan, answers)
             except Exception:  # noqa: BLE001 - others are to be captured
                 _log.exception("Answers of endpoint %r could not be captured.", plan.header.endpoint)
-                self._commits.refuse(plan, kept_of(of_plan), "the server has a defect, which its log tells of")
+                self._commits.refuse(plan, kept_of(turn.answers), "the server has a defect, which its log tells of")
                 if not plan.is_sync:
-                    self._unqueued[plan.header.endpoint].failed_rows += sum(one[2].rows for one in of_plan)
+                    self._unqueued[plan.header.endpoint].failed_rows += sum(one[2].rows for one in turn.answers)
 
     def _enqueue(self, plan: Plan, answers: Taken) -> None:
         if plan.is_sync:

@@ -1,21 +1,21 @@
 """What is kept of a variant's answers: worked out once for each revision of an endpoint."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from itertools import chain
+from math import inf
+from typing import cast
 from zlib import crc32
 
 from msgspec import Struct
 
-from serving.drain import Together
+from serving.drain import Together, rows_of
 from storage.boundary import Blocks
 from storage.predictor import Outputs
 from storage.records import Endpoint, Variant
 from storage.redaction import redacts
 from storage.signature import Signature
 from storage.traffic import Header, Invocation, PlainBatch, frame_of, plain_batch
-
-if TYPE_CHECKING:
-    import asyncio
 
 _ALL = 2**32
 _MASK = _ALL - 1
@@ -26,8 +26,23 @@ _REQUEST_BYTES = 500
 
 
 #: An answer that was given: its inference id, when (seconds since 1970), what was asked, what was answered, and what is
-#: done when it is captured, if anybody waits for that; and the run that it is of, if others are too.
-Given = tuple[str, float, Blocks, Outputs, "asyncio.Future[None] | None", Together | None]
+#: done when it is captured, if anybody waits for that.
+Given = tuple[str, float, Blocks, Outputs, asyncio.Future[None] | None]
+
+
+class Turn:
+    """What was given of one plan in a turn of the event loop: answers that ran alone, and runs of several."""
+
+    __slots__ = ("alone", "runs")
+
+    def __init__(self) -> None:
+        self.alone: list[Given] = []
+        self.runs: list[Together] = []
+
+    @property
+    def answers(self) -> list[Given]:
+        """Each answer for itself."""
+        return [*self.alone, *chain.from_iterable(map(_parts, self.runs))]
 
 
 class Taken(Struct, gc=False):
@@ -42,7 +57,7 @@ class Taken(Struct, gc=False):
     size_bytes: int
     frame: bytes | None
     invocation: Invocation | None
-    kept: "list[asyncio.Future[None]]"
+    kept: list[asyncio.Future[None]]
 
 
 class Plan(Struct, frozen=True, eq=False):
@@ -68,19 +83,36 @@ class Plan(Struct, frozen=True, eq=False):
         mixed = crc32(inference_id.encode()) * _ODD & _MASK
         return (mixed ^ mixed >> 15) * _ODD & _MASK < self.share * _ALL
 
-    def taken(self, given: Sequence[Given]) -> Iterator[Taken]:
+    def taken(self, turn: Turn) -> Iterator[Taken]:
         """Answers as they wait to be written: packed if that is quick, else as they are for a thread to pack."""
-        few, others = given, list[Given]()
-        if not self.is_plain or any(len(one[2].number) > _FEW_ROWS for one in given):
-            few = [one for one in given if self.is_plain and len(one[2].number) <= _FEW_ROWS]
-            others = [one for one in given if not self.is_plain or len(one[2].number) > _FEW_ROWS]
-        if few:
-            frame, rows = frame_of([*_batches(few)]), sum(len(one[2].number) for one in few)
-            yield Taken(self, few[0][1], rows, len(frame), frame, None, kept_of(few))
-        for name, now, blocks, outputs, kept, _ in others:
+        whole, few, others = list[Together](), list[Given](), list[Given]()
+        alone = turn.alone.copy()
+        for run in turn.runs:
+            if self.is_plain and None not in run.ids:
+                whole.append(run)
+            else:
+                alone += _parts(run)
+        for one in alone:
+            (few if self.is_plain and len(one[2].number) <= _FEW_ROWS else others).append(one)
+        if whole or few:
+            yield self._packed(whole, few)
+        for name, now, blocks, outputs, kept in others:
             invocation = Invocation(name, int(now * 1e6), blocks, outputs)
             waiting = [] if kept is None else [kept]
             yield Taken(self, now, blocks.rows, _size_bytes(blocks), None, invocation, waiting)
+
+    def _packed(self, whole: Sequence[Together], few: Sequence[Given]) -> Taken:
+        frame = frame_of([*map(_batch_of_run, whole), *map(_batch, few)])
+        rows, since, kept = 0, inf, list[asyncio.Future[None] | None]()
+        for run in whole:
+            rows += run.blocks.rows
+            since = min(since, run.since)
+            kept += run.kept if self.is_sync else ()
+        for one in few:
+            rows += one[2].rows
+            since = min(since, one[1])
+            kept.append(one[4])
+        return Taken(self, since, rows, len(frame), frame, None, [one for one in kept if one is not None])
 
 
 def plan_of(record: Endpoint, variant: Variant, signature: Signature) -> Plan | None:
@@ -100,35 +132,30 @@ def plan_of(record: Endpoint, variant: Variant, signature: Signature) -> Plan | 
     return Plan(header, policy.share, policy.mode == "sync", not redacts(signature, policy.redact))
 
 
-def kept_of(given: Sequence[Given]) -> "list[asyncio.Future[None]]":
+def kept_of(given: Sequence[Given]) -> list[asyncio.Future[None]]:
     """What waits for some answers to be captured."""
     return [one[4] for one in given if one[4] is not None]
 
 
-def _batches(given: Sequence[Given]) -> Iterator[PlainBatch]:
-    """Answers as batches: what ran together as one, which takes a third of the time of many."""
-    at = 0
-    while at < len(given):
-        _, _, blocks, outputs, _, together = given[at]
-        of_run = given[at : at + 1]
-        if together is not None and _are_all(given[at : at + len(together.requests)], together):
-            of_run = given[at : at + len(together.requests)]
-            _, blocks, outputs = together
-        yield plain_batch(
-            [one[0] for one in of_run],
-            [int(one[1] * 1e6) for one in of_run],
-            [len(one[2].number) for one in of_run],
-            blocks,
-            outputs,
-        )
-        at += len(of_run)
+def _batch(given: Given) -> PlainBatch:
+    name, now, blocks, outputs, _ = given
+    return plain_batch([name], [int(now * 1e6)], [len(blocks.number)], blocks, outputs)
 
 
-def _are_all(given: Sequence[Given], together: Together) -> bool:
-    """Whether these are all that ran together, in its order: some may not be drawn, and others have gone."""
-    return len(given) == len(together.requests) and all(
-        one[2] is blocks for one, blocks in zip(given, together.requests, strict=True)
-    )
+def _batch_of_run(run: Together) -> PlainBatch:
+    """A run whose answers are all to be captured, as one batch: a third of the time of many."""
+    ids = cast("list[str]", run.ids)
+    return plain_batch(ids, [int(run.since * 1e6)] * len(ids), run.rows, run.blocks, run.outputs)
+
+
+def _parts(run: Together) -> Iterator[Given]:
+    """The answers of a run that are to be captured, each for itself."""
+    start = 0
+    for name, rows, kept in zip(run.ids, run.rows, run.kept, strict=True):
+        stop = start + rows
+        if name is not None:
+            yield name, run.since, run.blocks.slice(start, stop), rows_of(run.outputs, start, stop), kept
+        start = stop
 
 
 def _size_bytes(blocks: Blocks) -> int:

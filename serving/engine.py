@@ -19,7 +19,7 @@ import numpy as np
 
 from serving.admission import Admission
 from serving.capture import Capture
-from serving.drain import Ran, Together
+from serving.drain import Ran
 from serving.endpoints import Answered, LiveVariant
 from serving.errors import (
     AbandonedError,
@@ -199,9 +199,9 @@ class Engine:
     def finish(self, begun: "Begun", ran: Ran) -> Written:
         """The answer to what was begun and is quick, once it was run."""
         call, asked, began, read = begun
-        outputs, queued, ended, together = ran
-        written = asked.write(Answer(outputs, asked.options))
-        kept = self._note(call, asked.blocks, outputs, (began, read, queued, ended, perf_counter()), together)
+        written = asked.write(Answer(ran.outputs, asked.options))
+        times = (began, read, ran.began, ran.ended, perf_counter())
+        kept = self._note(call, asked.blocks, ran.outputs, times, ran)
         return written if kept is None else written._replace(kept=kept)
 
     async def _in_thread(self, call: Call, do: "Callable[[_Work], _Done]", *, explains: bool = False) -> Written:
@@ -252,12 +252,15 @@ class Engine:
             self.admission.queued_s -= predicted_s
 
     def _note(
-        self, call: Call, blocks: Blocks, outputs: Outputs, times: "_Times", together: Together | None = None
+        self, call: Call, blocks: Blocks, outputs: Outputs, times: "_Times", ran: Ran | None = None
     ) -> "asyncio.Future[None] | None":
         """Capture and count what was answered. Gives what the answer has to wait for, if anything."""
         endpoint, now, kept = call.endpoint, time.time(), None
-        if endpoint.capture is not None:
-            kept = self._capture.take(endpoint.capture, call.inference_id, now, blocks, outputs, together)
+        if (plan := endpoint.capture) is not None:
+            if ran is not None and ran.together is not None:
+                kept = self._capture.take_of(ran.together, ran.place, plan, call.inference_id, now)
+            else:
+                kept = self._capture.take(plan, call.inference_id, now, blocks, outputs)
         endpoint.metrics.answer(blocks.rows, times, now)
         note_answer(blocks.rows, times)
         for watch in endpoint.watchers:

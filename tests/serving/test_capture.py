@@ -15,7 +15,7 @@ from serving import capture as capture_module
 from serving import capture_plan as capture_plan_module
 from serving import commits as commits_module
 from serving.capture import Capture
-from serving.capture_plan import Plan, plan_of
+from serving.capture_plan import Plan, Turn, plan_of
 from serving.drain import Together
 from serving.errors import UncapturedError
 from serving.journals import Complaint
@@ -244,11 +244,13 @@ def test_rows_tell_their_variant_and_what_was_redacted(store: Store) -> None:
 
 def test_what_waits_is_counted_in_bytes() -> None:
     """A queue of a million numbers takes 60 MB, one of a million long texts gigabytes: both have the same limit."""
-    for redact in ({}, {"visits": "drop"}):
+    for redact in (dict[str, Redaction](), dict[str, Redaction](visits="drop")):
         for rows in (1, 51):
             blocks = blocks_of_rows(REGRESSOR, [{**ROWS[0], "town": "x" * 8_000}] * rows)
             one = plan(redact=redact)
-            (answers,) = one.taken([("id", NOW_S, blocks, PREDICTOR.run(blocks), None, None)])
+            turn = Turn()
+            turn.alone.append(("id", NOW_S, blocks, PREDICTOR.run(blocks), None))
+            (answers,) = one.taken(turn)
             assert (answers.frame is not None) == (rows == 1 and not redact)
             assert (answers.rows, answers.since) == (rows, NOW_S)
             assert 8_000 * rows < answers.size_bytes < 9_000 * rows
@@ -258,17 +260,20 @@ def test_what_waits_is_counted_in_bytes() -> None:
 FIRST = (0, 1, 3)
 
 
+@pytest.mark.parametrize("redact", [{}, {"seen": "drop"}])
 @pytest.mark.parametrize("taken", [[0, 1, 2], [0, 2], [1, 2], [2, 1, 0], [0], []])
-def test_what_ran_together_is_captured_as_if_each_had_run_alone(store: Store, taken: list[int]) -> None:
-    """All of it, some, in whatever order; and what ran alone beside it."""
+def test_what_ran_together_is_captured_as_if_each_had_run_alone(
+    store: Store, taken: list[int], redact: dict[str, Redaction]
+) -> None:
+    """All of it, some, in whatever order, packed by whomever; and what ran alone beside it."""
     requests = [blocks_of_rows(REGRESSOR, [{**ROWS[0], "visits": at}] * (at + 1)) for at in range(3)]
     whole = Blocks(*(np.concatenate(blocks) for blocks in zip(*requests, strict=True)))
-    together = Together(requests, whole, PREDICTOR.run(whole))
-    plan_of_run = plan()
+    together = Together([1, 2, 3], whole, PREDICTOR.run(whole), [None] * 3, [None] * 3)
+    plan_of_run = plan(redact=redact)
     with Capture(store.traffic) as capture:
         take(capture, plan_of_run, name="alone")
         for at in taken:
-            capture.take(plan_of_run, f"{at}", NOW_S + at, requests[at], PREDICTOR.run(requests[at]), together)
+            capture.take_of(together, at, plan_of_run, f"{at}", NOW_S + at)
         take(capture, plan_of_run, name="after")
     found = read(store).filter(pl.col("autopilot.inference_id").is_in(["0", "1", "2"]))
     rows = found.select("autopilot.inference_id", "visits", "autopilot.prediction").rows()

@@ -13,7 +13,7 @@ from tests import portable
 from tests.portable import ROWS
 from tests.serving.conftest import ServerProcess, serving
 
-SEEN_WITHIN_S = 10.0  # usually half a second; a busy machine takes longer
+SEEN_WITHIN_S = 10.0  # usually a second: clients and server have nothing to do but this; a busy machine takes longer
 VERSIONS = 20
 CLIENTS = 4
 BODY = json.dumps(ROWS[0]).encode()
@@ -58,7 +58,11 @@ async def deploy_while_asking(store: Store, server: ServerProcess) -> tuple[list
         await asyncio.to_thread(portable.publish, store, model, endpoint="demo")
         deployed[version] = time.monotonic()
         await asyncio.sleep(0.2)
-    await asyncio.sleep(2)
+    last = VERSIONS + 1
+    over = deployed[last] + SEEN_WITHIN_S
+    while time.monotonic() < over and not any(answer.version == last for answer in seen[-CLIENTS:]):
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)  # answers after the last change count too
     stop.set()
     await asyncio.gather(*clients)
     return seen, deployed
@@ -66,7 +70,7 @@ async def deploy_while_asking(store: Store, server: ServerProcess) -> tuple[list
 
 @pytest.mark.slow
 def test_twenty_versions_are_deployed_under_load_and_no_request_fails(store: Store) -> None:
-    """Each answer is of the version that it says, one that was live meanwhile; the last is seen within two seconds."""
+    """Each answer is of the version that it says, one that was live meanwhile; the last one is seen."""
     portable.publish(store, portable.regressor(shift=1.0), endpoint="demo")
     with serving(store) as server:
         seen, deployed = asyncio.run(deploy_while_asking(store, server))
