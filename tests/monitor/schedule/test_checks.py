@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from monitor.report import EndpointReport
@@ -36,7 +37,7 @@ def executed(store: Store, schedule: Schedule, now: datetime) -> Execution:
 def report_of(store: Store, execution: Execution) -> EndpointReport:
     """The report that it made."""
     assert execution.report_id is not None, execution.reason
-    return EndpointReport.parse(store.reports.read_json(store.reports.get(execution.report_id)))
+    return msgspec.json.decode(store.reports.read_json(store.reports.get(execution.report_id)), type=EndpointReport)
 
 
 @pytest.mark.parametrize("kind", CHECKS)
