@@ -15,12 +15,13 @@ from cyclopts import App, Parameter
 from msgspec.structs import asdict
 
 from autopilot import __version__
-from autopilot.alert_commands import add_commands
+from autopilot.alert_commands import add_commands as add_alert_commands
 from autopilot.endpoint_commands import endpoints
 from autopilot.model_commands import models
 from autopilot.parameters import Json, StorePath, open_store
-from storage.errors import InputError, UnknownNameError
-from storage.records import CapturePolicy, CheckKind, Missed
+from autopilot.schedule_commands import add_commands as add_schedule_commands
+from storage.errors import InputError
+from storage.records import CapturePolicy
 from storage.settings import Settings
 
 app = App(
@@ -30,7 +31,8 @@ app = App(
     help_on_error=False,
 )
 monitor = App(name="monitor", help="Drift reports on an endpoint's traffic: now, on a schedule, or of two files.")
-add_commands(monitor)
+add_schedule_commands(monitor)
+add_alert_commands(monitor)
 app.command(monitor)
 jobs = App(name="jobs", help="Runs that have not ended: list, watch, stop or remove them.")
 app.command(jobs)
@@ -531,19 +533,28 @@ def monitor_baseline(
     /,
     *,
     out: Annotated[str, Parameter(name=["--out", "-o"], help="The folder to write to.")] = "baseline",
+    rows: int | None = None,
+    level: float = 0.05,
     json: Json = False,
 ) -> None:
     """Suggest what later files are to keep of one: baseline.json, and SageMaker's statistics and constraints.
+
+    It also says how small a drift `monitor compare` finds in files of so many rows.
 
     Parameters
     ----------
     file
         What was usual: csv, tsv, parquet, ndjson or arrow.
+    rows
+        That later files are expected to have; default: as many as this one.
+    level
+        Chance of any alarm in a comparison without drift.
     """
     from autopilot import servers, terminal
 
+    given = [] if rows is None else ["--rows", str(rows)]
     with _as_parquet(file) as (path,):
-        told = servers.ask_monitor("baseline", path, "--out", out)
+        told = servers.ask_monitor("baseline", path, "--out", out, "--level", str(level), *given)
     if json:
         terminal.print_json(told)
     else:
@@ -599,107 +610,6 @@ def _as_parquet(*places: str) -> Generator[list[str]]:
         for place, path in zip(places, paths, strict=True):
             read(place).write_parquet(path)
         yield paths
-
-
-@monitor.command(name="schedule")
-def monitor_schedule(
-    endpoint: str,
-    /,
-    *,
-    cron: str | None = None,
-    name: str | None = None,
-    check: CheckKind = "drift",
-    variant: str | None = None,
-    zone: str = "UTC",
-    missed: Missed = "latest",
-    start_offset: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    end_offset: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    alert: str = "1 of 1",
-    tell: Annotated[
-        list[str] | None, Parameter(negative="", help="Tell this channel of alerts; may be given several times.")
-    ] = None,
-    level: float = 0.05,
-    run: Annotated[bool, Parameter(negative="", help="Run it at once, beside its due times.")] = False,
-    pause: Annotated[bool, Parameter(negative="", help="Have it owe nothing until it is resumed.")] = False,
-    resume: Annotated[bool, Parameter(negative="", help="Have it go on.")] = False,
-    remove: Annotated[bool, Parameter(negative="", help="Remove the schedule.")] = False,
-    store: StorePath = None,
-    json: Json = False,
-) -> None:
-    """Check an endpoint on schedule while the server runs. Without --cron, list or change its schedules.
-
-    Parameters
-    ----------
-    cron
-        Five fields, such as "0 * * * *" for each full hour, where day of week 0 is Sunday; "every 15 minutes", or
-        hours, days or weeks; or SageMaker's cron(...).
-    name
-        Of the schedule; an endpoint may have several. Default: the endpoint's.
-    check
-        What is looked for.
-    variant
-        Which variant is looked at; default: the main one.
-    zone
-        Time zone of the five fields, such as Europe/Berlin.
-    missed
-        What becomes of due times at which no monitor was there: each is made up for, the latest covers them all, or
-        they are only recorded.
-    start_offset
-        Where the window begins, from the due time, such as -P8D; default: where the window before ended.
-    end_offset
-        Where the window ends, such as -P1D; default: at the due time.
-    alert
-        How many of how many verdicts have to be bad, such as "2 of 3".
-    level
-        Chance of any alarm in a report without drift.
-    """
-    from autopilot import terminal
-    from autopilot.alert_commands import rule_of
-    from storage.records import Schedule
-
-    opened = open_store(store)
-    opened.endpoints.get(endpoint)
-    schedules, now, called = opened.schedules, datetime.now(UTC), name or endpoint
-    if cron is not None and not remove:
-        schedule = Schedule(
-            name=called,
-            endpoint=endpoint,
-            cron=cron,
-            level=level,
-            created_at=now,
-            check=check,
-            variant=variant,
-            zone=zone,
-            missed=missed,
-            start_offset=start_offset,
-            end_offset=end_offset,
-            paused=pause,
-            alert=rule_of(alert, tell or ()),
-        )
-        schedules.put(schedule)
-        if run:
-            schedules.ask(called, now)
-        terminal.print_json(schedule) if json else terminal.say(
-            f"{endpoint} is checked for {check} at {cron!r} ({zone}) while `autopilot serve` runs."
-        )
-        return
-    if (remove or pause or resume or run) and called not in [one.name for one in schedules.list(endpoint)]:
-        raise UnknownNameError(f"Endpoint {endpoint!r} has no schedule {called!r}. Make it with --cron.")
-    removed = schedules.remove(called) if remove else False
-    if pause or resume:
-        (schedules.pause if pause else schedules.resume)(called, now)
-    if run:
-        schedules.ask(called, now)
-    listed = schedules.list(endpoint)
-    if json:
-        terminal.print_json({"endpoint": endpoint, "removed": removed, "schedules": listed})
-        return
-    states = schedules.alerts.states()
-    for one in listed:
-        paused = ", paused" if one.paused else ""
-        terminal.say(f"{one.name}: {one.check} at {one.cron!r} ({one.zone}{paused}), {states[one.name]}")
-    if not listed:
-        terminal.say(f"{endpoint} has no schedule.")
 
 
 @app.command

@@ -170,8 +170,8 @@ def endpoints_export(
         Only what this variant answered.
     """
     from autopilot import terminal
-    from autopilot.instants import instant_of
     from storage.capture_export import export_captures
+    from storage.instants import instant_of
 
     now = datetime.now(UTC)
     first, last = instant_of(start, "--from", now), instant_of(end, "--to", now)
@@ -222,7 +222,7 @@ def endpoints_labels(
     """
     from autopilot import terminal
     from autopilot.endpoint_truth import take_labels
-    from autopilot.instants import instant_of
+    from storage.instants import instant_of
     from storage.labels.files import LabelColumns
     from storage.labels.joined import label_summary
 
@@ -272,7 +272,7 @@ def endpoints_replay(
     """
     from autopilot import terminal
     from autopilot.endpoint_truth import replay_into
-    from autopilot.instants import instant_of
+    from storage.instants import instant_of
     from storage.replay import ReplaySpec
 
     now = datetime.now(UTC)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import polars as pl
@@ -541,6 +542,7 @@ def print_baseline(told: dict[str, Any]) -> None:
     for column in told["columns"]:
         table.add_row(column["name"], column["kind"], column["note"] or ", ".join(sorted(column["constraints"])))
     out.print(table)
+    print_finds(told["finds"])
     say(f"Written to  {told['folder']}  (edit the constraints in baseline.json)")
 
 
@@ -554,6 +556,40 @@ def print_violations(told: dict[str, Any]) -> None:
         say(f"  {sentence}{f' Such as {examples}.' if examples else ''}")
     for unchecked in told.get("unchecked", ()):
         say(f"  Column {unchecked['column']!r} was not checked: {unchecked['note']}")
+
+
+def print_finds(found: dict[str, Any]) -> None:
+    """How small a drift a schedule, or a comparison, will find."""
+    counted = f", as the last {found['windows']} windows had" if found.get("windows") else ""
+    windows = f"windows of {found['rows']:,} rows{counted}"
+    title = f"The smallest drift found in {found['power']:.0%} of {windows}, at level {found['level']:.3g}"
+    table = _table(title, "column", "shift", "in sd", "share of rows that change", "that go missing", "note")
+    for one in found["columns"]:
+        change = (_percent(one["moved"]), _percent(one["missing"]))
+        table.add_row(one["name"], _small(one["shift"]), _small(one["shift_sd"]), *change, one["note"])
+    out.print(table)
+    if found.get("left_out"):
+        say(f"{found['left_out']:,} more columns were not looked at.")
+
+
+def print_backtest(found: dict[str, Any], zone: str) -> None:
+    """What a schedule would have found: a line for each due time, and a sentence."""
+    clock = ZoneInfo(zone)
+    table = _table(f"Would have been due ({zone})", "due", "rows", "verdict", "drifted, by effect", "level", "alert")
+    for one in found["outcomes"]:
+        drifted = ", ".join(f"{column['name']} {_small(column['effect'])}" for column in one["drifted"])
+        due = datetime.fromisoformat(one["scheduled_at"]).astimezone(clock)
+        table.add_row(
+            f"{due:%Y-%m-%d %H:%M}",
+            f"{one['rows']:,}",
+            one["verdict"],
+            drifted,
+            _small(one["level"]),
+            one["state"],
+            style="bold red" if one["breached"] else None,
+        )
+    out.print(table)
+    say(found["sentence"])
 
 
 def print_doctor(found: dict[str, Any]) -> None:
@@ -585,6 +621,10 @@ def _table(title: str, *columns: str) -> Table:
 
 def _print_or_say(table: Table, otherwise: str) -> None:
     out.print(table if table.row_count else otherwise)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _small(value: float | None) -> str:

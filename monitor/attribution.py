@@ -18,6 +18,7 @@ are rows of one kind, and the second test is exact.
 import io
 from collections.abc import Mapping
 from datetime import datetime
+from time import perf_counter
 from typing import NamedTuple
 
 import msgspec
@@ -46,6 +47,8 @@ _ROWS, _EVALUATIONS = 200, 1_000
 _BACKGROUND_ROWS = 100
 #: Fewer rows on a side are not judged: as many as a comparison of columns needs.
 _LEAST_ROWS = 30
+#: Rows that are explained to see how long it takes.
+_TIMED_ROWS = 4
 #: Resamples for the interval, and at least as many dealings for the p-value.
 _DRAWS = 1_000
 _MOST_DRAWS = 20_000
@@ -171,6 +174,23 @@ def attribution_drift_of_traffic(
         return tuple(_untold(label, level, THRESHOLD, *rows, note) for label in _labels(version.signature))
     current = traffic if traffic.width else reference.clear()
     return attribution_drift(predictor, reference, current, level=level, seed=seed)
+
+
+def cost_of(predictor: Predictor, reference: pl.DataFrame, *, rows: int = _ROWS) -> float:
+    """About how many seconds `attribution_drift` takes of so many rows a side: by the clock, of some of the reference.
+
+    0 for a reference without rows that the model can read.
+    """
+    from storage.explain import Explainer
+
+    usual = _sound(predictor, reference.head(_BACKGROUND_ROWS + _TIMED_ROWS))
+    if usual.height <= _TIMED_ROWS:
+        return 0.0
+    explainer = Explainer(predictor, usual.slice(_TIMED_ROWS), seed=0)
+    explainer.explain(usual.head(1), evaluations=_EVALUATIONS)  # what is made once is not of the rows
+    began = perf_counter()
+    explainer.explain(usual.head(_TIMED_ROWS), evaluations=_EVALUATIONS)
+    return (perf_counter() - began) / _TIMED_ROWS * 2 * rows
 
 
 def violations(found: tuple[AttributionDrift, ...]) -> bytes:

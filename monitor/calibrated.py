@@ -25,27 +25,19 @@ whose effect is too small has the p-value 1 for this purpose, so that the promis
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.drift import Counts, Kind
-from monitor.pair import Pair
+from monitor.drift import MINIMUM_EFFECT, Control, Counts, Kind
+from monitor.pair import BREAKS, Pair, why_broken
 from monitor.serial import MINIMUM_WORTH, Worth, in_order_of_levels, in_order_of_values, weigh
 from monitor.text import ROWS as TEXT_ROWS
 from monitor.text import words
 from monitor.two_sample import LEAST_EXPECTED, Outcome, contingency, expected_share, kolmogorov_smirnov
 from storage.errors import SettingError
-
-#: What a level means over the columns of a report.
-Control = Literal["bonferroni", "benjamini-hochberg"]
-
-#: An alarm needs at least this effect: two rows in a hundred have another value, level or gap. A normal column reaches
-#: it when it moves by 0.05 standard deviations, about the least that any shift of scores could be traced to; and with
-#: a reference of 5,000 rows the test itself finds nothing smaller.
-MINIMUM_EFFECT = 0.02
 
 #: A number whose commonest value holds this share of all values is compared by groups. Measured at windows of 500: a
 #: shift of 0.2 standard deviations is found in 70% of windows by Kolmogorov-Smirnov and in 58% by groups; with values
@@ -75,10 +67,14 @@ class Finding(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """The tests that a column underwent, and what is to be said of those that were left out or counted fewer rows."""
+    """The tests that a column underwent, and what is to be said of those that were left out or counted fewer rows.
+
+    broken: whether there are none because one of them failed.
+    """
 
     outcomes: list[Outcome]
     note: str
+    broken: bool = False
 
 
 def calibrated(
@@ -139,9 +135,12 @@ CONTROLS: dict[Control, Callable[[Sequence[float], float], float]] = {
 
 
 def examine(pair: Pair) -> Examined:
-    """All tests that a column undergoes."""
+    """All tests that a column undergoes; none of one that breaks them."""
     order = Order(pair)
-    outcomes = [*_VALUES[pair.kind](order), *_missing_outcomes(order)]
+    try:
+        outcomes = [*_VALUES[pair.kind](order), *_missing_outcomes(order)]
+    except BREAKS as error:
+        return Examined([], why_broken(pair.name, "tested", error), broken=True)
     return Examined(outcomes, " ".join(dict.fromkeys(order.notes)))
 
 
@@ -159,9 +158,9 @@ def _least(outcomes: Sequence[Outcome], minimum_effect: float) -> float:
 
 
 def _judge(pair: Pair, column: Examined, threshold: float, minimum_effect: float) -> Finding:
-    found, note = column
+    found, note, broken = column
     if not found:
-        note, starved = (note, True) if note else (_why_untested(pair), False)
+        note, starved = (note, not broken) if note else (_why_untested(pair), False)
         return Finding("none", None, None, None, None, drifted=False, note=note, starved=starved)
     return verdict(found, threshold, minimum_effect)._replace(note=note)
 

@@ -16,7 +16,9 @@ from monitor.compare import compare
 from monitor.drift import DriftReport
 from monitor.page import render
 from monitor.run import run
-from storage.errors import DataError, SettingError
+from monitor.schedule.commands import add_commands as add_schedule_commands
+from storage.errors import DataError
+from storage.instants import instant_of
 from storage.settings import Settings
 from storage.store import Store
 
@@ -41,12 +43,13 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     comparing.add_argument("--out", help="write the page to this file")
     comparing.set_defaults(answer=_compare)
     add_check_commands(commands.add_parser, _read)
+    add_schedule_commands(commands.add_parser)
 
 
 def _run(chosen: argparse.Namespace) -> dict[str, Any]:
     store = Store.open(chosen.store or Settings.load().store)
     now = datetime.now(UTC)
-    since = _instant(chosen.since) if chosen.since else now - timedelta(hours=chosen.hours)
+    since = instant_of(chosen.since, "--since", now) if chosen.since else now - timedelta(hours=chosen.hours)
     report, drift = run(store, chosen.endpoint, now=now, level=chosen.level, since=since)
     return {"id": report.id, "endpoint": report.endpoint, **_fields(drift)}
 
@@ -72,11 +75,3 @@ def _read(path: str) -> pl.DataFrame:
 
 def _fields(drift: DriftReport) -> dict[str, Any]:
     return msgspec.to_builtins(drift)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingError(f"--since {text!r} is no instant. Write it as 2024-05-01T13:00:00+00:00.") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

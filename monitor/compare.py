@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import polars as pl
 
-from monitor.calibrated import CONTROLS, MINIMUM_EFFECT, Control, Finding, calibrated, check_level
+from monitor.calibrated import CONTROLS, Finding, calibrated, check_level
 from monitor.conventions import NAMES, Column, judged, table_drifted
-from monitor.drift import ColumnDrift, DriftReport, Kind
-from monitor.pair import Pair, pair_up
+from monitor.drift import MINIMUM_EFFECT, Bars, ColumnDrift, Control, DriftReport, Histogram, Kind
+from monitor.pair import BREAKS, Pair, paired, why_broken
 from monitor.profile import chart_of
 from storage.errors import DataError, SettingError, listed
 
@@ -52,9 +52,9 @@ def compare(
 
     Null and NaN are missing values, and a changed share of them is drift. Infinities are the largest and the smallest
     numbers. A value that cannot be read as the reference's type counts as missing. A column without any value, or of
-    times, is reported as not tested. With fewer than `MINIMUM_ROWS` on either side, none is. Rows are taken for ordered
-    in time: those that depend on their neighbours count as fewer, and where that leaves too few for every column, the
-    verdict is "too few rows" as well.
+    times, is reported as not tested, and so is one that breaks its test. With fewer than `MINIMUM_ROWS` on either side,
+    none is. Rows are taken for ordered in time: those that depend on their neighbours count as fewer, and where that
+    leaves too few for every column, the verdict is "too few rows" as well.
 
     Raises DataError if a side is no table, the reference has no columns or the current table lacks one of them, and
     SettingError for an unknown method, a level out of its range, or a threshold or bins that the method cannot have.
@@ -92,6 +92,8 @@ def compare(
         level=level,
         columns=tuple(_column(pair, finding) for pair, finding in zip(pairs, findings, strict=True)),
         extra=tuple(name for name in after.columns if name not in before.columns),
+        control=control,
+        minimum_effect=minimum_effect,
     )
 
 
@@ -127,7 +129,7 @@ def _check(method: str, level: float, control: Control, minimum_effect: float) -
 
 
 def _column_of(before: pl.Series, after: pl.Series, kind: Kind | None) -> Column:
-    return Column(pair_up(before, after, kind), before, after, told=kind is not None)
+    return Column(paired(before, after, kind), before, after, told=kind is not None)
 
 
 def _shared_names(before: pl.DataFrame, after: pl.DataFrame) -> list[str]:
@@ -166,5 +168,13 @@ def _column(pair: Pair, finding: Finding) -> ColumnDrift:
         drifted=finding.drifted,
         note=" ".join(filter(None, [pair.note, finding.note])),
         missing=pair.missing,
-        chart=chart_of(pair),
+        chart=_chart(pair),
     )
+
+
+def _chart(pair: Pair) -> Histogram | Bars | None:
+    try:
+        return chart_of(pair)
+    except BREAKS as error:
+        why_broken(pair.name, "drawn", error)
+        return None

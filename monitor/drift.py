@@ -13,6 +13,14 @@ Kind = Literal["number", "category", "text", "time", "other"]
 
 Verdict = Literal["drift", "no drift", "too few rows"]
 
+#: What a level means over the columns of a report; `calibrated.CONTROLS` are the rules.
+Control = Literal["bonferroni", "benjamini-hochberg"]
+
+#: An alarm needs at least this effect: two rows in a hundred have another value, level or gap. A normal column reaches
+#: it when it moves by 0.05 standard deviations, about the least that any shift of scores could be traced to; and with
+#: a reference of 5,000 rows the test itself finds nothing smaller.
+MINIMUM_EFFECT = 0.02
+
 
 class Counts(Struct, frozen=True):
     """A number of rows in each sample."""
@@ -54,7 +62,8 @@ class ColumnDrift(Struct, frozen=True):
     statistic, p_value, effect: of that test; the p-value is corrected for the tests that the column underwent, the
         effect goes from 0 (alike) to 1. None where not tested. A distance without a test has no p-value.
     threshold: the p-value at or below which the column alarms; of a distance, the distance at or above which.
-    drifted: by the calibrated method, p_value <= threshold and effect >= MINIMUM_EFFECT; by others, as they have it.
+    drifted: by the calibrated method, p_value <= threshold and effect >= the report's `minimum_effect`; by others, as
+        they have it.
     missing: rows without a value. chart: None where there is no value at all.
     """
 
@@ -84,6 +93,8 @@ class DriftReport(Struct, frozen=True):
     rows, reference_rows: of the current and the reference table.
     level: the chance of any alarm in a report without drift; nothing is promised by methods but `calibrated`.
     columns: one for each of the reference's, in its order. extra: columns that only the current table has.
+    control, minimum_effect: what the level promises where some columns drift, and the effect that an alarm needs; of
+        the method `calibrated` alone.
     """
 
     verdict: Verdict
@@ -94,6 +105,8 @@ class DriftReport(Struct, frozen=True):
     level: float
     columns: tuple[ColumnDrift, ...]
     extra: tuple[str, ...] = ()
+    control: Control = "bonferroni"
+    minimum_effect: float = MINIMUM_EFFECT
 
     @property
     def ranked(self) -> tuple[ColumnDrift, ...]:

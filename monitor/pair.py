@@ -4,6 +4,7 @@ The reference decides what a column is. A current value that cannot be read as s
 changed its type then shows as one whose values went missing, and its note says why.
 """
 
+import logging
 import math
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -22,6 +23,12 @@ _TEXT_DISTINCT = 0.5
 #: Rows of each side that are kept in their order. Of larger windows, evenly spaced ones are kept: what depends on
 #: closer neighbours only is then worth 32,768 rows at least, whose chance differences are below `MINIMUM_EFFECT`.
 STRETCH_ROWS = 32_768
+
+#: What a column may raise that is not as its type says, such as a date of the year five million: Polars panics, which
+#: is no Exception.
+BREAKS = (Exception, pl.exceptions.PanicException)
+
+_log = logging.getLogger("monitor")
 
 _NO_LEVELS = pl.DataFrame(schema={"level": pl.String, "reference": pl.Int64, "current": pl.Int64})
 _SORTED = ("number", "text", "time")
@@ -86,6 +93,20 @@ def pair_up(reference: pl.Series, current: pl.Series, kind: Kind | None = None) 
     stretches = sides[0].stretch, sides[1].stretch
     texts = (_as_category(reference), _as_category(current)) if kind == "text" else (_NO_TEXT, _NO_TEXT)
     return Pair(reference.name, kind, before, after, note, levels, stretches, texts)
+
+
+def paired(reference: pl.Series, current: pl.Series, kind: Kind | None = None) -> Pair:
+    """As `pair_up`; a column that breaks it is a pair of kind `other`, as it came, and the note says so."""
+    try:
+        return pair_up(reference, current, kind)
+    except BREAKS as error:
+        return Pair(reference.name, "other", reference, current, why_broken(reference.name, "read", error), _NO_LEVELS)
+
+
+def why_broken(column: str, done: str, error: BaseException) -> str:
+    """What is told of a column that could not be read or tested; all of it goes to the log, for it may hold values."""
+    _log.warning("column %r could not be %s", column, done, exc_info=error)
+    return f"It could not be {done} ({type(error).__name__}); the log says more."
 
 
 def count_levels(reference: pl.Series, current: pl.Series) -> pl.DataFrame:

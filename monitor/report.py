@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from monitor.attribution import AttributionDrift
 from monitor.checks.violation import Quality
-from monitor.drift import DriftReport
+from monitor.drift import ColumnDrift, DriftReport
 from monitor.facets.bias import BiasReport
 from monitor.harm import HarmRanking
 from monitor.multivariate.both import MultivariateDrift
@@ -78,3 +78,11 @@ class EndpointReport(DriftReport, frozen=True, kw_only=True):
     over_time: tuple[OverTime, ...] = ()
     examples: tuple[Examples, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def ranked(self) -> tuple[ColumnDrift, ...]:
+        """The columns by the harm that their drift is likely to do, where that was looked at."""
+        if self.harm is None:
+            return super().ranked
+        place = {one.column: number for number, one in enumerate(self.harm.columns)}
+        return tuple(sorted(super().ranked, key=lambda column: place.get(column.name, len(place))))

@@ -184,6 +184,8 @@ class ScheduleConfig(Struct, frozen=True):
     end_offset: str | None = None
     paused: bool = False
     alert: AlertRule = AlertRule()
+    facets: tuple[str, ...] = ()
+    budget: str | None = None
 
 
 class AlertView(Struct, frozen=True):

@@ -495,10 +495,15 @@ class IdempotencyKey(Struct, frozen=True):
     created_at: datetime
 
 
-class Report(Struct, frozen=True):
-    """A drift report on an endpoint's traffic in a window.
+CheckKind = Literal["drift", "multivariate", "data-quality", "model-quality", "bias", "attribution"]
 
-    verdict: `drift`, `no drift` or `too few rows`. json_digest, html_digest: blobs.
+
+class Report(Struct, frozen=True):
+    """A report on an endpoint's traffic in a window.
+
+    check: whose verdict counts; verdict: that verdict, such as `drift`, `no violations` or `too few rows`; breached:
+    whether it is bad, None where there is too little to say so. drifted: whether any column did, whatever the check.
+    json_digest, html_digest, markdown_digest: blobs; None of reports that are older than their Markdown.
     """
 
     id: str
@@ -513,6 +518,9 @@ class Report(Struct, frozen=True):
     json_digest: str
     html_digest: str
     created_at: datetime
+    check: CheckKind = "drift"
+    breached: bool | None = None
+    markdown_digest: str | None = None
 
 
 class StoredProfile(Struct, frozen=True):
@@ -536,7 +544,6 @@ class StoredProfile(Struct, frozen=True):
     created_at: datetime
 
 
-CheckKind = Literal["drift", "multivariate", "data-quality", "model-quality", "bias", "attribution"]
 Missed = Literal["catch-up", "latest", "record"]
 AlertState = Literal["OK", "InAlert"]
 
@@ -553,11 +560,13 @@ class Schedule(Struct, frozen=True):
     """When a kind of check of an endpoint is due.
 
     cron: five fields as crontab(5) has them, SageMaker's `cron(...)`, or `every 15 minutes`; in the IANA time zone
-    `zone`. level: the chance of any alarm without drift. created_at: when it was made, replaced, paused or resumed; it
-    owes nothing for the time before. variant: which is looked at; None is the main one. missed: what becomes of due
-    times at which no monitor was there: each is made up for, the latest covers them all, or they are only recorded.
-    start_offset, end_offset: the window from the due time, as ISO 8601 durations such as `-P8D` and `-P1D`; None is
-    since the window before, and up to the due time.
+    `zone`. level: the chance of any alarm in a report where nothing has changed; with a budget, that decides it for
+    each due time. created_at: when it was made, replaced, paused or resumed; it owes nothing for the time before.
+    variant: which is looked at; None is the main one. missed: what becomes of due times at which no monitor was there:
+    each is made up for, the latest covers them all, or they are only recorded. start_offset, end_offset: the window
+    from the due time, as ISO 8601 durations such as `-P8D` and `-P1D`; None is since the window before, and up to the
+    due time. facets: whose bias is looked at, as `sex=female`, `age>40`, or `sex` for each level. budget: of false
+    alarms, such as `1 per quarter`.
     """
 
     name: str
@@ -573,6 +582,8 @@ class Schedule(Struct, frozen=True):
     end_offset: str | None = None
     paused: bool = False
     alert: AlertRule = AlertRule()
+    facets: tuple[str, ...] = ()
+    budget: str | None = None
 
 
 ExecutionStatus = Literal["pending", "running", "completed", "failed", "missed"]

@@ -1,4 +1,4 @@
-"""Drift reports."""
+"""Reports on endpoints."""
 
 from sqlalchemy import Connection, and_, or_, select
 
@@ -10,7 +10,7 @@ from storage.tables import reports
 
 
 class Reports:
-    """Drift reports: a record, and the report itself as JSON and as one HTML page."""
+    """Reports on endpoints: a record, and the report itself as JSON, as one HTML page and as Markdown."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
@@ -45,6 +45,14 @@ class Reports:
     def read_html(self, report: Report) -> bytes:
         """The report as a self-contained HTML page."""
         return self._blobs.get(report.html_digest)
+
+    def read_markdown(self, report: Report) -> bytes:
+        """The report as Markdown. Raises UnknownNameError for one of before reports were written so."""
+        if report.markdown_digest is None:
+            raise UnknownNameError(
+                f"Report {report.id} is older than reports in Markdown. Read /reports/{report.id}, its page."
+            )
+        return self._blobs.get(report.markdown_digest)
 
 
 def _known(connection: Connection, report_id: str) -> Report:

@@ -10,24 +10,25 @@ schedule runs at a time, the oldest first, and only its owner can end it.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.alerts import Alerts, forget_state, judge
+from storage.budget import parse_budget
 from storage.database import Database, insert_record, record_of, values_of
 from storage.endpoints import endpoint_within
 from storage.errors import InputError, SettingError, UnknownNameError
-from storage.models import check_name
+from storage.facets import parse_facet
+from storage.models import check_name, find_version
 from storage.records import CheckKind, Endpoint, Execution, Schedule
 from storage.tables import channels, executions, schedules
 from storage.timing import duration_of, parse_timing
 
-#: The kinds of check that the monitor can make; the others of `CheckKind` are refused. `monitor/schedule/checks.py`
-#: has a function for each.
-CHECKS: tuple[CheckKind, ...] = ("drift",)
+#: The kinds of check: whose verdict a report's is.
+CHECKS: tuple[CheckKind, ...] = get_args(CheckKind)
 
 #: A due time whose process died so often kills each of them: it is not begun again.
 MOST_ATTEMPTS = 3
@@ -54,7 +55,7 @@ class Schedules:
         Raises UnknownNameError if there is no such endpoint, variant or channel, and SettingError for what a schedule
         cannot have.
         """
-        _check(schedule)
+        check_schedule(schedule)
         with self._database.write() as connection:
             _check_names(connection, schedule, endpoint_within(connection, schedule.endpoint))
             query = select(schedules.c.endpoint).where(schedules.c.name == schedule.name)
@@ -309,16 +310,22 @@ def _known(connection: Connection, name: str) -> Schedule:
     return record_of(Schedule, row)
 
 
-def _check(schedule: Schedule) -> None:
-    """Raises SettingError for what no schedule can have."""
+def check_schedule(schedule: Schedule) -> None:
+    """Raises SettingError for what no schedule can have, whatever the store holds."""
     check_name(schedule.name, "a schedule")
     parse_timing(schedule.cron, schedule.zone)
+    if schedule.budget is not None:
+        parse_budget(schedule.budget)
     if not 0 < schedule.level < 1:
         raise SettingError(f"level is {schedule.level:g}, the chance of any alarm. Use more than 0 and less than 1.")
     if schedule.check not in CHECKS:
         raise SettingError(
-            f"check is {schedule.check!r}, which this version cannot make on a schedule. Those that it can: "
-            f"{', '.join(CHECKS)}."
+            f"check is {schedule.check!r}, which this version cannot make. Those that it can: {', '.join(CHECKS)}."
+        )
+    if (schedule.check == "bias") != bool(schedule.facets):
+        raise SettingError(
+            f"A schedule for {schedule.check} has {len(schedule.facets)} facets. One for bias names at least one, such "
+            "as sex=female, age>40, or sex for each level; others have none."
         )
     offsets = [duration_of(text or "PT0M") for text in (schedule.start_offset, schedule.end_offset)]
     if offsets[1] > timedelta(0) or (schedule.start_offset is not None and offsets[0] >= offsets[1]):
@@ -334,12 +341,16 @@ def _check(schedule: Schedule) -> None:
 
 
 def _check_names(connection: Connection, schedule: Schedule, endpoint: Endpoint) -> None:
-    """Raises UnknownNameError for what a schedule names and there is not."""
-    variants = [variant.name for variant in endpoint.variants]
+    """Raises UnknownNameError for what a schedule names and there is not, SettingError for a facet of no column."""
+    variants = {variant.name: variant for variant in endpoint.variants}
     if schedule.variant is not None and schedule.variant not in variants:
         raise UnknownNameError(
             f"Endpoint {endpoint.name!r} has no variant {schedule.variant[:80]!r}. It has: {', '.join(variants)}."
         )
+    if schedule.facets:
+        watched = endpoint.main if schedule.variant is None else variants[schedule.variant]
+        for text in schedule.facets:
+            parse_facet(text, find_version(connection, watched.spec).signature)
     known: Iterable[str] = connection.execute(select(channels.c.name)).scalars().all()
     for name in schedule.alert.channels:
         if name not in known:

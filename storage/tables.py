@@ -294,6 +294,9 @@ reports = Table(
     Column("json_digest", String, nullable=False),
     Column("html_digest", String, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("check", String, nullable=False),
+    Column("breached", Boolean),
+    Column("markdown_digest", String),
 )
 
 profiles = Table(
@@ -328,6 +331,8 @@ schedules = Table(
     Column("end_offset", String),
     Column("paused", Boolean, nullable=False),
     Column("alert", Json(records.AlertRule), nullable=False),
+    Column("facets", Json(tuple[str, ...]), nullable=False),
+    Column("budget", String),
     ForeignKeyConstraint(["endpoint"], ["endpoints.name"]),
 )
 

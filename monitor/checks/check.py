@@ -64,13 +64,15 @@ def check(
     """
     check_level(level)
     there = [column for column in baseline.columns if column.name in frame.columns and column.name not in absent]
-    found, unchecked = _read(frame, there)
+    found, unchecked = _read(frame, there, sensitive)
     asked = [_Asked(one, questions(one.column, now=now, hidden=one.column.name in sensitive)) for one in found]
     tests = sum(one.tests for one in asked) + bool(baseline.distinct_rows and not baseline.distinct_rows.strict)
     threshold = level / max(tests, 1)
     counts = _counted(asked)
     unchecked += [
-        Unchecked(one.column.name, hits) for (one, _), hits in zip(asked, counts, strict=True) if isinstance(hits, str)
+        Unchecked(one.column.name, "Its constraints do not fit what it is." if one.column.name in sensitive else hits)
+        for (one, _), hits in zip(asked, counts, strict=True)
+        if isinstance(hits, str)
     ]
     violations = [
         *_columns(frame, baseline, absent),
@@ -116,14 +118,17 @@ class _Read(NamedTuple):
         return {"rows": len(given), "given": given.count(), "read": values.count()}[question.base]
 
 
-def _read(frame: pl.DataFrame, columns: Sequence[ColumnBaseline]) -> tuple[list[_Read], list[Unchecked]]:
+def _read(
+    frame: pl.DataFrame, columns: Sequence[ColumnBaseline], sensitive: Collection[str]
+) -> tuple[list[_Read], list[Unchecked]]:
     """The columns that could be read, and why others could not."""
     found, unchecked = list[_Read](), list[Unchecked]()
     for column in columns:
         try:
             found.append(_Read(column, read(frame[column.name], column.kind, column.dtype)))
         except _UNREADABLE as error:
-            unchecked.append(Unchecked(column.name, f"It cannot be read as {column.kind}: {error}"))
+            why = type(error).__name__ if column.name in sensitive else error  # which may hold values
+            unchecked.append(Unchecked(column.name, f"It cannot be read as {column.kind}: {why}"))
     return found, unchecked
 
 

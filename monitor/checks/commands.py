@@ -14,6 +14,10 @@ from monitor.checks.baseline import Baseline
 from monitor.checks.check import check
 from monitor.checks.folder import read_baseline, read_sagemaker, write_baseline
 from monitor.checks.sagemaker import ViolationsFile, judge, violations_of
+from monitor.power import finds_of
+
+#: Rows of a file by which it is told how small a drift is found: as many as a model's reference has.
+_LOOKED_AT = 10_000
 
 _Read = Callable[[str], pl.DataFrame]
 
@@ -23,6 +27,8 @@ def add_commands(add: Callable[..., argparse.ArgumentParser], read: _Read) -> No
     suggesting = add("baseline", help="suggest a data-quality baseline of a Parquet file")
     suggesting.add_argument("file")
     suggesting.add_argument("--out", required=True, help="the folder for baseline.json and SageMaker's two files")
+    suggesting.add_argument("--rows", type=int, help="of later windows, to tell what is found in them; as in the file")
+    suggesting.add_argument("--level", type=float, default=0.05)
     suggesting.set_defaults(answer=partial(_baseline, read))
     checking = add("check", help="check a Parquet file against a baseline")
     checking.add_argument("baseline", help="a folder of `baseline`, or one with SageMaker's two files")
@@ -34,9 +40,17 @@ def add_commands(add: Callable[..., argparse.ArgumentParser], read: _Read) -> No
 
 
 def _baseline(read: _Read, chosen: argparse.Namespace) -> dict[str, Any]:
-    """What was suggested: the constraints of each column."""
-    baseline = write_baseline(read(chosen.file), Path(chosen.out), now=datetime.now(UTC))
-    return {"folder": chosen.out, "rows": baseline.rows, "columns": _told(baseline)}
+    """What was suggested, the constraints of each column, and how small a drift is found in windows of so many rows."""
+    frame = read(chosen.file)
+    usual = frame.sample(min(frame.height, _LOOKED_AT), seed=0)
+    found = finds_of(usual, max(frame.height, 1) if chosen.rows is None else chosen.rows, level=chosen.level)
+    baseline = write_baseline(frame, Path(chosen.out), now=datetime.now(UTC))
+    return {
+        "folder": chosen.out,
+        "rows": baseline.rows,
+        "columns": _told(baseline),
+        "finds": msgspec.to_builtins(found),
+    }
 
 
 def _told(baseline: Baseline) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ Decisions:
 from collections.abc import Callable, Sequence
 
 from monitor.calibrated import Finding
-from monitor.conventions.column import Column, effect_of
+from monitor.conventions.column import Column, attempted, effect_of
 from monitor.conventions.evidently import DRIFTED_SHARE, evidently
 from monitor.conventions.measures import MEASURES, measured
 from monitor.conventions.nannyml import nannyml, nannyml_window
@@ -60,8 +60,11 @@ def judged(
             f"{name!r} has thresholds and bins of its own. Leave them out, or take a measure: {_measures()}."
         )
     else:
-        findings = CONVENTIONS[name](columns)
-    return [_with_effect(column, finding) for column, finding in zip(columns, findings, strict=True)]
+        findings = [attempted(lambda column: CONVENTIONS[name]([column])[0], column) for column in columns]
+    return [
+        attempted(lambda column, finding=finding: _with_effect(column, finding), column)
+        for column, finding in zip(columns, findings, strict=True)
+    ]
 
 
 def table_drifted(name: str, findings: Sequence[Finding]) -> bool:

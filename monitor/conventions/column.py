@@ -1,5 +1,6 @@
 """A column as a convention gets it."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,7 @@ import polars as pl
 
 from monitor.calibrated import Finding, ascending
 from monitor.distances import total_variation
-from monitor.pair import Pair
+from monitor.pair import BREAKS, Pair, why_broken
 
 
 class Column(NamedTuple):
@@ -21,6 +22,14 @@ class Column(NamedTuple):
     reference: pl.Series
     current: pl.Series
     told: bool = False
+
+
+def attempted(judge: Callable[[Column], Finding], column: Column) -> Finding:
+    """What a rule says of a column; a column that breaks it has no verdict."""
+    try:
+        return judge(column)
+    except BREAKS as error:
+        return uncompared(why_broken(column.pair.name, "compared", error))
 
 
 def uncompared(why: str) -> Finding:

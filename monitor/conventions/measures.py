@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor import distances
 from monitor.calibrated import Finding, is_tied
-from monitor.conventions.column import Column, uncompared
+from monitor.conventions.column import Column, attempted, uncompared
 from monitor.pair import Pair
 from monitor.two_sample import Outcome, contingency, kolmogorov_smirnov
 from storage.errors import SettingError
@@ -98,7 +98,7 @@ def measured(
     """
     _check(name, threshold, bins)
     measure = MEASURES[name]
-    found = [_measure(column.pair, measure, bins or _BINS) for column in columns]
+    found = [attempted(lambda column: _measure(column.pair, measure, bins or _BINS), column) for column in columns]
     tests = sum(finding.p_value is not None for finding in found)
     limit = threshold or measure.threshold or level / max(tests, 1)
     return [_judge(finding, limit) for finding in found]

@@ -13,7 +13,7 @@ Decisions:
 """
 
 from monitor.facets.bias import BiasReport, FacetBias, MetricBias, bias
-from monitor.facets.choice import Choice, Facet, facets_of
+from monitor.facets.choice import Choice, Facet, facets_named, facets_of
 from monitor.facets.clarify import allowed_by, analysis, read_constraints, violations
 from monitor.facets.traffic import bias_of_traffic
 
@@ -27,6 +27,7 @@ __all__ = [
     "analysis",
     "bias",
     "bias_of_traffic",
+    "facets_named",
     "facets_of",
     "read_constraints",
     "violations",

@@ -15,9 +15,9 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from monitor.calibrated import MINIMUM_EFFECT
 from monitor.charts import number
 from monitor.compare import MINIMUM_ROWS, frame_of
+from monitor.drift import MINIMUM_EFFECT
 from monitor.facets.choice import Choice, Chosen, Facet, group_codes
 from monitor.facets.flip import flips
 from monitor.facets.metrics import METRICS, Metric, Need, Stage

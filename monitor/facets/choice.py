@@ -1,5 +1,7 @@
 """Choices: which rows belong to a facet, and which outcomes are the favourable ones."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from msgspec import Struct
@@ -7,6 +9,8 @@ from numpy.typing import NDArray
 
 from monitor.pair import values_of
 from storage.errors import SettingError
+from storage.facets import NamedFacet, parse_facet
+from storage.signature import Signature
 
 #: A value that a choice may name.
 Value = str | int | float | bool
@@ -72,6 +76,24 @@ def facets_of(series: pl.Series, most: int = 12) -> tuple[Facet, ...]:
     counts = values_of(series, "category").drop_nulls().alias("value").value_counts(name="rows")
     levels = counts.sort(["rows", "value"], descending=[True, False]).head(most).get_column("value")
     return tuple(Facet(column=series.name, values=(level,)) for level in levels)
+
+
+def facets_named(texts: Sequence[str], signature: Signature, usual: pl.DataFrame) -> tuple[Facet, ...]:
+    """The facets that a schedule names: `sex=female`, `age>40`, or `sex` for each of the commonest values.
+
+    usual: rows in which the values are looked for, such as the model's reference. Raises SettingError as `parse_facet`
+    does.
+    """
+    named = [parse_facet(text, signature) for text in texts]
+    return tuple(facet for one in named for facet in _facets(one, usual))
+
+
+def _facets(named: NamedFacet, usual: pl.DataFrame) -> tuple[Facet, ...]:
+    if named.threshold is not None:
+        return (Facet(column=named.column, threshold=named.threshold),)
+    if named.value is not None:
+        return (Facet(column=named.column, values=(named.value,)),)
+    return facets_of(usual[named.column])
 
 
 def group_codes(*tables: pl.Series) -> tuple[list[Chosen], int]:

@@ -42,12 +42,12 @@ def bias_of_traffic(
     """
     endpoint = store.endpoints.get(endpoint_name)
     version = store.models.get(f"{endpoint.model}:{endpoint.version}")
-    usual = _reference(store, version)
+    usual = unlabelled(version.signature, pl.read_parquet(io.BytesIO(store.models.read_reference(version))))
     current = _traffic(store, endpoint_name, version, window, usual)
     return bias(
         current,
         facets,
-        positive=positive or _favourable(version.signature),
+        positive=positive or favourable(version.signature),
         label=TRUTH,
         predicted=OUTPUT_PREFIX + version.signature.outputs[0],
         group=group,
@@ -59,11 +59,9 @@ def bias_of_traffic(
     )
 
 
-def _reference(store: Store, version: ModelVersion) -> pl.DataFrame:
-    """The reference sample, with labels that nobody knows."""
-    sample = pl.read_parquet(io.BytesIO(store.models.read_reference(version)))
-    predicted = sample.schema[OUTPUT_PREFIX + version.signature.outputs[0]]
-    return sample.with_columns(pl.lit(None, predicted).alias(TRUTH))
+def unlabelled(signature: Signature, sample: pl.DataFrame) -> pl.DataFrame:
+    """A reference sample, with labels that nobody knows."""
+    return sample.with_columns(pl.lit(None, sample.schema[OUTPUT_PREFIX + signature.outputs[0]]).alias(TRUTH))
 
 
 def _traffic(store: Store, endpoint: str, version: ModelVersion, window: Window, usual: pl.DataFrame) -> pl.DataFrame:
@@ -73,7 +71,8 @@ def _traffic(store: Store, endpoint: str, version: ModelVersion, window: Window,
     return found if found.width else usual.clear()
 
 
-def _favourable(signature: Signature) -> Choice:
+def favourable(signature: Signature) -> Choice:
+    """The second of a model's two classes. Raises SettingError for a model that has not two."""
     if signature.task != "binary":
         what = "values" if signature.classes else "a threshold"
         raise SettingError(

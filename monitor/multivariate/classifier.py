@@ -27,9 +27,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from monitor.calibrated import MINIMUM_EFFECT
 from monitor.compare import MINIMUM_ROWS, frame_of, too_few
-from monitor.drift import Kind
+from monitor.drift import MINIMUM_EFFECT, Kind
 from monitor.multivariate.columns import (
     DEPENDENT,
     TOO_DEPENDENT,

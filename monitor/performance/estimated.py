@@ -23,6 +23,7 @@ from monitor.performance.record import BLOCKS_OF_FOLD, blocks_of, stretch_of_cla
 from monitor.performance.reference import Reference, read_sample, reference_of_answers
 from monitor.performance.windows import Window, judged_each, windows_of
 from storage.errors import SettingError, listed
+from storage.records import ModelVersion
 from storage.signature import Signature
 from storage.store import Store
 from storage.traffic import OUTPUT_PREFIX
@@ -123,13 +124,19 @@ def estimated(
     endpoint = store.endpoints.get(endpoint_name)
     version = store.models.get(endpoint.main.spec)
     windows = windows_of(start, end, every)
-    judged = judged_metric(version, metric)
-    if metric is None and version.signature.task == "regression" and judged not in _ESTIMATED_VALUES:
-        judged = _ESTIMATED_VALUES[0]
+    judged = estimated_metric(version, metric)
     frame = store.traffic.read(endpoint.name, start, end, model=version.name, version=version.version)
     sample = read_sample(store, version)
     found = estimated_of(version.signature, sample, frame, windows, metric=judged, level=level)
     return msgspec.structs.replace(found, endpoint=endpoint.name, model=version.name, version=version.version)
+
+
+def estimated_metric(version: ModelVersion, asked: str | None = None) -> str:
+    """As `judged_metric`; of values, one that can be estimated unless another is asked for."""
+    judged = judged_metric(version, asked)
+    if asked is None and version.signature.task == "regression" and judged not in _ESTIMATED_VALUES:
+        return _ESTIMATED_VALUES[0]
+    return judged
 
 
 def estimated_of(

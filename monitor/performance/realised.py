@@ -147,7 +147,7 @@ def realised(
         version.signature, frame, reference_of_version(store, version), windows, known_at, metric=judged, level=level
     )
     found = msgspec.structs.replace(found, endpoint=endpoint.name, model=version.name, version=version.version)
-    return _with_labels(store, found)
+    return with_labels(store, found)
 
 
 def restated(
@@ -350,7 +350,7 @@ def _selection(part: _Part) -> Outcome | None:
 # ---------------------------------------------------------------------------------------------- labels of no rows
 
 
-def _with_labels(store: Store, found: RealisedQuality) -> RealisedQuality:
+def with_labels(store: Store, found: RealisedQuality) -> RealisedQuality:
     """The report with the number of the endpoint's labels; where none has met a row, with what is wrong with them."""
     count = store.labels.count(found.endpoint)
     found = msgspec.structs.replace(found, labels=count)

@@ -16,19 +16,19 @@ misfires are not used, because processes that share them lose and repeat runs (n
 unpickled is deleted). This package is the only one that imports it.
 """
 
-from monitor.schedule.checks import CHECKS, Check, Checked, Window
+from monitor.schedule.checks import Check, Checked, Window, check
 from monitor.schedule.due import SETTLE, plan, window_of
 from monitor.schedule.ticks import watching
 from monitor.schedule.watch import LEASE_S, Watch, execute, utc_now
 
 __all__ = [
-    "CHECKS",
     "LEASE_S",
     "SETTLE",
     "Check",
     "Checked",
     "Watch",
     "Window",
+    "check",
     "execute",
     "plan",
     "utc_now",

@@ -1,18 +1,16 @@
-"""The kinds of check that a schedule can ask for: each is a function, listed in `CHECKS` by its name.
+"""What an execution of a schedule does: a report on its window, whose verdict is that of the schedule's check."""
 
-To add one, write a function such as `drift`, list it here, and its name in `storage.schedules.CHECKS`: what makes
-schedules refuses those that are not listed there, and cannot see this file.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 
+from monitor.facets import Facet, facets_named
+from monitor.looked import read_reference
 from monitor.run import run
-from storage.errors import SettingError
-from storage.records import CheckKind, Schedule
+from storage.errors import UnknownNameError
+from storage.records import ModelVersion, Schedule
 from storage.store import Store
 
 
@@ -31,13 +29,16 @@ class Checked(Struct, frozen=True):
     report_id: str | None = None
 
 
-#: Looks at a window of a schedule's endpoint, and keeps a report. The last argument is the time.
+#: Looks at a window of a schedule's endpoint, at the schedule's level, and keeps a report. Last comes the time.
 Check: TypeAlias = Callable[[Store, Schedule, Window, datetime], Checked]
 
 
-def drift(store: Store, schedule: Schedule, window: Window, now: datetime) -> Checked:
-    """Is the traffic still like the reference? Raises what `monitor.run.run` does."""
-    report, _ = run(
+def check(store: Store, schedule: Schedule, window: Window, now: datetime) -> Checked:
+    """The report on a window. Labels that have come by now count, however late they came.
+
+    Raises what `monitor.run.run` does, and SettingError for a facet of a column that the model no longer takes.
+    """
+    report, found = run(
         store,
         schedule.endpoint,
         now=now,
@@ -45,23 +46,25 @@ def drift(store: Store, schedule: Schedule, window: Window, now: datetime) -> Ch
         since=window.start,
         until=window.end,
         variant=schedule.variant,
+        check=schedule.check,
+        facets=_facets(store, schedule),
     )
-    return Checked(report.verdict, None if report.verdict == "too few rows" else report.drifted, report.id)
+    return Checked(report.verdict, found.breached, report.id)
 
 
-CHECKS: dict[CheckKind, Check] = {"drift": drift}
+def version_of(store: Store, schedule: Schedule) -> ModelVersion:
+    """The model version that a schedule looks at now. Raises UnknownNameError."""
+    endpoint = store.endpoints.get(schedule.endpoint)
+    if schedule.variant is None:
+        return store.models.get(endpoint.main.spec)
+    for variant in endpoint.variants:
+        if variant.name == schedule.variant:
+            return store.models.get(variant.spec)
+    raise UnknownNameError(f"Endpoint {endpoint.name!r} has no variant {schedule.variant[:80]!r}.")
 
 
-def check_of(kind: CheckKind, checks: Mapping[CheckKind, Check] = CHECKS) -> Check:
-    """The function of a kind of check. Raises SettingError for one that is not listed.
-
-    >>> check_of("bias", {"drift": drift})
-    Traceback (most recent call last):
-    storage.errors.SettingError: check is 'bias', which this monitor does not know. Checks are: drift.
-    """
-    try:
-        return checks[kind]
-    except KeyError:
-        raise SettingError(
-            f"check is {kind!r}, which this monitor does not know. Checks are: {', '.join(checks)}."
-        ) from None
+def _facets(store: Store, schedule: Schedule) -> tuple[Facet, ...]:
+    if not schedule.facets:
+        return ()
+    version = version_of(store, schedule)
+    return facets_named(schedule.facets, version.signature, read_reference(store, version))

@@ -9,14 +9,16 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor.alerts import Messenger, Senders
+from monitor.schedule.hours import Hours
 from monitor.schedule.watch import LEASE_S, REPORTS_AT_ONCE, Watch, utc_now
 from storage.errors import AutopilotError
 from storage.settings import Settings
 from storage.store import Store
 
-#: How often the store is asked for schedules and alerts, and how often journals are compacted.
+#: How often the store is asked for schedules and alerts, how often journals are compacted, and hours profiled.
 LOOK_EVERY_S = 1
 COMPACT_EVERY_S = 5
+KEEP_EVERY_S = 300
 
 #: Channels told at once.
 TOLD_AT_ONCE = 4
@@ -26,9 +28,10 @@ _log = logging.getLogger("monitor")
 
 @contextmanager
 def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
-    """Follow schedules, tell of alerts and compact traffic in threads of their own.
+    """Follow schedules, tell of alerts, compact traffic and profile its hours, in threads of their own.
 
-    At the end, reports under way are waited for; commands that are told of alerts are ended, and told again later.
+    At the end, reports and the hour under way are waited for; commands that are told of alerts are ended, and told
+    again later.
 
     senders: what brings alerts to channels; by default as the settings have it.
     """
@@ -38,6 +41,7 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
             "default": ThreadPoolExecutor(4),
             "reports": ThreadPoolExecutor(REPORTS_AT_ONCE),
             "alerts": ThreadPoolExecutor(TOLD_AT_ONCE),
+            "hours": ThreadPoolExecutor(1),
         },
         # A tick that comes late still counts (the default drops what is a second late), and several late ones are one.
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
@@ -47,20 +51,23 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
     messenger = Messenger(
         store, senders, lambda work: scheduler.add_job(_logged(work), executor="alerts"), most=TOLD_AT_ONCE
     )
+    hours = Hours(store)
     ticks = (
-        (watch.look, LOOK_EVERY_S),
-        (watch.renew, LEASE_S / 4),
-        (messenger.look, LOOK_EVERY_S),
-        (messenger.renew, LEASE_S / 4),
-        (store.traffic.compact, COMPACT_EVERY_S),
+        (watch.look, LOOK_EVERY_S, "default"),
+        (watch.renew, LEASE_S / 4, "default"),
+        (messenger.look, LOOK_EVERY_S, "default"),
+        (messenger.renew, LEASE_S / 4, "default"),
+        (store.traffic.compact, COMPACT_EVERY_S, "default"),
+        (hours.look, KEEP_EVERY_S, "hours"),
     )
-    for tick, every_s in ticks:
-        scheduler.add_job(_logged(tick), "interval", seconds=every_s, next_run_time=utc_now())
+    for tick, every_s, executor in ticks:
+        scheduler.add_job(_logged(tick), "interval", seconds=every_s, next_run_time=utc_now(), executor=executor)
     scheduler.start()
     try:
         yield
     finally:
         messenger.stop()
+        hours.stop()
         scheduler.shutdown(wait=True)
 
 

@@ -4,17 +4,18 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from monitor.schedule.checks import CHECKS, Check, check_of
+from monitor.schedule.checks import Check, check
 from monitor.schedule.due import SETTLE, plan, window_of
+from storage.budget import level_of
 from storage.cron import upcoming
 from storage.errors import AutopilotError, SettingError
-from storage.records import CheckKind, Execution, Schedule
+from storage.records import Execution, Schedule
 from storage.store import Store
 from storage.timing import parse_timing
 
@@ -38,9 +39,11 @@ def execute(
     schedule: Schedule,
     execution: Execution,
     clock: Callable[[], datetime] = utc_now,
-    checks: Mapping[CheckKind, Check] = CHECKS,
+    make: Check = check,
 ) -> Execution:
     """Make the check of an execution that was taken, and write down what became of it, which is returned.
+
+    Its level is the schedule's, or by its budget that of the due time.
 
     A check that cannot be made is an execution that failed, with the reason: nothing is raised for it. If another
     process has the execution by now, as after a lease that ended, that is logged and nothing is written. Raises
@@ -48,7 +51,8 @@ def execute(
     """
     try:
         window = window_of(store, schedule, execution.scheduled_at)
-        found = check_of(schedule.check, checks)(store, schedule, window, clock())
+        at_level = replace(schedule, level=level_of(schedule, execution.scheduled_at))
+        found = make(store, at_level, window, clock())
         ended = replace(
             execution,
             status="completed",
@@ -79,7 +83,8 @@ class _Planned(NamedTuple):
 class Watch:
     """Follows the schedules of a store: `look` hands what is due to `submit`, one execution of a schedule at a time.
 
-    submit: runs a function without arguments, now or later, in this thread or another. most: executions at once.
+    submit: runs a function without arguments, now or later, in this thread or another. make: what an execution does.
+    most: executions at once.
     """
 
     def __init__(
@@ -88,14 +93,14 @@ class Watch:
         submit: Callable[[Callable[[], None]], object],
         clock: Callable[[], datetime] = utc_now,
         *,
-        checks: Mapping[CheckKind, Check] = CHECKS,
+        make: Check = check,
         most: int = REPORTS_AT_ONCE,
     ) -> None:
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._store = store
         self._submit = submit
         self._clock = clock
-        self._checks = checks
+        self._make = make
         self._most = most
         self._planned: dict[str, _Planned] = {}
         self._running: set[tuple[str, datetime, int]] = set()
@@ -133,6 +138,6 @@ class Watch:
 
     def _execute(self, schedule: Schedule, execution: Execution, key: tuple[str, datetime, int]) -> None:
         try:
-            execute(self._store, schedule, execution, self._clock, self._checks)
+            execute(self._store, schedule, execution, self._clock, self._make)
         finally:
             self._running.discard(key)

@@ -8,16 +8,20 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from monitor.charts import number
 from monitor.drift import Verdict
-from monitor.sketches.hours import HOUR, History, Subject, load, subject_of, whole_hour
+from monitor.sketches.hours import HOUR, SETTLED, History, Subject, keep_hours, load, subject_of, whole_hour
 from monitor.sketches.rescore import Verdicts, judge
+from storage.budget import level_of
 from storage.cron import recent
 from storage.errors import SettingError
 from storage.records import AlertState, Schedule
+from storage.schedules import check_schedule
 from storage.store import Store
 from storage.timing import duration_of, parse_timing
 
 _INSTANT = timedelta(microseconds=1)
+_MINUTE = timedelta(minutes=1)
 
 
 class Drifted(Struct, frozen=True):
@@ -31,7 +35,7 @@ class WouldBe(Struct, frozen=True):
     """What an execution of the schedule would have found.
 
     rows: of `window_start <= time < window_end`. breached: whether the verdict is bad; None of too few rows. drifted:
-    the largest effect first. state: of the alert after it.
+    the largest effect first. state: of the alert after it. level: the chance of any alarm in it without drift.
     """
 
     scheduled_at: datetime
@@ -42,13 +46,13 @@ class WouldBe(Struct, frozen=True):
     breached: bool | None
     drifted: tuple[Drifted, ...]
     state: AlertState
+    level: float
 
 
 class Backtest(Struct, frozen=True):
     """What a schedule would have found in `start < due <= end`.
 
-    outcomes: one for each due time, in their order. alarms: how many of them are bad. alerts: how often the alert would
-    have gone off.
+    outcomes: one for each due time, in their order.
     """
 
     schedule: str
@@ -67,6 +71,25 @@ class Backtest(Struct, frozen=True):
         states = ["OK", *(outcome.state for outcome in self.outcomes)]
         return sum(after == "InAlert" != before for before, after in pairwise(states))
 
+    @property
+    def expected(self) -> float:
+        """How many false alarms there would be at most, on average, had nothing changed."""
+        return sum(outcome.level for outcome in self.outcomes if outcome.breached is not None)
+
+    @property
+    def words(self) -> str:
+        """What was found, in a sentence or two."""
+        judged = [outcome for outcome in self.outcomes if outcome.breached is not None]
+        if not judged:
+            return f"None of {len(self.outcomes):,} reports would have had rows enough to be judged."
+        few = len(self.outcomes) - len(judged)
+        times = "once" if self.alerts == 1 else f"{self.alerts:,} times"
+        return (
+            f"{self.alarms:,} of {len(self.outcomes):,} reports would have alarmed"
+            f"{f' ({few:,} had too few rows)' if few else ''}; the alert would have gone off {times}. Had nothing "
+            f"changed, {number(self.expected)} false alarms would be expected at most."
+        )
+
 
 class Windows(Struct, frozen=True):
     """The due times of a schedule, ascending, and the window of each."""
@@ -76,21 +99,37 @@ class Windows(Struct, frozen=True):
     ends: tuple[datetime, ...]
 
 
-def backtest(store: Store, schedule: Schedule, start: datetime, end: datetime) -> Backtest:
+def backtest(store: Store, schedule: Schedule, start: datetime, end: datetime, *, now: datetime) -> Backtest:
     """What a schedule would have found at its due times in `start < due <= end`, from the hours that are kept.
 
-    The schedule need not be in the store, so that it can be tried before it is saved. Its endpoint is taken as it is
-    served now. Raises SettingError for a check other than drift, for windows that are no whole hours of UTC, and for
-    what no schedule can have; UnknownNameError for an endpoint that the store does not hold.
+    Hours that have traffic and no profile are profiled first; those of the last minutes have not settled, so the period
+    ends before them. The schedule need not be in the store, so that it can be tried before it is saved. Its endpoint is
+    taken as it is served now. Raises SettingError for a check other than drift, for a period without a due time, for
+    windows that are no whole hours of UTC or have neither traffic nor profiles, and for what no schedule can have;
+    UnknownNameError for an endpoint that the store does not hold.
     """
+    check_schedule(schedule)
     if schedule.check != "drift":
         raise SettingError(f"check is {schedule.check!r}. From profiles, only drift can be tried on the past.")
+    end = min(end, now - SETTLED)
     windows = windows_of(schedule, start, end)
-    subject = subject_of(store, schedule.endpoint, schedule.variant)
     if not windows.due:
-        return Backtest(schedule.name, start, end, ())
-    first, last = whole_hour(min(windows.starts)), max(windows.ends)
-    return replay(load(store, subject, first, last), subject, schedule, windows, (start, end))
+        raise SettingError(
+            f"Nothing is due at {schedule.cron!r} ({schedule.zone}) from {_told(start)} to {_told(end)}. Ask for a "
+            f"longer period, which ends {SETTLED // _MINUTE} minutes ago at the latest."
+        )
+    _refuse_parts_of_hours(windows)
+    subject = subject_of(store, schedule.endpoint, schedule.variant)
+    first, last = min(windows.starts), max(windows.ends)
+    keep_hours(store, subject, first, last, now=now)
+    history = load(store, subject, first, last)
+    if not history.rows.any():
+        raise SettingError(
+            f"Nothing is there of what {subject.version.name}:{subject.version.version} answered at endpoint "
+            f"{schedule.endpoint!r} from {_told(first)} to {_told(last)}, neither traffic nor profiles. Ask for a time "
+            "in which it was served, and its traffic captured."
+        )
+    return replay(history, subject, schedule, windows, (start, end))
 
 
 def replay(
@@ -104,14 +143,15 @@ def replay(
         own = slice(*subject.baseline.starts[place : place + 2])
         return _within(history.counts[:, own], bounds)
 
-    found = judge(subject.baseline, rows, counts_of, level=schedule.level)
+    levels = np.array([level_of(schedule, due) for due in windows.due])
+    found = judge(subject.baseline, rows, counts_of, levels=levels)
     names = [column.name for column in subject.baseline.columns]
-    return Backtest(schedule.name, *period, _outcomes(schedule, windows, rows, found, names))
+    return Backtest(schedule.name, *period, _outcomes(schedule, windows, rows, levels, found, names))
 
 
 def windows_of(schedule: Schedule, start: datetime, end: datetime) -> Windows:
     """Due times in `start < due <= end` and what is looked at: what the schedule's offsets say, or all since the due
-    time before. Raises SettingError if a window is no whole hours of UTC."""
+    time before. Raises SettingError for a cron, a zone or an offset that is none."""
     timing = parse_timing(schedule.cron, schedule.zone)
     due = timing.between(start, end)
     if not due:
@@ -120,18 +160,24 @@ def windows_of(schedule: Schedule, start: datetime, end: datetime) -> Windows:
     before = [*recent(timing, due[0] - _INSTANT, 1), *due[:-1]]
     since = before if schedule.start_offset is None else due
     offset = until if schedule.start_offset is None else duration_of(schedule.start_offset)
-    windows = Windows(
+    return Windows(
         tuple(due),
         tuple((at + offset).astimezone(UTC) for at in since),
         tuple((at + until).astimezone(UTC) for at in due),
     )
+
+
+def _refuse_parts_of_hours(windows: Windows) -> None:
     for at in (*windows.starts, *windows.ends):
         if at != whole_hour(at):
             raise SettingError(
                 f"A window of the schedule begins or ends at {at.isoformat()}, and the past is kept by whole hours of "
                 "UTC. Have it due at minute 0, in a zone whose clock differs from UTC by whole hours."
             )
-    return windows
+
+
+def _told(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _within(hours: NDArray[np.integer], bounds: list[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -142,7 +188,12 @@ def _within(hours: NDArray[np.integer], bounds: list[NDArray[np.int64]]) -> NDAr
 
 
 def _outcomes(
-    schedule: Schedule, windows: Windows, rows: NDArray[np.int64], found: Verdicts, names: list[str]
+    schedule: Schedule,
+    windows: Windows,
+    rows: NDArray[np.int64],
+    levels: NDArray[np.float64],
+    found: Verdicts,
+    names: list[str],
 ) -> tuple[WouldBe, ...]:
     rule = schedule.alert
     latest: deque[bool] = deque(maxlen=rule.of)
@@ -156,7 +207,17 @@ def _outcomes(
             state = "InAlert" if sum(latest) >= rule.datapoints else "OK"
         verdict: Verdict = "too few rows" if breached is None else "drift" if breached else "no drift"
         outcomes.append(
-            WouldBe(due, windows.starts[at], windows.ends[at], int(rows[at]), verdict, breached, drifted, state)
+            WouldBe(
+                scheduled_at=due,
+                window_start=windows.starts[at],
+                window_end=windows.ends[at],
+                rows=int(rows[at]),
+                verdict=verdict,
+                breached=breached,
+                drifted=drifted,
+                state=state,
+                level=float(levels[at]),
+            )
         )
     return tuple(outcomes)
 

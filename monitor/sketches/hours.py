@@ -1,6 +1,6 @@
 """Profiles of an endpoint's hours: made of its traffic once, kept in the store, and read back for any period."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.drift import DriftReport
-from monitor.run import compared_kinds, read_reference
+from monitor.looked import compared_kinds, read_reference
 from monitor.sketches.baseline import Baseline
 from monitor.sketches.rescore import report_on
 from monitor.sketches.stored import dump, parse, skim
@@ -66,17 +66,28 @@ def subject_of(store: Store, endpoint_name: str, variant: str | None = None) -> 
     return Subject(endpoint_name, version, baseline, variant)
 
 
-def keep_hours(store: Store, subject: Subject, start: datetime, end: datetime, *, now: datetime) -> int:
+def keep_hours(
+    store: Store,
+    subject: Subject,
+    start: datetime,
+    end: datetime,
+    *,
+    now: datetime,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
     """Profile the hours in `start <= hour < end` that have ended and have traffic that no profile knows; their number.
 
-    start, end: whole hours, aware. Several processes may do so: an hour is kept once. Raises SettingError for times
-    that are no whole hours, and StoreError if the store cannot be used.
+    start, end: whole hours, aware. stopped: asked before each hour; if it is so, the rest is left for another time.
+    Several processes may do so: an hour is kept once. Raises SettingError for times that are no whole hours, and
+    StoreError if the store cannot be used.
     """
     _check_hours(start, end)
     store.traffic.compact()
     known = {(one.hour, one.variant): one.files for one in _listed(store, subject, start, end)}
     count = 0
     for (hour, variant), paths in _files(store, subject, start, end):
+        if stopped():
+            break
         if hour + HOUR + SETTLED <= now and known.get((hour, variant), 0) < len(paths):
             count += _keep(store, subject, hour, variant, paths, now)
     return count

@@ -85,11 +85,15 @@ def report_on(window: Profile, baseline: Baseline, *, level: float = 0.05) -> Dr
 
 
 def judge(
-    baseline: Baseline, rows: NDArray[np.int64], counts_of: Callable[[int], NDArray[np.int64]], *, level: float
+    baseline: Baseline,
+    rows: NDArray[np.int64],
+    counts_of: Callable[[int], NDArray[np.int64]],
+    *,
+    levels: NDArray[np.float64],
 ) -> Verdicts:
     """The verdicts of `report_on` for W windows together.
 
-    rows: (W,). counts_of: a column's counts, (W, K), by its place.
+    rows: (W,). counts_of: a column's counts, (W, K), by its place. levels: (W,).
     """
     windows, width = len(rows), len(baseline.columns)
     enough = np.minimum(rows, baseline.rows) >= MINIMUM_ROWS
@@ -100,7 +104,7 @@ def judge(
         for question in questions:
             tested[:, place] |= question.asked & enough
             effects[:, place] = np.maximum(effects[:, place], question.effect * question.asked)
-    thresholds = level / np.maximum(tested.sum(axis=1), 1)
+    thresholds = levels / np.maximum(tested.sum(axis=1), 1)
     alarms = [_alarms(questions, thresholds) for questions in asked]
     drifted = np.stack(alarms, axis=1) & tested if width else np.zeros((windows, 0), bool)
     return Verdicts(tested, drifted, effects * tested, enough)

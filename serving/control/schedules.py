@@ -177,6 +177,8 @@ def _schedule(name: str, asked: ScheduleConfig, now: datetime) -> Schedule:
         end_offset=asked.end_offset,
         paused=asked.paused,
         alert=asked.alert,
+        facets=asked.facets,
+        budget=asked.budget,
     )
 
 

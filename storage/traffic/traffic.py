@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _KEYS = "keys"
 _REDACTION_KEY = "redaction"
+_DAY = len("date=2024-05-01")
 _SORTED_BY = [OUTPUT_PREFIX + name for name in ("time", "inference_id", "event_id", "row")]
 
 
@@ -87,12 +88,20 @@ class Traffic:
             if part.height:
                 yield part
 
+    def has(self, endpoint: str) -> bool:
+        """Whether anything that an endpoint answered was captured, ever."""
+        kinds = ("parquet", "*/*/*/*.parquet"), ("journals", "*.journal")
+        files = (file for kind, at in kinds for file in (self._root / kind / f"endpoint={endpoint}").glob(at))
+        return next(files, None) is not None
+
     def parts(self, endpoint: str, start: datetime, end: datetime, *, variant: str | None = None) -> list[Path]:
         """Parquet files of the hours that a window touches, by hour; journals that are not compacted are left out."""
         root = self._root / "parquet" / f"endpoint={endpoint}"
         first, last = (moment.astimezone(UTC).strftime("date=%Y-%m-%d/hour=%H") for moment in (start, end))
-        paths = sorted(root.glob(f"variant={variant or '*'}/date=*/hour=*/*.parquet"), key=_hour_of)
-        return [path for path in paths if first <= _hour_of(path)[0] <= last]
+        # Folders outside the window are not looked into: a year of busy hours has millions of files.
+        days = [day for day in root.glob(f"variant={variant or '*'}/date=*") if first[:_DAY] <= day.name <= last[:_DAY]]
+        hours = [hour for day in days for hour in day.glob("hour=*") if first <= f"{day.name}/{hour.name}" <= last]
+        return sorted((path for hour in hours for path in hour.glob("*.parquet")), key=_hour_of)
 
     def read_part(
         self,

@@ -1,19 +1,17 @@
-"""`autopilot monitor schedule`, `channel` and `alerts`: what they change, what they print, and what they refuse."""
+"""`autopilot monitor channel` and `alerts`: what they change, what they print, and what they refuse."""
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cyclopts import App
 
-from autopilot.__main__ import run
 from autopilot.alert_commands import add_commands, rule_of
 from storage import SettingError, Store, UnknownNameError
 from storage.errors import InputError
-from storage.records import AlertRule, Channel
+from storage.records import Channel
 from tests import portable
 from tests.monitor.alerts.told import NOON, judge
 from tests.monitor.alerts.told import schedule as schedule_hourly
@@ -45,79 +43,6 @@ def monitor() -> Callable[..., object]:
     app = App()
     add_commands(app)
     return lambda *words: app(words, exit_on_error=False, print_error=False, result_action="return_value")
-
-
-def test_a_schedule_is_made_as_it_is_asked_for(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each option is a field."""
-    store.schedules.alerts.put_channel(Channel("ops", "command", ("true",), ("InAlert",), 9.0, NOON))
-    before = datetime.now(UTC)
-    words = "--name nightly --zone Europe/Berlin --missed catch-up --start-offset -P8D --end-offset -P1D --level 0.01"
-    more = ["--alert", "2 of 3", "--tell", "ops", "--variant", "main", "--check", "drift", "--json"]
-    assert run(["monitor", "schedule", "flights", "--cron", "30 2 * * *", *words.split(), *more]) == 0
-    [made] = store.schedules.list()
-    assert json.loads(capsys.readouterr().out)["name"] == made.name == "nightly"
-    assert (made.endpoint, made.cron, made.zone, made.missed) == ("flights", "30 2 * * *", "Europe/Berlin", "catch-up")
-    assert (made.start_offset, made.end_offset, made.level) == ("-P8D", "-P1D", 0.01)
-    assert (made.alert, made.variant, made.check) == (AlertRule(2, 3, ("ops",)), "main", "drift")
-    assert before <= made.created_at <= datetime.now(UTC)
-
-
-def test_the_short_form_makes_the_schedule_of_the_endpoint(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """As it always did: hourly, in UTC, the latest missed report made up for."""
-    assert run(["monitor", "schedule", "flights", "--cron", "0 * * * *"]) == 0
-    [made] = store.schedules.list()
-    assert (made.name, made.endpoint, made.zone, made.missed, made.level) == (
-        "flights",
-        "flights",
-        "UTC",
-        "latest",
-        0.05,
-    )
-    assert "flights is checked for drift at '0 * * * *' (UTC)" in capsys.readouterr().out
-    assert run(["monitor", "schedule", "flights"]) == 0
-    assert capsys.readouterr().out == "flights: drift at '0 * * * *' (UTC), OK\n"
-
-
-def test_a_schedule_is_run_paused_resumed_and_removed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """By name, or the one of the endpoint's name."""
-    for name in ("flights", "other"):
-        run(["monitor", "schedule", "flights", "--cron", "every hour", "--name", name])
-    capsys.readouterr()
-    assert run(["monitor", "schedule", "flights", "--name", "other", "--run", "--pause"]) == 0
-    assert "other: drift at 'every hour' (UTC, paused), OK\n" in capsys.readouterr().out
-    assert [one.status for one in store.schedules.executions("other")] == ["pending"]
-    assert run(["monitor", "schedule", "flights", "--name", "other", "--resume"]) == 0
-    assert not store.schedules.get("other").paused
-    capsys.readouterr()
-    assert run(["monitor", "schedule", "flights", "--remove", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["removed"], [one["name"] for one in told["schedules"]]) == (True, ["other"])
-    assert run(["monitor", "schedule", "flights", "--name", "other", "--remove"]) == 0
-    assert capsys.readouterr().out == "flights has no schedule.\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["nobody", "--cron", "0 * * * *"], "The store has no endpoint 'nobody'."),
-        (["flights", "--cron", "99 * * * *"], "The minute in cron '99 * * * *' is '99'."),
-        (["flights", "--cron", "every hour", "--zone", "Moon"], "zone is 'Moon', which is no time zone."),
-        (["flights", "--cron", "every hour", "--check", "bias"], "check is 'bias', which this version cannot make"),
-        (["flights", "--cron", "every hour", "--check", "luck"], "See: autopilot --help"),
-        (["flights", "--cron", "every hour", "--alert", "often"], "alert is 'often'."),
-        (["flights", "--cron", "every hour", "--tell", "ops"], "The store has no channel 'ops'."),
-        (["flights", "--pause"], "Endpoint 'flights' has no schedule 'flights'. Make it with --cron."),
-        (["flights", "--run", "--name", "x"], "Endpoint 'flights' has no schedule 'x'."),
-        (["flights", "--remove"], "Endpoint 'flights' has no schedule 'flights'."),
-    ],
-)
-def test_each_mistake_is_told(
-    untouched: Store, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With exit code 2, and nothing is kept."""
-    assert run(["monitor", "schedule", *words, "--store", str(untouched.root)]) == 2
-    assert message in capsys.readouterr().err.replace("\n", " ")
-    assert untouched.schedules.list() == []
 
 
 def test_channels_are_made_listed_and_removed(

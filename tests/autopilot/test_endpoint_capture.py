@@ -9,8 +9,8 @@ import pytest
 
 from autopilot.cli import app
 from autopilot.endpoint_capture import CaptureChange, change_capture
-from autopilot.instants import instant_of
 from storage import InputError, SettingError, Store, UnknownNameError
+from storage.instants import instant_of
 from storage.records import CapturePolicy
 from tests import portable
 

@@ -128,3 +128,13 @@ def test_two_files_can_be_compared(tmp_path: Path) -> None:
     pl.DataFrame({"x": range(90, 190)}).write_parquet(current)
     assert ask("compare", reference, current, "--out", page)["verdict"] == "drift"
     assert "<h1>Drift in 1 of 1 column</h1>" in Path(page).read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_read_as_a_schedule_is_told() -> None:
+    """Exit code 2, and no traceback."""
+    for words in (["backtest", "{}", "--from", "1d", "--to", "0d"], ["finds", "hourly"]):
+        with monitor(*words) as process:
+            out, err = process.communicate(timeout=20)
+        assert (out, process.returncode) == ("", 2)
+        assert err.startswith("monitor: The schedule cannot be read: ")
+        assert len(err.splitlines()) == 1

@@ -6,10 +6,11 @@ import msgspec
 import polars as pl
 import pytest
 
-from monitor import DriftReport, run
+from monitor import run
 from monitor.compare import compare
 from monitor.drift import Bars
-from monitor.run import compared_kinds, masked
+from monitor.looked import compared_kinds, masked
+from monitor.report import EndpointReport
 from storage import Column, SettingError, Signature, Store, UnknownNameError
 from tests import portable
 from tests.monitor import till
@@ -65,7 +66,7 @@ def test_the_report_is_in_the_store(store: Store) -> None:
     till.send(store, version, till.rows(40, seed=1, amount=9.0), NOW - HOUR)
     report, drift = run(store, till.ENDPOINT, now=NOW)
     assert store.reports.list(till.ENDPOINT) == [report]
-    assert DriftReport.parse(store.reports.read_json(report)) == drift
+    assert EndpointReport.parse(store.reports.read_json(report)) == drift
     assert b"<h1>Drift in " in store.reports.read_html(report)
     assert b"model <b>demo:2</b>" in store.reports.read_html(report)
 

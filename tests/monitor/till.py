@@ -48,10 +48,11 @@ def send(
     at: datetime,
     *,
     redact: Mapping[str, Redaction] | None = None,
+    endpoint: str = ENDPOINT,
 ) -> None:
     """Capture rows as answered one a millisecond from `at` on, and hand the journal over for compaction."""
     predictor = Predictor(store.models.read_file(version))
-    header = Header(ENDPOINT, version.name, version.version, version.signature, redact=dict(redact or {}))
+    header = Header(endpoint, version.name, version.version, version.signature, redact=dict(redact or {}))
     writer = store.traffic.writer(header)
     for number, row in enumerate(sent):
         blocks = blocks_of_rows(version.signature, [row])

@@ -43,7 +43,15 @@ def test_an_endpoint_has_schedules_by_name(deployed: Store) -> None:
         ({"zone": "Mars/Olympus"}, SettingError, "zone is 'Mars/Olympus', which is no time zone."),
         ({"level": 1.0}, SettingError, "level is 1, the chance of any alarm."),
         ({"level": float("nan")}, SettingError, "level is nan, the chance of any alarm."),
-        ({"check": "bias"}, SettingError, "check is 'bias', which this version cannot make on a schedule."),
+        (
+            {"check": "taste"},
+            SettingError,
+            "check is 'taste', which this version cannot make. Those that it can: drift,",
+        ),
+        ({"check": "bias"}, SettingError, "A schedule for bias has 0 facets."),
+        ({"facets": ("town=Ulm",)}, SettingError, "A schedule for drift has 1 facets."),
+        ({"check": "bias", "facets": ("sex",)}, SettingError, "The facet 'sex' is of no column that the model takes."),
+        ({"budget": "seldom"}, SettingError, "The alarm budget is 'seldom'. Write '1 per quarter'"),
         ({"start_offset": "8 days"}, SettingError, "'8 days' is no duration."),
         ({"start_offset": "-P1D", "end_offset": "-P2D"}, SettingError, "holds nothing"),
         ({"start_offset": "PT0M"}, SettingError, "holds nothing"),
@@ -65,6 +73,15 @@ def test_what_a_schedule_cannot_have_is_refused(
     with raises(kind, message):
         deployed.schedules.put(replace(schedule("late"), **changes))
     assert deployed.schedules.list() == [schedule("late")]
+
+
+def test_facets_and_a_budget_are_kept(deployed: Store) -> None:
+    """As they were written."""
+    fair = replace(
+        schedule("late"), check="bias", facets=("town=Ulm", "amount>5", "town"), budget="1 per quarter", variant="main"
+    )
+    deployed.schedules.put(fair)
+    assert deployed.schedules.get("late") == fair
 
 
 def test_a_schedule_is_paused_and_resumed(deployed: Store) -> None:

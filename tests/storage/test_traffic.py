@@ -454,3 +454,14 @@ def test_blocks_of_no_columns_are_captured_too(traffic: Traffic) -> None:
     frame = traffic.read("price", LONG_AGO, FAR_AHEAD)
     assert frame.get_column("t").to_physical().to_list() == [0, 1]
     assert frame.get_column("autopilot.prediction").to_list() == [0.5, 1.5]
+
+
+def test_whether_anything_was_captured_is_known_before_and_after_compaction(traffic: Traffic) -> None:
+    """Of this endpoint."""
+    assert not traffic.has("price")
+    writer = traffic.writer(HEADER)
+    writer.append([invocation("a")])
+    writer.rotate()
+    assert (traffic.has("price"), traffic.has("other")) == (True, False)
+    traffic.compact()
+    assert (traffic.has("price"), traffic.has("other")) == (True, False)

@@ -144,9 +144,18 @@ def upgrade() -> None:
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False, index=True),
     )
+    _widen_reports()
     _make_schedules_anew()
     _add_alerts()
     _add_profiles()
+
+
+def _widen_reports() -> None:
+    """A report has the verdict of one of several checks: so far there was drift alone."""
+    op.add_column("reports", sa.Column("check", sa.String, nullable=False, server_default="drift"))
+    op.add_column("reports", sa.Column("breached", sa.Boolean))
+    op.add_column("reports", sa.Column("markdown_digest", sa.String))
+    op.execute("UPDATE reports SET breached = drifted WHERE verdict <> 'too few rows'")
 
 
 def _make_schedules_anew() -> None:
@@ -166,12 +175,15 @@ def _make_schedules_anew() -> None:
         sa.Column("end_offset", sa.String),
         sa.Column("paused", sa.Boolean, nullable=False),
         sa.Column("alert", sa.Text, nullable=False),
+        sa.Column("facets", sa.Text, nullable=False),
+        sa.Column("budget", sa.String),
         sa.ForeignKeyConstraint(["endpoint"], ["endpoints.name"]),
     )
     op.execute(
         """
         INSERT INTO schedules
-        SELECT endpoint, endpoint, cron, level, created_at, 'drift', NULL, 'UTC', 'latest', NULL, NULL, false, '{}'
+        SELECT endpoint, endpoint, cron, level, created_at, 'drift', NULL, 'UTC', 'latest', NULL, NULL, false, '{}',
+            '[]', NULL
         FROM old_schedules
         """
     )

@@ -41,7 +41,7 @@ def judge(store: Store, *verdicts: bool | Exception | None, since: int = 0) -> N
             return Checked("drift" if found else "no drift", found, f"r{now:%H}")  # type: ignore[arg-type]
 
         now = NOON + hour * HOUR + SETTLE
-        Watch(store, lambda work: work(), clock=lambda now=now: now, checks={"drift": check}).look()
+        Watch(store, lambda work: work(), clock=lambda now=now: now, make=check).look()
 
 
 def messenger(store: Store, now: datetime, senders: Senders | None = None) -> Messenger:

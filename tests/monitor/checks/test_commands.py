@@ -43,6 +43,16 @@ def test_a_baseline_is_written_and_told(folder: Path) -> None:
     assert read_baseline(folder / "other") == suggest(MAY)
 
 
+def test_a_baseline_says_how_small_a_drift_is_found(folder: Path) -> None:
+    """In files of as many rows, or of those that are expected."""
+    words = ("baseline", str(folder / "may.parquet"), "--out", str(folder / "other"))
+    found, few = asked(*words)["finds"], asked(*words, "--rows", "100", "--level", "0.01")["finds"]
+    assert (found["rows"], found["level"], found["power"]) == (1000, 0.05, 0.8)
+    assert (few["rows"], few["level"]) == (100, 0.01)
+    assert [one["name"] for one in found["columns"]] == ["age", "town"]
+    assert 0 < found["columns"][1]["moved"] < few["columns"][1]["moved"] < 1
+
+
 def test_a_window_is_checked(folder: Path) -> None:
     """By our tests; the file for dashboards of others is written beside."""
     out = folder / "constraint_violations.json"

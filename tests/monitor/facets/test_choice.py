@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from monitor.facets import Choice, Facet, facets_of
+from monitor.facets import Choice, Facet, facets_named, facets_of
 from monitor.facets.choice import group_codes
-from storage import SettingError
+from storage import Column, SettingError, Signature
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,21 @@ def test_groups_of_two_tables_have_the_same_numbers() -> None:
     codes, groups = group_codes(pl.Series([3, 1, 10]), pl.Series([1.0, None]), pl.Series(["3"]))
     assert ([part.tolist() for part in codes], groups) == ([[2, 0, 1], [0, -1], [2]], 3)
     assert group_codes(pl.Series([None, None]))[1] == 0
+
+
+def test_a_schedules_facets_are_values_thresholds_or_each_value() -> None:
+    """Values are looked for in the rows that are usual, the commonest first."""
+    usual = pl.DataFrame({"sex": ["m", "f", "m", None], "age": [20, 30, 40, 50], "flag": [True, True, False, None]})
+    kinds = {"sex": "category", "age": "number", "flag": "number"}
+    signature = Signature("binary", "paid", tuple(Column(name, kind, "x") for name, kind in kinds.items()))  # type: ignore[arg-type]
+    assert facets_named(["age>40", "sex=f", "sex", "flag"], signature, usual) == (
+        Facet(column="age", threshold=40.0),
+        Facet(column="sex", values=("f",)),
+        Facet(column="sex", values=("m",)),
+        Facet(column="sex", values=("f",)),
+        Facet(column="flag", values=("true",)),
+        Facet(column="flag", values=("false",)),
+    )
+    assert Facet(column="flag", values=("true",)).of(usual["flag"]).tolist() == [1, 1, 0, -1]
+    with pytest.raises(SettingError, match="of no column that the model takes"):
+        facets_named(["town"], signature, usual)

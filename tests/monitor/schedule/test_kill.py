@@ -51,7 +51,7 @@ def check(store, schedule, window, now):
     return Checked("no drift", False)
 
 with ThreadPoolExecutor(2) as pool:
-    watch = Watch(Store.open(folder / "store"), pool.submit, clock, checks={"drift": check})
+    watch = Watch(Store.open(folder / "store"), pool.submit, clock, make=check)
     print("ready", flush=True)
     while True:
         watch.look()
@@ -120,8 +120,11 @@ def set_step(folder: Path, step_s: float) -> None:
 
 def drain(store: Store, now: datetime) -> None:
     """A monitor that nobody kills does what is left."""
-    watch = Watch(store, lambda work: work(), lambda: now, checks={"drift": lambda *_: Checked("no drift", False)})
-    watch.look()
+
+    def made(*_: object) -> Checked:
+        return Checked("no drift", False)
+
+    Watch(store, lambda work: work(), lambda: now, make=made).look()
 
 
 def check_outcomes(store: Store, folder: Path, now: datetime) -> collections.Counter[str]:

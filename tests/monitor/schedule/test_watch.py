@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from monitor.schedule import CHECKS, LEASE_S, SETTLE, Watch, utc_now, watching
-from monitor.schedule.checks import check_of
+from monitor.schedule import LEASE_S, SETTLE, Watch, utc_now, watching
 from storage import Store
 from storage.records import Execution, Schedule, Variant
-from storage.schedules import CHECKS as ALLOWED
 from tests import portable
 from tests.monitor import till
 
@@ -46,12 +44,6 @@ def outcomes(store: Store, name: str = "hourly") -> list[tuple[datetime, str]]:
 def windows(store: Store) -> list[tuple[datetime, datetime]]:
     """What completed executions looked at, oldest first, as their reports say."""
     return sorted((report.window_start, report.window_end) for report in store.reports.list())
-
-
-def test_each_kind_of_check_that_is_allowed_can_be_made() -> None:
-    """What makes schedules refuses what the monitor does not know."""
-    assert set(ALLOWED) == set(CHECKS)
-    assert all(check_of(kind) is CHECKS[kind] for kind in ALLOWED)
 
 
 def test_a_report_is_made_when_it_is_due(till_store: Store) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from msgspec.structs import replace
 
-from monitor.sketches.backtest import backtest, windows_of
+from monitor.sketches.backtest import Backtest, backtest, windows_of
 from monitor.sketches.baseline import Baseline
 from monitor.sketches.hours import keep_hours, rescore, subject_of
 from monitor.sketches.rescore import judge, report_on
@@ -27,6 +28,11 @@ def schedule(cron: str = "0 * * * *", **changes: object) -> Schedule:
     return replace(Schedule("watch", till.ENDPOINT, cron, 0.05, MIDNIGHT), **changes)
 
 
+def tried(store: Store, asked: Schedule, start: datetime = MIDNIGHT) -> Backtest:
+    """On the eight hours, a day later."""
+    return backtest(store, asked, start, MIDNIGHT + 8 * HOUR, now=MIDNIGHT + 24 * HOUR)
+
+
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Eight hours of 60 rows, but for the second, which has 10; amounts are another in the fifth and the sixth."""
@@ -43,7 +49,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 def test_each_due_time_has_the_outcome_of_its_window(watched: Store) -> None:
     """As `rescore` tells it of the window alone."""
-    found = backtest(watched, schedule(), MIDNIGHT, MIDNIGHT + 8 * HOUR)
+    found = tried(watched, schedule())
     verdicts = [outcome.verdict for outcome in found.outcomes]
     assert verdicts == ["no drift", "too few rows", *["no drift"] * 2, "drift", "drift", *["no drift"] * 2]
     assert (found.alarms, found.alerts) == (2, 1)
@@ -59,7 +65,7 @@ def test_each_due_time_has_the_outcome_of_its_window(watched: Store) -> None:
 def test_an_alert_takes_as_many_verdicts_as_its_rule_says(watched: Store) -> None:
     """Two of three: it goes off with the second, and ends when one of three is left; too few rows do not count."""
     rule = AlertRule(datapoints=2, of=3)
-    found = backtest(watched, schedule(alert=rule), MIDNIGHT, MIDNIGHT + 8 * HOUR)
+    found = tried(watched, schedule(alert=rule))
     assert [outcome.state for outcome in found.outcomes] == ["OK"] * 5 + ["InAlert"] * 2 + ["OK"]
     assert (found.alarms, found.alerts) == (2, 1)
 
@@ -67,7 +73,7 @@ def test_an_alert_takes_as_many_verdicts_as_its_rule_says(watched: Store) -> Non
 def test_windows_may_overlap(watched: Store) -> None:
     """Of three hours each, every two hours: drifted rows weigh less, and are found in all windows that hold them."""
     wide = schedule("0 */2 * * *", start_offset="-PT3H", end_offset="PT0M")
-    found = backtest(watched, wide, MIDNIGHT + 2 * HOUR, MIDNIGHT + 8 * HOUR)
+    found = tried(watched, wide, start=MIDNIGHT + 2 * HOUR)
     assert [(outcome.rows, outcome.verdict) for outcome in found.outcomes] == [
         (130, "no drift"),
         (180, "drift"),
@@ -90,17 +96,59 @@ def test_windows_are_those_of_the_schedule() -> None:
 
 def test_a_level_that_asks_for_more_finds_less(watched: Store) -> None:
     """The hours are read again, and no row."""
-    strict = backtest(watched, schedule(level=1e-100), MIDNIGHT, MIDNIGHT + 8 * HOUR)
+    strict = tried(watched, schedule(level=1e-100))
     assert strict.alarms == 0
 
 
-def test_what_cannot_be_tried_is_said(watched: Store) -> None:
-    """Windows within an hour, and other checks."""
-    with pytest.raises(SettingError, match="whole hours of UTC"):
-        backtest(watched, schedule("*/15 * * * *"), MIDNIGHT, MIDNIGHT + 8 * HOUR)
-    with pytest.raises(SettingError, match="only drift"):
-        backtest(watched, schedule(check="bias"), MIDNIGHT, MIDNIGHT + 8 * HOUR)
-    assert backtest(watched, schedule("0 0 1 1 *"), MIDNIGHT, MIDNIGHT + 8 * HOUR).outcomes == ()
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cron": "*/15 * * * *"}, "whole hours of UTC"),
+        ({"check": "multivariate"}, "only drift can be tried on the past"),
+        (
+            {"cron": "0 0 1 1 *"},
+            "Nothing is due at '0 0 1 1 *' (UTC) from 2024-06-01 00:00 UTC to 2024-06-01 08:00 UTC.",
+        ),
+        ({"cron": "0 25 * * *"}, "The hour in cron"),
+        ({"budget": "seldom"}, "The alarm budget is 'seldom'."),
+        ({"alert": AlertRule(3, 2)}, "The alert takes 3 of 2 verdicts."),
+        ({"variant": "new"}, "has no variant 'new'"),
+        (
+            {"start_offset": "-P8D", "end_offset": "-P7D"},
+            "Nothing is there of what demo:2 answered at endpoint 'till' from 2024-05-24 01:00 UTC to 2024-05-25 08:00",
+        ),
+    ],
+)
+def test_what_cannot_be_tried_is_said(watched: Store, changes: dict[str, Any], message: str) -> None:
+    """With what to do."""
+    with pytest.raises(SettingError) as refused:
+        tried(watched, schedule(**changes))
+    assert message in str(refused.value)
+
+
+def test_hours_that_have_traffic_and_no_profile_are_profiled_first(store: Store) -> None:
+    """But for what has not settled: the last hour is left out until five minutes after its end."""
+    version = till.deploy(store, portable.classifier(), MIDNIGHT - HOUR)
+    for hour in range(3):
+        till.send(store, version, till.rows(60, seed=hour + 1), MIDNIGHT + hour * HOUR)
+    end = MIDNIGHT + 3 * HOUR
+    early = backtest(store, schedule(), MIDNIGHT, end, now=end + timedelta(minutes=4))
+    assert [outcome.rows for outcome in early.outcomes] == [60, 60]
+    late = backtest(store, schedule(), MIDNIGHT, end, now=end + timedelta(minutes=5))
+    assert [outcome.rows for outcome in late.outcomes] == [60, 60, 60]
+
+
+def test_each_due_time_has_the_level_that_the_budget_gives_it(watched: Store) -> None:
+    """Of a budget of 24 a day, an hourly report may waste one: it alarms no more often than one in two."""
+    found = tried(watched, schedule(budget="24 per day"))
+    assert [outcome.level for outcome in found.outcomes] == [0.5] * 8
+    spread = tried(watched, schedule(budget="1 per day", level=0.9))
+    assert [outcome.level for outcome in spread.outcomes] == [1 / 24] * 8
+    assert spread.expected == pytest.approx(7 / 24)  # one has too few rows
+    assert spread.words == (
+        "2 of 8 reports would have alarmed (1 had too few rows); the alert would have gone off once. Had nothing "
+        "changed, 0.2917 false alarms would be expected at most."
+    )
 
 
 def test_windows_judged_together_are_judged_as_each_alone() -> None:
@@ -128,8 +176,9 @@ def test_windows_judged_together_are_judged_as_each_alone() -> None:
     counts = np.stack([window.counts for window in windows])
     rows = np.array([window.rows for window in windows])
     for level in (0.5, 1e-3):
+        levels = np.full(60, level)
         together = judge(
-            baseline, rows, lambda at: counts[:, baseline.starts[at] : baseline.starts[at + 1]], level=level
+            baseline, rows, lambda at: counts[:, baseline.starts[at] : baseline.starts[at + 1]], levels=levels
         )
         alone = [report_on(window, baseline, level=level) for window in windows]
         assert together.drifted.tolist() == [[column.drifted for column in report.columns] for report in alone]

@@ -65,7 +65,9 @@ def test_without_drift_alarms_are_as_rare_as_promised(kind: str) -> None:
         baseline = Baseline.of(pl.DataFrame({"x": makers[kind](2000)}))
         windows = [profile(pl.DataFrame({"x": makers[kind](150)}), baseline).counts for _ in range(10)]
         counts = np.stack(windows)
-        alarms += int(judge(baseline, np.full(10, 150), lambda _, counts=counts: counts, level=0.2).drifted.sum())
+        alarms += int(
+            judge(baseline, np.full(10, 150), lambda _, counts=counts: counts, levels=np.full(10, 0.2)).drifted.sum()
+        )
     assert alarms <= 120
 
 

@@ -328,11 +328,22 @@ class TestSchedules:
         change(server, "DELETE", f"schedules/{endpoint}", status=204)
         change(server, "DELETE", f"schedules/{endpoint}", status=404)
 
+    def test_one_names_facets_and_a_budget(self, server: ServerProcess, store: Store, endpoint: str) -> None:
+        """As text; both are told again."""
+        asked = {"cron": "0 * * * *", "check": "bias", "facets": ["town=Ulm", "amount>5"], "budget": "1 per quarter"}
+        told = change(server, "PUT", f"schedules/{endpoint}", asked, 201)
+        assert (told["facets"], told["budget"]) == (["town=Ulm", "amount>5"], "1 per quarter")
+        assert store.schedules.get(endpoint).facets == ("town=Ulm", "amount>5")
+        change(server, "DELETE", f"schedules/{endpoint}", status=204)
+
     @pytest.mark.parametrize(
         ("endpoint", "body", "status", "detail"),
         [
             ("paid", {"cron": "0 25 * * *"}, 400, "The hour in cron '0 25 * * *' is '25'."),
             ("paid", {"cron": "0 * * * *", "level": 2}, 400, "level is 2, the chance of any alarm."),
+            ("paid", {"cron": "0 * * * *", "budget": "seldom"}, 400, "The alarm budget is 'seldom'."),
+            ("paid", {"cron": "0 * * * *", "check": "bias"}, 400, "A schedule for bias has 0 facets."),
+            ("paid", {"cron": "0 * * * *", "check": "bias", "facets": ["sex"]}, 400, "no column that the model takes"),
             ("nobody", {"cron": "0 * * * *"}, 404, "The store has no endpoint 'nobody'."),
         ],
     )

@@ -22,6 +22,8 @@ from typing import Literal, NamedTuple, cast
 
 from storage.cron import Timing
 from storage.errors import SettingError
+from storage.records import Schedule
+from storage.timing import parse_timing, zone_of
 
 Period = Literal["day", "week", "month", "quarter", "year"]
 
@@ -69,6 +71,15 @@ def level_at(budget: Budget, timing: Timing, due: datetime, zone: tzinfo = UTC) 
     """
     start, end = period_of(budget.period, due, zone)
     return min(budget.alarms / max(_reports(timing, start, end), 1), LARGEST_LEVEL)
+
+
+def level_of(schedule: Schedule, due: datetime) -> float:
+    """The level of a schedule's report that is due at a moment: its own, or by its budget. Raises SettingError for a
+    cron, a zone or a budget that is none."""
+    if schedule.budget is None:
+        return schedule.level
+    timing = parse_timing(schedule.cron, schedule.zone)
+    return level_at(parse_budget(schedule.budget), timing, due, zone_of(schedule.zone))
 
 
 def period_of(period: Period, moment: datetime, zone: tzinfo = UTC) -> tuple[datetime, datetime]:

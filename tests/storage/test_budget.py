@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from monitor.budget import LARGEST_LEVEL, Budget, Period, level_at, parse_budget, period_of
+from storage.budget import LARGEST_LEVEL, Budget, Period, level_at, level_of, parse_budget, period_of
 from storage.cron import parse_cron
 from storage.errors import SettingError
+from storage.records import Schedule
 from storage.timing import parse_timing
 
 
@@ -93,3 +95,12 @@ def test_periods_follow_one_another(naive: datetime, zone: str, period: Period) 
     assert start <= moment < end
     assert period_of(period, end, clock)[0] == end
     assert period_of(period, start, clock) == (start, end)
+
+
+def test_a_schedule_has_its_own_level_or_its_budgets() -> None:
+    """In the schedule's zone: in Berlin, the first hour of May is the last of April in UTC."""
+    hourly = Schedule("hourly", "till", "0 * * * *", 0.01, datetime(2024, 1, 1, tzinfo=UTC), zone="Europe/Berlin")
+    due = datetime(2024, 4, 30, 22, tzinfo=UTC)
+    assert level_of(hourly, due) == 0.01
+    assert level_of(replace(hourly, budget="1 per month"), due) == 1 / (31 * 24)
+    assert level_of(replace(hourly, budget="1 per month"), due - timedelta(hours=1)) == 1 / (30 * 24)

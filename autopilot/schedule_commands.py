@@ -1,0 +1,277 @@
+"""The commands about schedules below `autopilot monitor`: when an endpoint is checked, and what that would have found.
+
+They change records in the store; a monitor that runs follows within a second. As in `cli.py`, what a command needs is
+imported inside it.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from cyclopts import App, Parameter
+from msgspec.structs import asdict, replace
+
+from autopilot.alert_commands import rule_of
+from autopilot.parameters import Json, StorePath, open_store
+from storage.errors import AutopilotError, SettingError, UnknownNameError
+from storage.records import CheckKind, Missed, Schedule
+
+if TYPE_CHECKING:
+    from storage.store import Store
+
+_Offset = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+
+#: Of a schedule for which nobody says another.
+_LEVEL = 0.05
+
+
+def add_commands(monitor: App) -> None:
+    """Put the commands below another."""
+    monitor.command(schedule, name="schedule")
+    monitor.command(backtest, name="backtest")
+
+
+def schedule(
+    endpoint: str,
+    /,
+    *,
+    cron: str | None = None,
+    name: str | None = None,
+    check: CheckKind = "drift",
+    facet: Annotated[
+        list[str] | None, Parameter(negative="", help="Whose bias; may be given several times: sex=female, age>40, sex")
+    ] = None,
+    variant: str | None = None,
+    zone: str = "UTC",
+    missed: Missed = "latest",
+    start_offset: _Offset = None,
+    end_offset: _Offset = None,
+    alert: str = "1 of 1",
+    tell: Annotated[
+        list[str] | None, Parameter(negative="", help="Tell this channel of alerts; may be given several times.")
+    ] = None,
+    level: float | None = None,
+    budget: str | None = None,
+    rows: int | None = None,
+    run: Annotated[bool, Parameter(negative="", help="Run it at once, beside its due times.")] = False,
+    pause: Annotated[bool, Parameter(negative="", help="Have it owe nothing until it is resumed.")] = False,
+    resume: Annotated[bool, Parameter(negative="", help="Have it go on.")] = False,
+    remove: Annotated[bool, Parameter(negative="", help="Remove the schedule.")] = False,
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
+    """Check an endpoint on schedule while the server runs. Without --cron, list or change its schedules.
+
+    Of one that is made and looks for drift, it says how small a drift it will find.
+
+    Parameters
+    ----------
+    cron
+        Five fields, such as "0 * * * *" for each full hour, where day of week 0 is Sunday; "every 15 minutes", or
+        hours, days or weeks; or SageMaker's cron(...).
+    name
+        Of the schedule; an endpoint may have several. Default: the endpoint's.
+    check
+        What is looked for.
+    variant
+        Which variant is looked at; default: the main one.
+    zone
+        Time zone of the five fields, such as Europe/Berlin.
+    missed
+        What becomes of due times at which no monitor was there: each is made up for, the latest covers them all, or
+        they are only recorded.
+    start_offset
+        Where the window begins, from the due time, such as -P8D; default: where the window before ended.
+    end_offset
+        Where the window ends, such as -P1D; default: at the due time.
+    alert
+        How many of how many verdicts have to be bad, such as "2 of 3".
+    level
+        Chance of any alarm in a report where nothing has changed; default: 0.05.
+    budget
+        False alarms instead of a level, such as "1 per quarter".
+    rows
+        That a window is expected to have, for what it will find; default: as past windows had.
+    """
+    opened = open_store(store)
+    opened.endpoints.get(endpoint)
+    called = name or endpoint
+    if cron is not None and not remove:
+        _refuse_two_levels(level, budget)
+        made = Schedule(
+            name=called,
+            endpoint=endpoint,
+            cron=cron,
+            level=_LEVEL if level is None else level,
+            created_at=datetime.now(UTC),
+            check=check,
+            variant=variant,
+            zone=zone,
+            missed=missed,
+            start_offset=start_offset,
+            end_offset=end_offset,
+            paused=pause,
+            alert=rule_of(alert, tell or ()),
+            facets=tuple(facet or ()),
+            budget=budget,
+        )
+        _make(opened, made, rows, run=run, json=json)
+        return
+    _change(opened, endpoint, called, run=run, pause=pause, resume=resume, remove=remove, json=json)
+
+
+def _refuse_two_levels(level: float | None, budget: str | None) -> None:
+    if level is not None and budget is not None:
+        raise SettingError(f"level is {level:g} and budget {budget[:80]!r}, which decides the level. Give one of them.")
+
+
+def _make(store: "Store", made: Schedule, rows: int | None, *, run: bool, json: bool) -> None:
+    from autopilot import terminal
+
+    store.schedules.put(made)
+    if run:
+        store.schedules.ask(made.name, made.created_at)
+    found, complaint = _finds(store, made, rows)
+    if json:
+        terminal.print_json({**asdict(made), "finds": found})
+        return
+    terminal.say(
+        f"{made.endpoint} is checked for {made.check} at {made.cron!r} ({made.zone}) while `autopilot serve` runs."
+    )
+    if found is not None:
+        terminal.print_finds(found)
+    elif complaint:
+        terminal.say(complaint)
+
+
+def _finds(store: "Store", made: Schedule, rows: int | None) -> tuple[dict[str, Any] | None, str]:
+    """How small a drift a schedule will find, or why that cannot be told: the schedule is there anyway."""
+    from autopilot import servers
+
+    if made.check != "drift":
+        return None, ""
+    unknown = "How small a drift it will find depends on the rows of a window: there were none yet. Give --rows."
+    if rows is None and not store.traffic.has(made.endpoint):
+        return None, unknown
+    given = [] if rows is None else ["--rows", str(rows)]
+    try:
+        found = servers.ask_monitor("finds", _as_json(made), "--store", str(store.root), *given)
+    except AutopilotError as error:
+        return None, f"How small a drift it will find cannot be told: {error}"
+    return (None, unknown) if found["rows"] is None else (found, "")
+
+
+def _as_json(asked: Schedule) -> str:
+    return msgspec.json.encode(asked).decode()
+
+
+def _change(
+    store: "Store", endpoint: str, called: str, *, run: bool, pause: bool, resume: bool, remove: bool, json: bool
+) -> None:
+    """Change a schedule as asked, and list those of its endpoint."""
+    from autopilot import terminal
+
+    schedules, now = store.schedules, datetime.now(UTC)
+    if remove or pause or resume or run:
+        _known(store, endpoint, called)
+    removed = schedules.remove(called) if remove else False
+    if pause or resume:
+        (schedules.pause if pause else schedules.resume)(called, now)
+    if run:
+        schedules.ask(called, now)
+    listed = schedules.list(endpoint)
+    if json:
+        terminal.print_json({"endpoint": endpoint, "removed": removed, "schedules": listed})
+        return
+    states = schedules.alerts.states()
+    for one in listed:
+        facets = f" of {', '.join(one.facets)}" if one.facets else ""
+        budget = f", {one.budget}" if one.budget else ""
+        paused = ", paused" if one.paused else ""
+        terminal.say(
+            f"{one.name}: {one.check}{facets} at {one.cron!r} ({one.zone}{budget}{paused}), {states[one.name]}"
+        )
+    if not listed:
+        terminal.say(f"{endpoint} has no schedule.")
+
+
+def _known(store: "Store", endpoint: str, called: str) -> Schedule:
+    for one in store.schedules.list(endpoint):
+        if one.name == called:
+            return one
+    raise UnknownNameError(f"Endpoint {endpoint!r} has no schedule {called!r}. Make it with --cron.")
+
+
+def backtest(
+    endpoint: str,
+    /,
+    *,
+    name: str | None = None,
+    cron: str | None = None,
+    start: Annotated[str, Parameter(name="--from")] = "30d",
+    end: Annotated[str | None, Parameter(name="--to")] = None,
+    variant: str | None = None,
+    zone: str | None = None,
+    start_offset: _Offset = None,
+    end_offset: _Offset = None,
+    alert: str | None = None,
+    level: float | None = None,
+    budget: str | None = None,
+    store: StorePath = None,
+    json: Json = False,
+) -> None:
+    """What would a schedule for drift have found in the past, and when would its alert have gone off?
+
+    From profiles of hours: those that have traffic and no profile yet are profiled first. Nothing is recorded.
+
+    Parameters
+    ----------
+    name
+        A schedule of the endpoint; the other options are tried in place of its own.
+    cron
+        Without --name, when it would have been due.
+    start
+        Due times after it: 2024-05-01, or 30d for 30 days ago.
+    end
+        And up to it; default: now.
+    variant
+        Which variant is looked at; default: the main one.
+    zone
+        Time zone of the five fields; default: UTC.
+    start_offset
+        Where the window begins, from the due time, such as -P8D; default: at the due time before.
+    end_offset
+        Where the window ends, such as -P1D; default: at the due time.
+    alert
+        How many of how many verdicts have to be bad; default: 1 of 1.
+    level
+        Chance of any alarm in a report where nothing has changed; default: 0.05.
+    budget
+        False alarms instead of a level, such as "1 per quarter".
+    """
+    from autopilot import servers, terminal
+    from storage.instants import instant_of
+
+    opened, now = open_store(store), datetime.now(UTC)
+    opened.endpoints.get(endpoint)
+    _refuse_two_levels(level, budget)
+    if name is None and cron is None:
+        raise SettingError('Nobody says when it would have been due. Give --cron, such as "0 * * * *", or --name.')
+    tried = _known(opened, endpoint, name) if name else Schedule(endpoint, endpoint, cron or "", _LEVEL, now)
+    given = {
+        "cron": cron,
+        "variant": variant,
+        "zone": zone,
+        "start_offset": start_offset,
+        "end_offset": end_offset,
+        "level": level,
+        "budget": budget,
+        "alert": None if alert is None else rule_of(alert, ()),
+    }
+    tried = replace(tried, **{field: value for field, value in given.items() if value is not None})
+    if level is not None:
+        tried = replace(tried, budget=None)
+    since, until = instant_of(start, "--from", now), now if end is None else instant_of(end, "--to", now)
+    period = ["--from", since.isoformat(), "--to", until.isoformat()]
+    found = servers.ask_monitor("backtest", _as_json(tried), "--store", str(opened.root), *period)
+    terminal.print_json(found) if json else terminal.print_backtest(found, tried.zone)

@@ -1,0 +1,204 @@
+"""The verdict of a report on an endpoint: that of the one check whose verdict counts, and a sentence that tells it.
+
+Each check has a function here: what was found, how bad it is, in which window, and how sure that is.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from monitor.charts import number, percent
+from monitor.checks import Violation
+from monitor.compare import MINIMUM_ROWS
+from monitor.drift import DriftReport
+from monitor.looked import Span
+from monitor.page import chance
+from monitor.performance.estimated import EstimatedQuality
+from monitor.performance.figures import Drop
+from monitor.performance.realised import RealisedQuality
+from monitor.sections import Sections
+from storage.records import CheckKind
+
+#: The field of the report that a check's verdict is of.
+SECTIONS: dict[CheckKind, str] = {
+    "multivariate": "multivariate",
+    "data-quality": "quality",
+    "model-quality": "realised",
+    "bias": "bias",
+    "attribution": "attribution",
+}
+
+#: Verdicts of model quality that say how good it is.
+_JUDGED = ("drop", "no drop")
+
+
+class Verdict(NamedTuple):
+    """word: such as `drift`, in the words of the check. breached: whether it is bad; None where there is too little to
+    say so. sentence: for people."""
+
+    word: str
+    breached: bool | None
+    sentence: str
+
+
+def verdict_of(check: CheckKind, drift: DriftReport, sections: Sections, span: Span) -> Verdict:
+    """The verdict of a check. Of a section that could not be made it is `left out`, with the reason."""
+    section = SECTIONS.get(check)
+    reasons = {one.section: one.reason for one in sections.left_out}
+    if section in reasons:
+        return Verdict("left out", None, f"The check {check!r} was not made {_where(span)}: {reasons[section]}")
+    return _VERDICTS[check](drift, sections, span)
+
+
+def _drift(drift: DriftReport, _: Sections, span: Span) -> Verdict:
+    if drift.verdict == "too few rows":
+        return Verdict(drift.verdict, None, _too_few(drift.rows, span))
+    drifted = [column for column in drift.ranked if column.drifted]
+    if not drifted:
+        what = f"None of {_count(drift.tested, 'tested column')} has drifted in {_rows(drift.rows)}"
+        sentence = f"{what} {_where(span)}; changes of less than {percent(drift.minimum_effect)} are not looked for."
+        return Verdict(drift.verdict, False, sentence)
+    most = max(drifted, key=lambda column: column.effect or 0.0)
+    verb = "has" if len(drifted) == 1 else "have"
+    what = f"{len(drifted)} of {_count(drift.tested, 'tested column')} {verb} drifted in {_rows(drift.rows)}"
+    worst = f"most of all {most.name!r}, by {percent(most.effect or 0.0)}"
+    return Verdict(drift.verdict, drift.drifted, f"{what} {_where(span)}, {worst}; {_promise(drift.level)}.")
+
+
+def _multivariate(drift: DriftReport, sections: Sections, span: Span) -> Verdict:
+    found = _made(sections.multivariate)
+    if found.verdict == "too few rows":
+        return Verdict(found.verdict, None, _too_few(drift.rows, span))
+    auc = found.classifier.auc
+    apart = "" if auc is None else f" (area under the ROC curve {number(auc)}, where 0.5 is a guess)"
+    if not found.drifted:
+        sentence = f"All columns together look like the reference's in {_rows(drift.rows)} {_where(span)}{apart}."
+        return Verdict(found.verdict, False, sentence)
+    sentence = f"All columns together no longer look like the reference's in {_rows(drift.rows)} {_where(span)}{apart}"
+    return Verdict(found.verdict, True, f"{sentence}; {_promise(found.level)}.")
+
+
+def _data_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
+    found = _made(sections.quality)
+    if found.verdict == "no violations":
+        return Verdict(found.verdict, False, f"{_rows(found.rows)} {_where(span)} keep what the reference keeps.")
+    if found.verdict != "violations":
+        return Verdict(found.verdict, None, _too_few(found.rows, span))
+    first = _broken(found.violations[0])
+    broken = f"{_count(len(found.violations), 'constraint')} of data quality broken in {_rows(found.rows)}"
+    return Verdict(found.verdict, True, f"{broken} {_where(span)}, first of all {first}; {_promise(found.level)}.")
+
+
+def _broken(violation: Violation) -> str:
+    """Which constraint, of what, and by how many rows."""
+    what = violation.check.replace("_", " ")
+    of = "" if violation.column is None else f" of {violation.column!r}"
+    rows = "" if violation.rows is None else f" by {violation.rows:,} of {violation.looked_at:,}"
+    return f"{what}{of}{rows}"
+
+
+def _model_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
+    """By labels; where they are too few to judge by, as estimated without them."""
+    realised, estimated = _made(sections.realised), sections.estimated
+    if realised.verdict in _JUDGED or estimated is None or estimated.verdict not in _JUDGED:
+        whole = realised.whole
+        by = f"by the labels of {whole.labelled:,} of {_rows(whole.rows)}"
+        return _performance(realised, by, span)
+    by = f"as estimated without labels ({realised.verdict}) of {_rows(estimated.whole.rows)}"
+    return _performance(estimated, by, span)
+
+
+def _performance(found: RealisedQuality | EstimatedQuality, by: str, span: Span) -> Verdict:
+    if found.verdict not in _JUDGED:
+        return Verdict(found.verdict, None, f"Nobody can say how good answers were {_where(span)}: {found.verdict}.")
+    drop = _telling(found)
+    figure = _figure(found, drop)
+    if found.verdict == "no drop":
+        return Verdict(found.verdict, False, f"Answers are as good as they were, {by} {_where(span)}: {figure}.")
+    return Verdict(
+        found.verdict, True, f"Answers have got worse, {by} {_where(span)}: {figure}; {_promise(found.level)}."
+    )
+
+
+def _telling(found: RealisedQuality | EstimatedQuality) -> Drop | None:
+    """The drop of the whole; where only a piece of it dropped, of the first that did."""
+    drops = [found.whole.drop, *(window.drop for window in found.windows)]
+    return next((drop for drop in drops if drop is not None and drop.dropped), found.whole.drop)
+
+
+def _figure(found: RealisedQuality | EstimatedQuality, drop: Drop | None) -> str:
+    if drop is None:
+        return f"{found.metric} in pieces of the window"
+    of = "" if drop == found.whole.drop else " in a piece of the window"
+    span = f"a drop of {number(drop.drop)}, 95% interval {number(drop.low)} to {number(drop.high)}"
+    return f"{drop.metric} is {number(drop.current)}{of}, and was {number(drop.reference)} ({span})"
+
+
+def _bias(_: DriftReport, sections: Sections, span: Span) -> Verdict:
+    found = _made(sections.bias)
+    if found.verdict == "too few rows":
+        return Verdict(found.verdict, None, _too_few(found.rows, span))
+    facets = [facet for facet in found.facets if facet.alarms]
+    if not facets:
+        sentence = f"No group of {len(found.facets)} is treated otherwise than before in {_rows(found.rows)}"
+        return Verdict(found.verdict, False, f"{sentence} {_where(span)}.")
+    told = f"{_count(len(facets), 'group')} of {len(found.facets)} treated otherwise in {_rows(found.rows)}"
+    first = facets[0].words.removesuffix(".")
+    return Verdict(found.verdict, True, f"{told} {_where(span)}, first of all {first}; {_promise(found.level)}.")
+
+
+def _attribution(drift: DriftReport, sections: Sections, span: Span) -> Verdict:
+    told = [one for one in sections.attribution if one.ndcg is not None]
+    if not told:
+        note = next((one.note for one in sections.attribution), "There is nothing to explain.")
+        return Verdict("too few rows", None, f"Answers were not explained {_where(span)}: {note}")
+    moved = [one for one in told if one.drifted]
+    first = (moved or told)[0].words.removesuffix(".")
+    sentence = f"{first}, in {_rows(drift.rows)} {_where(span)}"
+    if not moved:
+        return Verdict("no drift", False, f"{sentence}.")
+    return Verdict("drift", True, f"{sentence}; {_promise(moved[0].level)} for each class.")
+
+
+_VERDICTS: dict[CheckKind, Callable[[DriftReport, Sections, Span], Verdict]] = {
+    "drift": _drift,
+    "multivariate": _multivariate,
+    "data-quality": _data_quality,
+    "model-quality": _model_quality,
+    "bias": _bias,
+    "attribution": _attribution,
+}
+
+
+# ------------------------------------------------------------------------------------------------------------ words
+
+
+def _where(span: Span) -> str:
+    """Which traffic."""
+    variant = "" if span.variant is None else f" (variant {span.variant!r})"
+    return f"of {span.endpoint!r}{variant} from {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC"
+
+
+def _too_few(rows: int, span: Span) -> str:
+    return f"Too few rows {_where(span)} to judge: there are {rows:,}, and a verdict takes {MINIMUM_ROWS}."
+
+
+def _promise(level: float) -> str:
+    return f"had nothing changed, the chance of such an alarm were at most {chance(level)}"
+
+
+def _rows(count: int) -> str:
+    return _count(count, "row")
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+_Found = TypeVar("_Found")
+
+
+def _made(section: _Found | None) -> _Found:
+    """A section that was not left out."""
+    if section is None:
+        raise AssertionError("a section is made or left out")
+    return section

@@ -1,0 +1,200 @@
+"""`autopilot monitor schedule` and `backtest`: what they change, what they print, and what they refuse."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from autopilot.__main__ import run
+from storage import Store
+from storage.records import AlertRule, Channel, Schedule
+from tests import portable
+from tests.monitor import till
+from tests.monitor.alerts.told import NOON
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store with an endpoint `flights`, which the commands find."""
+    monkeypatch.setenv("AUTOPILOT_STORE", str(tmp_path / "store"))
+    opened = Store.open(tmp_path / "store")
+    portable.publish(opened, portable.classifier(), endpoint="flights")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store as above, of those that change nothing."""
+    opened = Store.open(tmp_path_factory.mktemp("untouched"))
+    portable.publish(opened, portable.classifier(), endpoint="flights")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with an endpoint `till`: 60 rows an hour from midnight on, and other amounts at four and at five."""
+    opened = Store.open(tmp_path_factory.mktemp("busy"))
+    version = till.deploy(opened, portable.classifier(), NOON - 13 * HOUR)
+    for hour in range(8):
+        rows = till.rows(60, seed=hour + 1, amount=8.0 if hour in (4, 5) else 5.0)
+        till.send(opened, version, rows, NOON + (hour - 12) * HOUR)
+    opened.schedules.put(Schedule("slow", "till", "0 * * * *", 0.05, NOON, zone="Europe/Berlin", alert=AlertRule(2, 3)))
+    yield opened
+    opened.close()
+
+
+def test_a_schedule_is_made_as_it_is_asked_for(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each option is a field."""
+    store.schedules.alerts.put_channel(Channel("ops", "command", ("true",), ("InAlert",), 9.0, NOON))
+    before = datetime.now(UTC)
+    words = "--name nightly --zone Europe/Berlin --missed catch-up --start-offset -P8D --end-offset -P1D --level 0.01"
+    more = ["--alert", "2 of 3", "--tell", "ops", "--variant", "main", "--check", "drift", "--json"]
+    assert run(["monitor", "schedule", "flights", "--cron", "30 2 * * *", *words.split(), *more]) == 0
+    [made] = store.schedules.list()
+    assert json.loads(capsys.readouterr().out)["name"] == made.name == "nightly"
+    assert (made.endpoint, made.cron, made.zone, made.missed) == ("flights", "30 2 * * *", "Europe/Berlin", "catch-up")
+    assert (made.start_offset, made.end_offset, made.level) == ("-P8D", "-P1D", 0.01)
+    assert (made.alert, made.variant, made.check) == (AlertRule(2, 3, ("ops",)), "main", "drift")
+    assert before <= made.created_at <= datetime.now(UTC)
+
+
+def test_the_short_form_makes_the_schedule_of_the_endpoint(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """As it always did: hourly, in UTC, the latest missed report made up for."""
+    assert run(["monitor", "schedule", "flights", "--cron", "0 * * * *"]) == 0
+    [made] = store.schedules.list()
+    assert (made.name, made.endpoint, made.zone, made.missed, made.level) == (
+        "flights",
+        "flights",
+        "UTC",
+        "latest",
+        0.05,
+    )
+    assert "flights is checked for drift at '0 * * * *' (UTC)" in capsys.readouterr().out
+    assert run(["monitor", "schedule", "flights"]) == 0
+    assert capsys.readouterr().out == "flights: drift at '0 * * * *' (UTC), OK\n"
+
+
+def test_a_schedule_is_run_paused_resumed_and_removed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """By name, or the one of the endpoint's name."""
+    for name in ("flights", "other"):
+        run(["monitor", "schedule", "flights", "--cron", "every hour", "--name", name])
+    capsys.readouterr()
+    assert run(["monitor", "schedule", "flights", "--name", "other", "--run", "--pause"]) == 0
+    assert "other: drift at 'every hour' (UTC, paused), OK\n" in capsys.readouterr().out
+    assert [one.status for one in store.schedules.executions("other")] == ["pending"]
+    assert run(["monitor", "schedule", "flights", "--name", "other", "--resume"]) == 0
+    assert not store.schedules.get("other").paused
+    capsys.readouterr()
+    assert run(["monitor", "schedule", "flights", "--remove", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["removed"], [one["name"] for one in told["schedules"]]) == (True, ["other"])
+    assert run(["monitor", "schedule", "flights", "--name", "other", "--remove"]) == 0
+    assert capsys.readouterr().out == "flights has no schedule.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nobody", "--cron", "0 * * * *"], "The store has no endpoint 'nobody'."),
+        (["flights", "--cron", "99 * * * *"], "The minute in cron '99 * * * *' is '99'."),
+        (["flights", "--cron", "every hour", "--zone", "Moon"], "zone is 'Moon', which is no time zone."),
+        (["flights", "--cron", "every hour", "--check", "bias"], "A schedule for bias has 0 facets."),
+        (["flights", "--cron", "every hour", "--check", "bias", "--facet", "sex"], "of no column that the model takes"),
+        (["flights", "--cron", "every hour", "--budget", "seldom"], "The alarm budget is 'seldom'."),
+        (
+            ["flights", "--cron", "every hour", "--budget", "1 per year", "--level", "0.01"],
+            "level is 0.01 and budget '1 per year', which decides the level. Give one of them.",
+        ),
+        (["flights", "--cron", "every hour", "--check", "luck"], "See: autopilot --help"),
+        (["flights", "--cron", "every hour", "--alert", "often"], "alert is 'often'."),
+        (["flights", "--cron", "every hour", "--tell", "ops"], "The store has no channel 'ops'."),
+        (["flights", "--pause"], "Endpoint 'flights' has no schedule 'flights'. Make it with --cron."),
+        (["flights", "--run", "--name", "x"], "Endpoint 'flights' has no schedule 'x'."),
+        (["flights", "--remove"], "Endpoint 'flights' has no schedule 'flights'."),
+    ],
+)
+def test_each_mistake_is_told(
+    untouched: Store, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit code 2, and nothing is kept."""
+    assert run(["monitor", "schedule", *words, "--store", str(untouched.root)]) == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")
+    assert untouched.schedules.list() == []
+
+
+def test_a_schedule_has_facets_and_a_budget(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """As they are written; the list tells them."""
+    words = ["--check", "bias", "--facet", "town=Ulm", "--facet", "amount>5", "--budget", "1 per quarter"]
+    assert run(["monitor", "schedule", "flights", "--cron", "every hour", *words]) == 0
+    [made] = store.schedules.list()
+    assert (made.facets, made.budget) == (("town=Ulm", "amount>5"), "1 per quarter")
+    assert capsys.readouterr().out == (
+        "flights is checked for bias at 'every hour' (UTC) while `autopilot serve` runs.\n"
+    )
+    run(["monitor", "schedule", "flights"])
+    told = "flights: bias of town=Ulm, amount>5 at 'every hour' (UTC, 1 per quarter), OK\n"
+    assert capsys.readouterr().out == told
+
+
+def test_a_new_schedule_says_how_small_a_drift_it_will_find(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """That depends on the rows of a window: of one that nobody has seen, the user knows them."""
+    assert run(["monitor", "schedule", "flights", "--cron", "every hour"]) == 0
+    assert "How small a drift it will find depends on the rows of a window: there were none yet. Give --rows." in (
+        capsys.readouterr().out
+    )
+    assert run(["monitor", "schedule", "flights", "--cron", "every hour", "--rows", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["finds"] is None
+    till.deploy(store, portable.classifier(), NOON)
+    assert run(["monitor", "schedule", "till", "--cron", "every hour", "--rows", "500", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["finds"]["rows"], told["finds"]["level"]) == ("till", 500, 0.05)
+    assert [one["name"] for one in told["finds"]["columns"]] == ["amount", "town", "visits", "seen", "label", "p_yes"]
+    assert run(["monitor", "schedule", "till", "--cron", "every hour", "--rows", "500"]) == 0
+    assert "The smallest drift found in 80% of windows of 500 rows, at level 0.05" in capsys.readouterr().out
+
+
+def test_the_past_of_a_schedule_is_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each due time, by the clock of the schedule's zone, and what it comes to."""
+    period = ["--from", "2024-06-01T00:00Z", "--to", "2024-06-01T08:00Z", "--store", str(busy.root)]
+    assert run(["monitor", "backtest", "till", "--name", "slow", *period]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    [second] = [line for line in lines if "InAlert" in line and "60" in line and "│ drift" in line]
+    assert "2024-06-01 08:00" in second  # in Berlin
+    assert lines[-1].startswith("2 of 8 reports would have alarmed; the alert would have gone off once.")
+
+
+def test_options_are_tried_in_place_of_the_schedules_own(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing of that is kept."""
+    period = ["--from", "2024-06-01T00:00Z", "--to", "2024-06-01T08:00Z", "--store", str(busy.root), "--json"]
+    before = busy.schedules.list()
+    own = ["--name", "slow", "--alert", "1 of 1", "--budget", "24 per day"]
+    assert run(["monitor", "backtest", "till", *own, *period]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["schedule"], told["alarms"], told["alerts"], told["expected"]) == ("slow", 2, 1, 4)
+    assert [one["state"] for one in told["outcomes"]] == ["OK"] * 4 + ["InAlert"] * 2 + ["OK"] * 2
+    assert busy.schedules.list() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nobody", "--cron", "0 * * * *"], "The store has no endpoint 'nobody'."),
+        (["flights"], "Nobody says when it would have been due. Give --cron,"),
+        (["flights", "--name", "x"], "Endpoint 'flights' has no schedule 'x'."),
+        (["flights", "--cron", "0 * * * *", "--from", "once"], "--from is 'once', which is no moment."),
+        (["flights", "--cron", "0 * * * *", "--level", "0.1", "--budget", "1 per day"], "Give one of them."),
+        (["flights", "--cron", "0 * * * *"], "neither traffic nor profiles."),
+    ],
+)
+def test_what_cannot_be_tried_on_the_past_is_told(
+    untouched: Store, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit code 2."""
+    assert run(["monitor", "backtest", *words, "--store", str(untouched.root)]) == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")

@@ -1,0 +1,111 @@
+"""What a schedule of each kind of check comes to: a report whose verdict is the kind's."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from monitor.report import EndpointReport
+from monitor.schedule import SETTLE, Watch, Window, check
+from storage import SettingError, Store
+from storage.labels.labels import NewLabel
+from storage.records import CheckKind, Execution, ModelVersion, Schedule
+from storage.schedules import CHECKS
+from storage.traffic import OUTPUT_PREFIX
+from tests import portable
+from tests.monitor import till
+
+NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def version(store: Store) -> ModelVersion:
+    """Deployed ten days ago."""
+    return till.deploy(store, portable.classifier(), NOON - 10 * DAY)
+
+
+def executed(store: Store, schedule: Schedule, now: datetime) -> Execution:
+    """The execution that is due at a moment."""
+    if schedule not in store.schedules.list():
+        store.schedules.put(schedule)
+    Watch(store, lambda work: work(), clock=lambda: now + SETTLE).look()
+    return store.schedules.executions(schedule.name, 1)[0]
+
+
+def report_of(store: Store, execution: Execution) -> EndpointReport:
+    """The report that it made."""
+    assert execution.report_id is not None, execution.reason
+    return msgspec.json.decode(store.reports.read_json(store.reports.get(execution.report_id)), type=EndpointReport)
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_each_kind_has_a_verdict_of_its_own(store: Store, version: ModelVersion, kind: CheckKind) -> None:
+    """Amounts have doubled: whether that is bad depends on the question."""
+    till.send(store, version, till.rows(120, seed=1, amount=10.0), NOON - HOUR)
+    facets = ("town=Ulm",) if kind == "bias" else ()
+    done = executed(store, Schedule("hourly", till.ENDPOINT, "0 * * * *", 0.05, NOON, check=kind, facets=facets), NOON)
+    found = report_of(store, done)
+    assert (done.status, done.breached) == ("completed", found.breached)
+    assert store.reports.get(done.report_id or "").check == found.check == kind
+    assert (found.bias is not None) == (kind == "bias")
+    if kind in ("drift", "multivariate"):
+        assert (done.verdict, done.breached) == ("drift", True)
+
+
+def test_facets_are_those_that_the_schedule_names(store: Store, version: ModelVersion) -> None:
+    """Each value of a category, and those above a number."""
+    till.send(store, version, till.rows(120, seed=1), NOON - HOUR)
+    facets = ("town", "amount>5")
+    fair = Schedule("fair", till.ENDPOINT, "0 * * * *", 0.05, NOON, check="bias", facets=facets)
+    found = report_of(store, executed(store, fair, NOON)).bias
+    assert found is not None
+    names = {(one.column, one.value_or_threshold) for one in found.facets}
+    assert names == {("town", "Ulm"), ("town", "Bonn"), ("town", "Rome"), ("amount", "5")}
+
+
+def test_the_level_is_that_of_the_due_time(store: Store, version: ModelVersion) -> None:
+    """By the budget; June has 30 days."""
+    till.send(store, version, till.rows(60, seed=1), NOON - HOUR)
+    spread = Schedule("hourly", till.ENDPOINT, "0 * * * *", 0.05, NOON, budget="1 per month")
+    assert report_of(store, executed(store, spread, NOON)).level == 1 / (30 * 24)
+
+
+def test_labels_that_come_late_count_where_the_window_lies_back(store: Store, version: ModelVersion) -> None:
+    """Those of a week ago are there by now, and are all wrong; those of the day after are not."""
+    for days in (8, 7):
+        till.send(store, version, till.rows(120, seed=days), NOON - days * DAY + HOUR)
+    store.traffic.compact()
+    answered = store.traffic.read(till.ENDPOINT, NOON - 8 * DAY, NOON - 7 * DAY)
+    ids, said = (answered.get_column(f"{OUTPUT_PREFIX}{name}").to_list() for name in ("inference_id", "label"))
+    happened_us = int((NOON - DAY).timestamp() * 1e6)
+    other = {"yes": "no", "no": "yes"}
+    wrong = [NewLabel(one, 0, other[label], happened_us) for one, label in zip(ids, said, strict=True)]
+    store.labels.put(till.ENDPOINT, wrong, NOON - DAY)
+    late = Schedule(
+        "late",
+        till.ENDPOINT,
+        "0 12 * * *",
+        0.05,
+        NOON,
+        check="model-quality",
+        start_offset="-P8D",
+        end_offset="-P7D",
+    )
+    first = executed(store, late, NOON)
+    realised = report_of(store, first).realised
+    assert realised is not None
+    assert (realised.whole.rows, realised.whole.labelled) == (120, 120)
+    assert realised.known_at == NOON + SETTLE
+    assert realised.whole.figure("accuracy").value == 0
+    second = report_of(store, executed(store, late, NOON + DAY)).realised
+    assert second is not None
+    assert (second.whole.rows, second.whole.labelled) == (120, 0)
+
+
+def test_a_facet_that_the_model_does_not_take_is_said(store: Store, version: ModelVersion) -> None:
+    """It took it when the schedule was made."""
+    fair = Schedule("fair", till.ENDPOINT, "0 * * * *", 0.05, NOON, check="bias", facets=("sex",))
+    with pytest.raises(SettingError, match="of no column that the model takes"):
+        check(store, fair, Window(NOON - HOUR, NOON), NOON)
