@@ -21,7 +21,7 @@ from autopilot.model_commands import models
 from autopilot.parameters import Json, StorePath, open_store
 from autopilot.schedule_commands import add_commands as add_schedule_commands
 from storage.errors import InputError
-from storage.records import CapturePolicy
+from storage.records import CapturePolicy, CheckKind
 from storage.settings import Settings
 
 app = App(
@@ -446,7 +446,10 @@ def monitor_run(
     *,
     level: float = 0.05,
     hours: float = 24.0,
-    out: Annotated[str | None, Parameter(name=["--out", "-o"], help="Also write the HTML page to this file.")] = None,
+    check: CheckKind = "drift",
+    out: Annotated[
+        str | None, Parameter(name=["--out", "-o"], help="Also write the report to this file: .html, .md or .json.")
+    ] = None,
     store: StorePath = None,
     json: Json = False,
 ) -> None:
@@ -458,16 +461,18 @@ def monitor_run(
         Chance of any alarm in a report without drift.
     hours
         How far back to look.
+    check
+        Whose verdict is the report's; all sections are in it whatever the check.
     """
     from autopilot import servers, terminal
 
     opened = open_store(store)
-    report = servers.ask_monitor(
-        "run", endpoint, "--store", str(opened.root), "--level", str(level), "--hours", str(hours)
-    )
-    page = opened.reports.read_html(opened.reports.get(report["id"]))
+    options = ["--level", str(level), "--hours", str(hours), "--check", check]
+    report = servers.ask_monitor("run", endpoint, "--store", str(opened.root), *options)
     if out is not None:
-        Path(out).write_bytes(page)
+        reports = opened.reports
+        read = {".md": reports.read_markdown, ".json": reports.read_json}.get(Path(out).suffix, reports.read_html)
+        Path(out).write_bytes(read(reports.get(report["id"])))
     if json:
         terminal.print_json(report)
         return
@@ -487,7 +492,9 @@ def monitor_compare(
     method: str = "calibrated",
     threshold: float | None = None,
     bins: int | None = None,
-    out: Annotated[str | None, Parameter(name=["--out", "-o"], help="Also write the HTML page to this file.")] = None,
+    out: Annotated[
+        str | None, Parameter(name=["--out", "-o"], help="Also write the report to this file: .html, .md or .json.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare two files of the same columns: has anything drifted?

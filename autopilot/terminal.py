@@ -520,8 +520,13 @@ def _shadows(reports: "Sequence[ShadowReport]") -> Table:
 def print_drift(report: dict[str, Any], address: str) -> None:
     """A drift report: drifted columns first."""
     title = f"{report['verdict']}: {report['rows']:,} rows of traffic against the training sample"
-    table = _table(title, "column", "test", "p-value", "alarm below", "effect", "drifted")
+    table = _table(title, "column", "test", "p-value", "alarms at", "effect", "drifted")
+    harm = [one["column"] for one in (report.get("harm") or {}).get("columns", ())]
+    place = {name: number for number, name in enumerate(harm)}
     order = sorted(report["columns"], key=lambda column: (not column["drifted"], -(column["effect"] or 0)))
+    order.sort(key=lambda column: place.get(column["name"], len(place)))
+    if "sentence" in report:
+        say(escape(report["sentence"]))
     for column in order:
         table.add_row(
             column["name"],
@@ -533,6 +538,11 @@ def print_drift(report: dict[str, Any], address: str) -> None:
             style="bold red" if column["drifted"] else None,
         )
     out.print(table)
+    for column in order:
+        if column["note"]:
+            say(escape(f"  {column['name']}: {column['note']}"))
+    for one in report.get("left_out", ()):
+        say(escape(f"  Left out: {one['section']}. {one['reason']}"))
     say(f"The page with charts:  {address}")
 
 

@@ -6,7 +6,7 @@ The command line of `autopilot` is the usual caller: it starts this program as a
 import argparse
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import polars as pl
@@ -14,11 +14,13 @@ import polars as pl
 from monitor.checks.commands import add_commands as add_check_commands
 from monitor.compare import compare
 from monitor.drift import DriftReport
+from monitor.markdown import markdown
 from monitor.page import render
 from monitor.run import run
 from monitor.schedule.commands import add_commands as add_schedule_commands
 from storage.errors import DataError
 from storage.instants import instant_of
+from storage.records import CheckKind
 from storage.settings import Settings
 from storage.store import Store
 
@@ -32,6 +34,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     reporting.add_argument("--level", type=float, default=0.05)
     reporting.add_argument("--hours", type=float, default=24.0, help="how far back to look")
     reporting.add_argument("--since", help="an instant by ISO 8601 with a zone, instead of --hours")
+    reporting.add_argument("--check", choices=get_args(CheckKind), default="drift", help="whose verdict counts")
     reporting.set_defaults(answer=_run)
     comparing = commands.add_parser("compare", help="compare two Parquet files")
     comparing.add_argument("reference")
@@ -40,7 +43,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     comparing.add_argument("--method", default="calibrated", help="ours, another product's rule or a single measure")
     comparing.add_argument("--threshold", type=float, help="of a single measure")
     comparing.add_argument("--bins", type=int, help="of a single measure that counts")
-    comparing.add_argument("--out", help="write the page to this file")
+    comparing.add_argument("--out", help="write the report to this file: .html, .md or .json")
     comparing.set_defaults(answer=_compare)
     add_check_commands(commands.add_parser, _read)
     add_schedule_commands(commands.add_parser)
@@ -50,7 +53,7 @@ def _run(chosen: argparse.Namespace) -> dict[str, Any]:
     store = Store.open(chosen.store or Settings.load().store)
     now = datetime.now(UTC)
     since = instant_of(chosen.since, "--since", now) if chosen.since else now - timedelta(hours=chosen.hours)
-    report, drift = run(store, chosen.endpoint, now=now, level=chosen.level, since=since)
+    report, drift = run(store, chosen.endpoint, now=now, level=chosen.level, since=since, check=chosen.check)
     return {"id": report.id, "endpoint": report.endpoint, **_fields(drift)}
 
 
@@ -60,7 +63,8 @@ def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
         reference, current, method=chosen.method, level=chosen.level, threshold=chosen.threshold, bins=chosen.bins
     )
     if chosen.out:
-        Path(chosen.out).write_text(render(drift), encoding="utf-8")
+        write = {".md": markdown, ".json": lambda found: found.json().decode()}.get(Path(chosen.out).suffix, render)
+        Path(chosen.out).write_text(write(drift), encoding="utf-8")
     return _fields(drift)
 
 

@@ -94,6 +94,19 @@ def show_report(report_id: FromPath[str], parts: NamedDependency[Parts]) -> Resp
     return Response(reports.read_html(reports.get(report_id)), media_type="text/html")
 
 
+@get(
+    "/reports/{report_id:str}/markdown",
+    summary="Show a report as Markdown",
+    media_type="text/markdown",
+    responses=problems(400, 404),
+    sync_to_thread=True,
+)
+def show_markdown(report_id: FromPath[str], parts: NamedDependency[Parts]) -> Response[bytes]:
+    """A report as Markdown."""
+    reports = parts.store.reports
+    return Response(reports.read_markdown(reports.get(report_id)), media_type="text/markdown; charset=utf-8")
+
+
 @get("/", include_in_schema=False, sync_to_thread=True)
 def index(request: AnyRequest, parts: NamedDependency[Parts]) -> Response[str]:
     """Where to go from here, for people."""
@@ -108,6 +121,7 @@ _ROUTES = (
     metrics,
     get_row_schema,
     show_report,
+    show_markdown,
     index,
     Router("/", route_handlers=control.ROUTES, before_request=refuse_unknown),
 )

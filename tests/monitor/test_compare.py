@@ -204,3 +204,13 @@ def test_the_package_exports_what_design_promises() -> None:
     """`monitor.compare` is the function, also after its module was imported."""
     assert monitor.compare is compare
     assert callable(monitor.run)
+
+
+def test_a_broken_column_costs_no_other_one() -> None:
+    """Polars panics at a date of the year five million, as a Parquet file can hold it."""
+    broken = pl.Series("day", [2**31 - 1] * 60, dtype=pl.Int32).cast(pl.Date)
+    table = pl.DataFrame([broken, pl.Series("x", range(60))])
+    for method in ("calibrated", "evidently", "nannyml", "sagemaker-robust", "psi"):
+        day, x = compare(table, table, method=method).columns
+        assert (day.tested, day.drifted, x.tested) == (False, False, True), method
+        assert "It could not be read (PanicException); the log says more." in day.note

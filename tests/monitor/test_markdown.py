@@ -1,0 +1,59 @@
+"""The report as Markdown."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import polars as pl
+
+from monitor import compare, run
+from monitor.looked import compared_kinds
+from monitor.markdown import markdown
+from storage import Store
+from tests import portable
+from tests.monitor import till
+
+NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
+
+
+def test_names_cannot_break_the_table() -> None:
+    """Pipes, backticks, tags and line breaks of a name stay in its cell."""
+    evil = "a|b`c`\n<script>"
+    told = markdown(compare(pl.DataFrame({evil: range(60)}), pl.DataFrame({evil: range(60)})))
+    assert "| a\\|b\\`c\\` \\<script\\> | Kolmogorov-Smirnov |" in told
+    assert told.startswith("# No drift\n")
+
+
+def test_all_sections_of_an_endpoint_are_told(store: Store) -> None:
+    """And the same is in the store."""
+    version = till.deploy(store, portable.classifier(), NOW - timedelta(hours=2))
+    till.send(store, version, till.rows(200, seed=1, amount=9.0), NOW - timedelta(hours=1))
+    report, found = run(store, till.ENDPOINT, now=NOW, check="data-quality")
+    told = store.reports.read_markdown(report).decode()
+    assert [line[3:] for line in told.splitlines() if line.startswith("## ")] == [
+        "Columns",
+        "All columns together",
+        "Data quality",
+        "Quality of answers",
+        "What the model looks at",
+        "Left out",
+        "What was tested",
+    ]
+    assert (report.check, report.verdict, report.breached) == ("data-quality", "violations", True)
+    assert found.sentence.startswith("1 constraint of data quality broken in 200 rows of 'till'")
+
+
+def test_no_value_of_a_sensitive_or_redacted_column_is_in_a_report(store: Store) -> None:
+    """In none of its three forms."""
+    columns = tuple(
+        msgspec.structs.replace(column, sensitive=True, levels=()) if column.name == "town" else column
+        for column in portable.COLUMNS
+    )
+    signature = msgspec.structs.replace(portable.CLASSIFIER, columns=columns)
+    assert "town" in compared_kinds(signature)
+    version = till.deploy(store, portable.classifier(signature=signature), NOW - timedelta(hours=2))
+    sent = [{**row, "town": "Atlantis", "amount": 987654.25} for row in till.rows(200, seed=1)]
+    till.send(store, version, sent, NOW - timedelta(hours=1), redact={"amount": "hash"})
+    report, _ = run(store, till.ENDPOINT, now=NOW)
+    for data in (store.reports.read_json, store.reports.read_html, store.reports.read_markdown):
+        for value in (b"Atlantis", b"987654", b"Ulm", b"Bonn", b"Rome"):
+            assert value not in data(report)
