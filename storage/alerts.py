@@ -160,6 +160,20 @@ class Alerts:
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
+    # -------------------------------------------------------------------------------------------------- forgetting
+
+    def forget(self, before: datetime) -> int:
+        """Delete what changed, and what channels were told, before a time; returns how much that was.
+
+        The last change of each schedule stays, which has its state, and what channels have still to be told.
+        """
+        other = alert_changes.alias()
+        last = select(func.max(other.c.number)).where(other.c.schedule == alert_changes.c.schedule).scalar_subquery()
+        changed = delete(alert_changes).where(alert_changes.c.at < before, alert_changes.c.number < last)
+        told = delete(deliveries).where(deliveries.c.status != "waiting", deliveries.c.ended_at < before)
+        with self._database.write() as connection:
+            return sum(connection.execute(old).rowcount for old in (changed, told))
+
     def _change_own(self, delivery: Delivery, changes: Mapping[str, Any]) -> bool:
         own = and_(
             deliveries.c.id == delivery.id,
@@ -182,14 +196,7 @@ def judge(connection: Connection, schedule: Schedule, execution: Execution) -> A
     if execution.breached is None or execution.ended_at is None or execution.asked or is_old:
         return None
     rule = schedule.alert
-    verdicts = (
-        select(executions.c.breached)
-        .where(executions.c.schedule == schedule.name, executions.c.breached.is_not(None))
-        .where(executions.c.asked.is_(False), executions.c.scheduled_at >= schedule.created_at)
-        .order_by(executions.c.scheduled_at.desc())
-        .limit(rule.of)
-    )
-    bad = sum(connection.execute(verdicts).scalars())
+    bad = sum(is_bad for _, is_bad in verdicts(connection, schedule))
     state: AlertState = "InAlert" if bad >= rule.datapoints else "OK"
     number, before = _last(connection, schedule.name)
     if state == before:
@@ -210,6 +217,18 @@ def judge(connection: Connection, schedule: Schedule, execution: Execution) -> A
     insert_record(connection, alert_changes, change)
     _tell(connection, change, rule.channels)
     return change
+
+
+def verdicts(connection: Connection, schedule: Schedule) -> list[tuple[datetime, bool]]:
+    """The last verdicts of a schedule that its alert weighs, newest first: when they were due, and whether bad."""
+    query = (
+        select(executions.c.scheduled_at, executions.c.breached)
+        .where(executions.c.schedule == schedule.name, executions.c.breached.is_not(None))
+        .where(executions.c.asked.is_(False), executions.c.scheduled_at >= schedule.created_at)
+        .order_by(executions.c.scheduled_at.desc())
+        .limit(schedule.alert.of)
+    )
+    return [(row[0], row[1]) for row in connection.execute(query)]
 
 
 def forget_state(connection: Connection, schedule: Schedule) -> None:

@@ -263,14 +263,16 @@ class AsyncInvocations:
         query = select(table.c.input_digest).where(ended, table.c.ended_at >= since, table.c.input_digest.is_not(None))
         with self._database.read() as connection:
             digests = set(connection.execute(query).scalars())
-        some = [digest for digest in digests if self._is_older(digest, now - _ADDED) and not self._is_upload(digest)]
+        some = [
+            digest for digest in digests if self.blobs.is_older(digest, now - _ADDED) and not self._is_upload(digest)
+        ]
         some = some[:_AT_ONCE]
         if not some:
             return 0
         with self._database.write() as connection:
             query = select(table.c.input_digest).where(waits, table.c.input_digest.in_(some))
             used = set(connection.execute(query).scalars())
-            dropped = [one for one in some if one not in used and self._is_older(one, now - _ADDED)]
+            dropped = [one for one in some if one not in used and self.blobs.is_older(one, now - _ADDED)]
             for digest in dropped:
                 self.blobs.delete(digest)
         return len(dropped)
@@ -284,7 +286,7 @@ class AsyncInvocations:
         for file in self._incoming.glob("*"):
             if file.stat().st_mtime < before.timestamp():
                 file.unlink(missing_ok=True)
-        old = [digest for digest in self.blobs.digests() if self._is_older(digest, before)]
+        old = [digest for digest in self.blobs.digests() if self.blobs.is_older(digest, before)]
         count = 0
         for start in range(0, len(old), _AT_ONCE):
             with self._database.write() as connection:
@@ -298,7 +300,7 @@ class AsyncInvocations:
         columns = (table.c.input_digest, table.c.output_digest, table.c.failure_digest)
         query = select(*columns).where(or_(*(column.in_(some) for column in columns)))
         used = {digest for row in connection.execute(query) for digest in row}
-        dropped = [digest for digest in some if digest not in used and self._is_older(digest, before)]
+        dropped = [digest for digest in some if digest not in used and self.blobs.is_older(digest, before)]
         for digest in dropped:
             self.blobs.delete(digest)
             (self._uploaded / digest).unlink(missing_ok=True)
@@ -306,10 +308,6 @@ class AsyncInvocations:
 
     def _is_upload(self, digest: str) -> bool:
         return (self._uploaded / digest).exists()
-
-    def _is_older(self, digest: str, before: datetime) -> bool:
-        used_at = self.blobs.used_at(digest)
-        return used_at is not None and used_at < before
 
     # ------------------------------------------------------------------------------------------------------ changes
 

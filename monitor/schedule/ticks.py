@@ -9,6 +9,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor.alerts import Messenger, Senders
+from monitor.schedule.retention import forget
 from monitor.schedule.watch import LEASE_S, REPORTS_AT_ONCE, Watch, utc_now
 from storage.errors import AutopilotError
 from storage.settings import Settings
@@ -18,6 +19,9 @@ from storage.store import Store
 LOOK_EVERY_S = 1
 COMPACT_EVERY_S = 5
 
+#: How often what is long past is forgotten.
+FORGET_EVERY_S = 3600
+
 #: Channels told at once.
 TOLD_AT_ONCE = 4
 
@@ -26,7 +30,7 @@ _log = logging.getLogger("monitor")
 
 @contextmanager
 def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
-    """Follow schedules, tell of alerts and compact traffic in threads of their own.
+    """Follow schedules, tell of alerts, compact traffic and forget what is long past, in threads of their own.
 
     At the end, reports under way are waited for; commands that are told of alerts are ended, and told again later.
 
@@ -42,7 +46,8 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         # A tick that comes late still counts (the default drops what is a second late), and several late ones are one.
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
-    senders = senders or Senders.of(Settings.load())
+    settings = Settings.load()
+    senders = senders or Senders.of(settings)
     watch = Watch(store, lambda work: scheduler.add_job(_logged(work), executor="reports"))
     messenger = Messenger(
         store, senders, lambda work: scheduler.add_job(_logged(work), executor="alerts"), most=TOLD_AT_ONCE
@@ -53,6 +58,7 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         (messenger.look, LOOK_EVERY_S),
         (messenger.renew, LEASE_S / 4),
         (store.traffic.compact, COMPACT_EVERY_S),
+        (lambda: forget(store, settings.monitor_kept_days, utc_now), FORGET_EVERY_S),
     )
     for tick, every_s in ticks:
         scheduler.add_job(_logged(tick), "interval", seconds=every_s, next_run_time=utc_now())
