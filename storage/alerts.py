@@ -146,11 +146,26 @@ class Alerts:
         """Give it back, to be told by another at once; the attempt does not count."""
         return self._change_own(delivery, {"attempts": delivery.attempts - 1})
 
-    def deliveries(self, schedule: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Deliveries, newest first; of one schedule or of all."""
+    def deliveries(
+        self,
+        schedule: str | None = None,
+        limit: int = 100,
+        *,
+        status: DeliveryStatus | None = None,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[Delivery]:
+        """Deliveries, newest first; of one schedule or of all, in one status or in any.
+
+        after: when the last one that was seen was made, and its id.
+        """
         query = select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id).limit(limit)
         if schedule is not None:
             query = query.where(deliveries.c.schedule == schedule)
+        if status is not None:
+            query = query.where(deliveries.c.status == status)
+        if after is not None:
+            same = and_(deliveries.c.created_at == after[0], deliveries.c.id > after[1])
+            query = query.where(or_(deliveries.c.created_at < after[0], same))
         with self._database.read() as connection:
             return [record_of(Delivery, row) for row in connection.execute(query).mappings()]
 
