@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from storage.database import Database, insert_record, record_of
 from storage.errors import SettingError, UnknownNameError, UsedError
+from storage.leases import take_first
 from storage.models import check_name
 from storage.records import AlertChange, AlertState, Channel, Delivery, DeliveryStatus, Execution, Schedule
 from storage.tables import alert_changes, channels, deliveries, executions, schedules
@@ -108,19 +109,9 @@ class Alerts:
             if connection.execute(select(deliveries.c.id).where(due).limit(1)).first() is None:
                 return None
         with self._database.write() as connection:
-            query = select(deliveries).where(due).order_by(deliveries.c.due_at, deliveries.c.id).limit(1)
-            row = connection.execute(query).mappings().first()
-            if row is None:
-                return None
-            changes = {
-                "owner": owner,
-                "lease_until": now + timedelta(seconds=lease_s),
-                "attempts": row["attempts"] + 1,
-            }
-            as_seen = and_(deliveries.c.id == row["id"], deliveries.c.attempts == row["attempts"])
-            if connection.execute(update(deliveries).where(as_seen).values(changes)).rowcount != 1:
-                return None
-            return record_of(Delivery, {**row, **changes})
+            until = now + timedelta(seconds=lease_s)
+            row = take_first(connection, deliveries, due, deliveries.c.due_at, owner, until)
+        return None if row is None else record_of(Delivery, row)
 
     def renew_deliveries(self, owner: str, now: datetime, *, lease_s: float) -> None:
         """Keep what an owner is telling for so much longer."""

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 from storage.blobs import Blobs
 from storage.database import Database, insert_record, record_of
 from storage.errors import UnknownNameError
+from storage.leases import take_first
 from storage.records import AsyncInvocation, AsyncStatus, WebhookStatus
 from storage.tables import async_invocations as table
 
@@ -89,18 +90,9 @@ class AsyncInvocations:
         if not self._has(due):
             return None
         with self._database.write() as connection:
-            query = select(table).where(due).order_by(table.c.due_at, table.c.id).limit(1)
-            row = connection.execute(query).mappings().first()
-            if row is None:
-                return None
-            changes = {
-                "status": "running",
-                "owner": owner,
-                "lease_until": now + timedelta(seconds=lease_s),
-                "attempts": row["attempts"] + 1,
-            }
-            connection.execute(update(table).where(table.c.id == row["id"]).values(changes))
-            return record_of(AsyncInvocation, {**row, **changes})
+            until = now + timedelta(seconds=lease_s)
+            row = take_first(connection, table, due, table.c.due_at, owner, until, status="running")
+        return None if row is None else record_of(AsyncInvocation, row)
 
     def renew(self, owner: str, ids: Iterable[str], now: datetime, *, lease_s: float) -> None:
         """Keep what an owner works on for so much longer."""
@@ -161,17 +153,9 @@ class AsyncInvocations:
         if not self._has(due):
             return None
         with self._database.write() as connection:
-            query = select(table).where(due).order_by(table.c.webhook_due_at, table.c.id).limit(1)
-            row = connection.execute(query).mappings().first()
-            if row is None:
-                return None
-            changes = {
-                "owner": owner,
-                "lease_until": now + timedelta(seconds=lease_s),
-                "webhook_attempts": row["webhook_attempts"] + 1,
-            }
-            connection.execute(update(table).where(table.c.id == row["id"]).values(changes))
-            return record_of(AsyncInvocation, {**row, **changes})
+            until = now + timedelta(seconds=lease_s)
+            row = take_first(connection, table, due, table.c.webhook_due_at, owner, until, attempts="webhook_attempts")
+        return None if row is None else record_of(AsyncInvocation, row)
 
     def note_webhook(
         self,
