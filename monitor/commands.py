@@ -63,9 +63,19 @@ def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
         reference, current, method=chosen.method, level=chosen.level, threshold=chosen.threshold, bins=chosen.bins
     )
     if chosen.out:
-        write = {".md": markdown, ".json": lambda found: found.json().decode()}.get(Path(chosen.out).suffix, render)
-        Path(chosen.out).write_text(write(drift), encoding="utf-8")
+        Path(chosen.out).write_text(_written(drift, Path(chosen.out).suffix), encoding="utf-8")
     return _fields(drift)
+
+
+def _written(drift: DriftReport, suffix: str) -> str:
+    """The report in the form that the suffix of its file says; a page for all others."""
+    match suffix:
+        case ".md":
+            return markdown(drift)
+        case ".json":
+            return drift.json().decode()
+        case _:
+            return render(drift)
 
 
 def _read(path: str) -> pl.DataFrame:

@@ -130,7 +130,7 @@ def by_labels(looked: Looked, asked: Asked) -> RealisedQuality:
         reference_of_version(looked.store, looked.version),
         looked.pieces,
         asked.known_at,
-        metric=judged_metric(looked.version, None),
+        metric=judged_metric(looked.version),
         level=asked.level,
     )
     return with_labels(looked.store, _named(found, looked))

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from storage.database import Database, insert_record, record_of
 from storage.errors import SettingError, UnknownNameError, UsedError
+from storage.leases import take_first
 from storage.models import check_name
 from storage.records import AlertChange, AlertState, Channel, Delivery, DeliveryStatus, Execution, Schedule
 from storage.tables import alert_changes, channels, deliveries, executions, schedules
@@ -108,19 +109,9 @@ class Alerts:
             if connection.execute(select(deliveries.c.id).where(due).limit(1)).first() is None:
                 return None
         with self._database.write() as connection:
-            query = select(deliveries).where(due).order_by(deliveries.c.due_at, deliveries.c.id).limit(1)
-            row = connection.execute(query).mappings().first()
-            if row is None:
-                return None
-            changes = {
-                "owner": owner,
-                "lease_until": now + timedelta(seconds=lease_s),
-                "attempts": row["attempts"] + 1,
-            }
-            as_seen = and_(deliveries.c.id == row["id"], deliveries.c.attempts == row["attempts"])
-            if connection.execute(update(deliveries).where(as_seen).values(changes)).rowcount != 1:
-                return None
-            return record_of(Delivery, {**row, **changes})
+            until = now + timedelta(seconds=lease_s)
+            row = take_first(connection, deliveries, due, deliveries.c.due_at, owner, until)
+        return None if row is None else record_of(Delivery, row)
 
     def renew_deliveries(self, owner: str, now: datetime, *, lease_s: float) -> None:
         """Keep what an owner is telling for so much longer."""
@@ -146,11 +137,26 @@ class Alerts:
         """Give it back, to be told by another at once; the attempt does not count."""
         return self._change_own(delivery, {"attempts": delivery.attempts - 1})
 
-    def deliveries(self, schedule: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Deliveries, newest first; of one schedule or of all."""
+    def deliveries(
+        self,
+        schedule: str | None = None,
+        limit: int = 100,
+        *,
+        status: DeliveryStatus | None = None,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[Delivery]:
+        """Deliveries, newest first; of one schedule or of all, in one status or in any.
+
+        after: when the last one that was seen was made, and its id.
+        """
         query = select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id).limit(limit)
         if schedule is not None:
             query = query.where(deliveries.c.schedule == schedule)
+        if status is not None:
+            query = query.where(deliveries.c.status == status)
+        if after is not None:
+            same = and_(deliveries.c.created_at == after[0], deliveries.c.id > after[1])
+            query = query.where(or_(deliveries.c.created_at < after[0], same))
         with self._database.read() as connection:
             return [record_of(Delivery, row) for row in connection.execute(query).mappings()]
 
@@ -159,6 +165,20 @@ class Alerts:
         query = select(deliveries.c.status, func.count()).group_by(deliveries.c.status)
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
+
+    # -------------------------------------------------------------------------------------------------- forgetting
+
+    def forget(self, before: datetime) -> int:
+        """Delete what changed, and what channels were told, before a time; returns how much that was.
+
+        The last change of each schedule stays, which has its state, and what channels have still to be told.
+        """
+        other = alert_changes.alias()
+        last = select(func.max(other.c.number)).where(other.c.schedule == alert_changes.c.schedule).scalar_subquery()
+        changed = delete(alert_changes).where(alert_changes.c.at < before, alert_changes.c.number < last)
+        told = delete(deliveries).where(deliveries.c.status != "waiting", deliveries.c.ended_at < before)
+        with self._database.write() as connection:
+            return sum(connection.execute(old).rowcount for old in (changed, told))
 
     def _change_own(self, delivery: Delivery, changes: Mapping[str, Any]) -> bool:
         own = and_(
@@ -182,14 +202,7 @@ def judge(connection: Connection, schedule: Schedule, execution: Execution) -> A
     if execution.breached is None or execution.ended_at is None or execution.asked or is_old:
         return None
     rule = schedule.alert
-    verdicts = (
-        select(executions.c.breached)
-        .where(executions.c.schedule == schedule.name, executions.c.breached.is_not(None))
-        .where(executions.c.asked.is_(False), executions.c.scheduled_at >= schedule.created_at)
-        .order_by(executions.c.scheduled_at.desc())
-        .limit(rule.of)
-    )
-    bad = sum(connection.execute(verdicts).scalars())
+    bad = sum(is_bad for _, is_bad in verdicts(connection, schedule))
     state: AlertState = "InAlert" if bad >= rule.datapoints else "OK"
     number, before = _last(connection, schedule.name)
     if state == before:
@@ -210,6 +223,18 @@ def judge(connection: Connection, schedule: Schedule, execution: Execution) -> A
     insert_record(connection, alert_changes, change)
     _tell(connection, change, rule.channels)
     return change
+
+
+def verdicts(connection: Connection, schedule: Schedule) -> list[tuple[datetime, bool]]:
+    """The last verdicts of a schedule that its alert weighs, newest first: when they were due, and whether bad."""
+    query = (
+        select(executions.c.scheduled_at, executions.c.breached)
+        .where(executions.c.schedule == schedule.name, executions.c.breached.is_not(None))
+        .where(executions.c.asked.is_(False), executions.c.scheduled_at >= schedule.created_at)
+        .order_by(executions.c.scheduled_at.desc())
+        .limit(schedule.alert.of)
+    )
+    return [(row[0], row[1]) for row in connection.execute(query)]
 
 
 def forget_state(connection: Connection, schedule: Schedule) -> None:

@@ -17,6 +17,7 @@ from storage.records import (
     AsyncStatus,
     CapturePolicy,
     CheckKind,
+    DeliveryStatus,
     Endpoint,
     EndpointLimits,
     Missed,
@@ -195,6 +196,25 @@ class AlertView(Struct, frozen=True):
     endpoint: str
     check: CheckKind
     state: AlertState
+
+
+class DeliveryView(Struct, frozen=True):
+    """A change of a schedule's alert that a channel is told, without where it leads and what is told.
+
+    id: the same with each attempt. number: of the change. due_at: when it is told (again), while it waits. attempts:
+    so far. reason: why the last one failed, in one line.
+    """
+
+    id: str
+    schedule: str
+    number: int
+    channel: str
+    status: DeliveryStatus
+    created_at: datetime
+    due_at: datetime | None
+    ended_at: datetime | None
+    attempts: int
+    reason: str | None
 
 
 def tag_of(seen: Alias | Endpoint | EndpointDetails | EndpointSummary | Schedule) -> str:

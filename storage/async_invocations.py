@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 from storage.blobs import Blobs
 from storage.database import Database, insert_record, record_of
 from storage.errors import UnknownNameError
+from storage.leases import take_first
 from storage.records import AsyncInvocation, AsyncStatus, WebhookStatus
 from storage.tables import async_invocations as table
 
@@ -89,18 +90,9 @@ class AsyncInvocations:
         if not self._has(due):
             return None
         with self._database.write() as connection:
-            query = select(table).where(due).order_by(table.c.due_at, table.c.id).limit(1)
-            row = connection.execute(query).mappings().first()
-            if row is None:
-                return None
-            changes = {
-                "status": "running",
-                "owner": owner,
-                "lease_until": now + timedelta(seconds=lease_s),
-                "attempts": row["attempts"] + 1,
-            }
-            connection.execute(update(table).where(table.c.id == row["id"]).values(changes))
-            return record_of(AsyncInvocation, {**row, **changes})
+            until = now + timedelta(seconds=lease_s)
+            row = take_first(connection, table, due, table.c.due_at, owner, until, status="running")
+        return None if row is None else record_of(AsyncInvocation, row)
 
     def renew(self, owner: str, ids: Iterable[str], now: datetime, *, lease_s: float) -> None:
         """Keep what an owner works on for so much longer."""
@@ -161,17 +153,9 @@ class AsyncInvocations:
         if not self._has(due):
             return None
         with self._database.write() as connection:
-            query = select(table).where(due).order_by(table.c.webhook_due_at, table.c.id).limit(1)
-            row = connection.execute(query).mappings().first()
-            if row is None:
-                return None
-            changes = {
-                "owner": owner,
-                "lease_until": now + timedelta(seconds=lease_s),
-                "webhook_attempts": row["webhook_attempts"] + 1,
-            }
-            connection.execute(update(table).where(table.c.id == row["id"]).values(changes))
-            return record_of(AsyncInvocation, {**row, **changes})
+            until = now + timedelta(seconds=lease_s)
+            row = take_first(connection, table, due, table.c.webhook_due_at, owner, until, attempts="webhook_attempts")
+        return None if row is None else record_of(AsyncInvocation, row)
 
     def note_webhook(
         self,
@@ -263,14 +247,16 @@ class AsyncInvocations:
         query = select(table.c.input_digest).where(ended, table.c.ended_at >= since, table.c.input_digest.is_not(None))
         with self._database.read() as connection:
             digests = set(connection.execute(query).scalars())
-        some = [digest for digest in digests if self._is_older(digest, now - _ADDED) and not self._is_upload(digest)]
+        some = [
+            digest for digest in digests if self.blobs.is_older(digest, now - _ADDED) and not self._is_upload(digest)
+        ]
         some = some[:_AT_ONCE]
         if not some:
             return 0
         with self._database.write() as connection:
             query = select(table.c.input_digest).where(waits, table.c.input_digest.in_(some))
             used = set(connection.execute(query).scalars())
-            dropped = [one for one in some if one not in used and self._is_older(one, now - _ADDED)]
+            dropped = [one for one in some if one not in used and self.blobs.is_older(one, now - _ADDED)]
             for digest in dropped:
                 self.blobs.delete(digest)
         return len(dropped)
@@ -284,7 +270,7 @@ class AsyncInvocations:
         for file in self._incoming.glob("*"):
             if file.stat().st_mtime < before.timestamp():
                 file.unlink(missing_ok=True)
-        old = [digest for digest in self.blobs.digests() if self._is_older(digest, before)]
+        old = [digest for digest in self.blobs.digests() if self.blobs.is_older(digest, before)]
         count = 0
         for start in range(0, len(old), _AT_ONCE):
             with self._database.write() as connection:
@@ -298,7 +284,7 @@ class AsyncInvocations:
         columns = (table.c.input_digest, table.c.output_digest, table.c.failure_digest)
         query = select(*columns).where(or_(*(column.in_(some) for column in columns)))
         used = {digest for row in connection.execute(query) for digest in row}
-        dropped = [digest for digest in some if digest not in used and self._is_older(digest, before)]
+        dropped = [digest for digest in some if digest not in used and self.blobs.is_older(digest, before)]
         for digest in dropped:
             self.blobs.delete(digest)
             (self._uploaded / digest).unlink(missing_ok=True)
@@ -306,10 +292,6 @@ class AsyncInvocations:
 
     def _is_upload(self, digest: str) -> bool:
         return (self._uploaded / digest).exists()
-
-    def _is_older(self, digest: str, before: datetime) -> bool:
-        used_at = self.blobs.used_at(digest)
-        return used_at is not None and used_at < before
 
     # ------------------------------------------------------------------------------------------------------ changes
 

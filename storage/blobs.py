@@ -31,7 +31,8 @@ class Blobs:
         try:
             self._objects.put(_key(digest), data, mode="create")
         except AlreadyExistsError:
-            pass  # the same bytes are there
+            if not self._use(digest):  # they were deleted just now
+                return self.put(data)
         except (BaseError, OSError) as error:
             raise StoreError(
                 f"A blob of {len(data)} bytes could not be written: {_reason(error)}. Free some disk."
@@ -42,7 +43,7 @@ class Blobs:
         """Store a file's bytes, however many, and return their digest; the file stays where it is."""
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        if not self.has(digest):
+        if not self._use(digest):
             try:
                 self._objects.put(_key(digest), file)
             except (BaseError, OSError) as error:
@@ -68,11 +69,16 @@ class Blobs:
         return [path.name for path in self._root.glob("[0-9a-f][0-9a-f]/*") if _DIGEST.fullmatch(path.name)]
 
     def used_at(self, digest: str) -> datetime | None:
-        """When a blob was written or kept last; None if there is none."""
+        """When a blob was put or kept last; None if there is none."""
         try:
             return datetime.fromtimestamp(self.path(digest).stat().st_mtime, UTC)
         except FileNotFoundError:
             return None
+
+    def is_older(self, digest: str, before: datetime) -> bool:
+        """Whether there is a blob that was neither put nor kept since a time."""
+        used_at = self.used_at(digest)
+        return used_at is not None and used_at < before
 
     def delete(self, digest: str) -> None:
         """Delete a blob, if there is one. Only for whoever knows that nothing else refers to it."""
@@ -89,6 +95,14 @@ class Blobs:
         if hashlib.sha256(data).hexdigest() != digest:
             raise StoreError(f"Blob {digest} was changed on disk. Restore it from a backup or fit the model again.")
         return data
+
+    def _use(self, digest: str) -> bool:
+        """Count a blob as used just now; False if there is none."""
+        try:
+            os.utime(self.path(digest))
+        except OSError:  # also of a file of another user, which is there all the same
+            return self.has(digest)
+        return True
 
     def path(self, digest: str) -> Path:
         """Where a digest's file lies; reading it there skips the check."""

@@ -1,12 +1,19 @@
 """Reports on endpoints."""
 
-from sqlalchemy import Connection, and_, or_, select
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from storage.blobs import Blobs
 from storage.database import Database, insert_record, record_of
 from storage.errors import UnknownNameError
 from storage.records import Report
-from storage.tables import reports
+from storage.tables import alert_changes, executions, reports
+
+#: A blob that was put so lately may be of a report that is just being added.
+_FRESH = timedelta(hours=1)
+_BLOBS = ("json_digest", "html_digest", "markdown_digest")
+_AT_ONCE = 200  # of what one transaction forgets, so that others may write in between
 
 
 class Reports:
@@ -53,6 +60,27 @@ class Reports:
                 f"Report {report.id} is older than reports in Markdown. Read /reports/{report.id}, its page."
             )
         return self._blobs.get(report.markdown_digest)
+
+    def forget(self, before: datetime, now: datetime) -> int:
+        """Delete reports that were made before a time, and their blobs where no other report has the same.
+
+        The newest of each endpoint stays, and so do those that an execution or a change of an alert names. Returns how
+        many are gone; some hundred at once.
+        """
+        other = reports.alias()
+        newest = select(func.max(other.c.created_at)).where(other.c.endpoint == reports.c.endpoint).scalar_subquery()
+        old = and_(reports.c.created_at < before, reports.c.created_at < newest)
+        for table in (executions, alert_changes):
+            old = and_(old, reports.c.id.not_in(select(table.c.report_id).where(table.c.report_id.is_not(None))))
+        with self._database.write() as connection:
+            rows = connection.execute(select(reports).where(old).limit(_AT_ONCE)).mappings().all()
+            connection.execute(delete(reports).where(reports.c.id.in_([row["id"] for row in rows])))
+            for digest in {row[name] for row in rows for name in _BLOBS if row[name]}:
+                same = or_(*(reports.c[name] == digest for name in _BLOBS))
+                is_used = connection.execute(select(reports.c.id).where(same).limit(1)).first() is not None
+                if not is_used and self._blobs.is_older(digest, now - _FRESH):
+                    self._blobs.delete(digest)
+        return len(rows)
 
 
 def _known(connection: Connection, report_id: str) -> Report:

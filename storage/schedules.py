@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from storage.alerts import Alerts, forget_state, judge
+from storage.alerts import Alerts, forget_state, judge, verdicts
 from storage.budget import parse_budget
 from storage.database import Database, insert_record, record_of, values_of
 from storage.endpoints import endpoint_within
@@ -35,6 +35,8 @@ MOST_ATTEMPTS = 3
 
 #: Verdicts that an alert can look back on, as in SageMaker.
 MOST_DATAPOINTS = 100
+
+_AT_ONCE = 200  # of what one transaction forgets, so that others may write in between
 
 _DIED = f"the process that worked on it died {MOST_ATTEMPTS} times, as when memory runs out"
 _SUPERSEDED = "the next due time came before anybody began this one"
@@ -244,6 +246,24 @@ class Schedules:
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
+    def forget(self, before: datetime) -> int:
+        """Delete executions that ended before a time; returns how many are gone, some hundred of a schedule at once.
+
+        Of a schedule that is there, what is looked back on stays: the verdicts that its alert weighs, and of what is
+        old the last due time and the last that was completed.
+        """
+        with self._database.read() as connection:
+            names = connection.execute(select(executions.c.schedule).where(_is_old(before)).distinct()).scalars().all()
+        return sum(self._forget(name, before) for name in names)
+
+    def _forget(self, name: str, before: datetime) -> int:
+        with self._database.write() as connection:
+            stays = _looked_back_on(connection, name, before)
+            own = and_(executions.c.schedule == name, _is_old(before), executions.c.scheduled_at.not_in(stays))
+            some = connection.execute(select(executions.c.scheduled_at).where(own).limit(_AT_ONCE)).scalars().all()
+            gone = and_(executions.c.schedule == name, executions.c.scheduled_at.in_(some))
+            return connection.execute(delete(executions).where(gone)).rowcount
+
     def _waits(self, now: datetime, ready: datetime) -> bool:
         with self._database.read() as connection:
             return connection.execute(_free(now, ready).limit(1)).first() is not None
@@ -255,6 +275,25 @@ class Schedules:
 
 def _is(execution: Execution) -> Any:
     return and_(executions.c.schedule == execution.schedule, executions.c.scheduled_at == execution.scheduled_at)
+
+
+def _is_old(before: datetime) -> Any:
+    """Nothing ends before it is due, so both are asked: by due times there is an index."""
+    return and_(executions.c.scheduled_at < before, executions.c.ended_at < before)
+
+
+def _looked_back_on(connection: Connection, name: str, before: datetime) -> set[datetime]:
+    """Due times whose rows decide what comes next: without the last one, all since the schedule was made would be due
+    again (`planned_until`), and without the last completed one a window would begin elsewhere (`last_end`)."""
+    row = connection.execute(select(schedules).where(schedules.c.name == name)).mappings().first()
+    if row is None:
+        return set()
+    due = select(func.max(executions.c.scheduled_at)).where(
+        executions.c.schedule == name, executions.c.asked.is_(False), executions.c.scheduled_at < before
+    )
+    last = [connection.execute(query).scalar() for query in (due, due.where(executions.c.status == "completed"))]
+    weighed = [at for at, _ in verdicts(connection, record_of(Schedule, row))]
+    return {at for at in (*last, *weighed) if at is not None}
 
 
 def _free(now: datetime, ready: datetime) -> Any:

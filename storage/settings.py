@@ -26,6 +26,7 @@ _RANGES = {
     "async_most_queued": (0, 10_000_000),
     "async_attempts": (1, 100),
     "async_kept_s": (60, 31_536_000),
+    "monitor_kept_days": (0, 36_500),
 }
 #: Settings that are shown to nobody.
 SECRETS = frozenset({"webhook_secret", "smtp_url"})
@@ -61,6 +62,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     batch_places: folders and beginnings of addresses, with commas between, below which batch jobs of the API may read
         and write: /data,s3://BUCKET/FOLDER. Where it is not set: everywhere if the server listens on this machine
         alone, such as at 127.0.0.1, and below the folder that it was started in otherwise.
+    monitor_kept_days: for how many days reports, executions of schedules and what was told of alerts are kept; 0 is
+        for ever.
     smtp_url: the mail server that takes e-mail of alerts: smtps://USER:PASSWORD@HOST, smtp:// for STARTTLS.
     smtp_from: the address that e-mail of alerts is from.
     """
@@ -85,6 +88,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     async_webhook: str = ""
     webhook_secret: str = ""
     batch_places: str = ""
+    monitor_kept_days: int = 400  # a year, and the month to look back on it
     smtp_url: str = ""
     smtp_from: str = ""
 

@@ -11,6 +11,7 @@ from storage.api import (
     AlertView,
     AliasTarget,
     AsyncView,
+    DeliveryView,
     EndpointChange,
     EndpointConfig,
     EndpointDetails,
@@ -31,6 +32,7 @@ from storage.records import (
     Alias,
     AsyncStatus,
     CapturePolicy,
+    DeliveryStatus,
     Endpoint,
     EndpointLimits,
     Execution,
@@ -386,6 +388,11 @@ class Schedules(Noun[F]):
     def alerts(self) -> Listing[AlertView]:
         """Which schedules are in alert, and which are not, by name."""
         return Listing(at("alerts"), AlertView)
+
+    @listing
+    def deliveries(self, schedule: str | None = None, status: DeliveryStatus | None = None) -> Listing[DeliveryView]:
+        """Who was told of changes of alerts, newest first; of one schedule or of all."""
+        return Listing(at("alerts", "deliveries"), DeliveryView, {"schedule": schedule, "status": status})
 
 
 class Reports(Noun[F]):

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from storage.errors import FailureError
 
@@ -23,9 +24,11 @@ class StoppedError(FailureError):
 def tell(words: Sequence[str], body: bytes, timeout_s: float, stop: threading.Event) -> None:
     """Run a command, without a shell, and wait for its end.
 
-    Raises FailureError unless it ends with exit code 0 in time, with the end of what it said, and StoppedError if
-    `stop` is set meanwhile. What does not end in time is ended with all that it has started.
+    Raises FailureError unless it ends with exit code 0 in time, and StoppedError if `stop` is set meanwhile. The first
+    line of the message, which is shown over HTTP, has no more of the command than the program's name; below is the end
+    of what it said. What does not end in time is ended with all that it has started.
     """
+    program = Path(words[0]).name
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
         given.write(body)
         given.seek(0)
@@ -34,16 +37,16 @@ def tell(words: Sequence[str], body: bytes, timeout_s: float, stop: threading.Ev
                 list(words), stdin=given, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
             )
         except (OSError, ValueError) as error:
-            raise FailureError(f"{words[0]!r} could not be run: {error}.") from error
+            raise FailureError(f"{program!r} could not be run: {getattr(error, 'strerror', None) or error}.") from error
         code = _wait(process, time.monotonic() + timeout_s, stop)
         said.seek(0)
         words_of_it = said.read().decode(errors="replace").strip()[-_SHOWN:]
     if code is None and stop.is_set():
-        raise StoppedError(f"{words[0]!r} was ended, as the monitor was.")
+        raise StoppedError(f"{program!r} was ended, as the monitor was.")
     if code is None:
-        raise FailureError(f"{words[0]!r} did not end in {timeout_s:g} s. {words_of_it}".strip())
+        raise FailureError(f"{program!r} did not end in {timeout_s:g} s.\n{words_of_it}".strip())
     if code != 0:
-        raise FailureError(f"{words[0]!r} ended with exit code {code}. {words_of_it}".strip())
+        raise FailureError(f"{program!r} ended with exit code {code}.\n{words_of_it}".strip())
 
 
 def _wait(process: "subprocess.Popen[bytes]", end: float, stop: threading.Event) -> int | None:

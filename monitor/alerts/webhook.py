@@ -13,18 +13,23 @@ from storage.signing import SHORTEST_SECRET, signed_headers
 
 
 def tell(url: str, delivery: str, body: bytes, secret: bytes, now: datetime, timeout_s: float) -> None:
-    """Post a body. Raises FailureError unless the receiver answers with a status from 200 to 299 in time."""
+    """Post a body.
+
+    Raises FailureError unless the receiver answers with a status from 200 to 299 in time. Its message, which is shown
+    over HTTP, names the host alone: whoever knows the whole address can often write there.
+    """
     if len(secret) < SHORTEST_SECRET:
         raise SettingError(
             f"The setting webhook_secret, which signs webhooks, has {len(secret)} characters. "
             f"Give it {SHORTEST_SECRET} or more."
         )
+    host = urlsplit(url).netloc
     try:
         status = _post(url, signed_headers(secret, delivery, int(now.timestamp()), body), body, timeout_s)
     except (OSError, http.client.HTTPException) as error:
-        raise FailureError(f"{url!r} could not be told: {error or type(error).__name__}.") from error
+        raise FailureError(f"{host!r} could not be told: {error or type(error).__name__}.") from error
     if not 200 <= status < 300:
-        raise FailureError(f"{url!r} answered with status {status}.")
+        raise FailureError(f"{host!r} answered with status {status}.")
 
 
 def _post(url: str, headers: dict[str, str], body: bytes, timeout_s: float) -> int:

@@ -40,6 +40,7 @@ from monitor.multivariate.columns import (
     told_by,
 )
 from monitor.serial import measure, weigh
+from monitor.two_sample import Area, area_of
 
 Values = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -125,7 +126,9 @@ def domain_classifier(
     enough = columns is None or columns.enough
     p_value, serial_note = _p_value(X, y, blocks) if enough else (None, TOO_DEPENDENT)
     models = list(_cross_validated(X, y, blocks))
-    auc = _auc(np.concatenate([one.scores for one in models]), np.concatenate([y[one.held_out] for one in models]))
+    auc = _area(
+        np.concatenate([one.scores for one in models]), np.concatenate([y[one.held_out] for one in models])
+    ).value
     effect = max(2 * auc - 1, 0.0)
     drifted = p_value is not None and p_value <= level and effect >= MINIMUM_EFFECT
     return DomainClassifier(
@@ -218,14 +221,13 @@ def _rank_score(scores: Values, y: Places) -> float:
     The deviation is that of scores without ties, so that ties make the test conservative. Corrected for them it would
     alarm wrongly where few rows stand out: of a flag that one row in a thousand has, one among six is no sign.
     """
-    n, m = np.count_nonzero(y == 0), np.count_nonzero(y == 1)
-    return float((_auc(scores, y) - 0.5) / np.sqrt((n + m + 1) / (12 * n * m)))
+    area = _area(scores, y)
+    return (area.value - 0.5) / area.deviation
 
 
-def _auc(scores: Values, y: Places) -> float:
-    """The chance that a current row scores above a reference row, ties counted as halves."""
-    n, m = np.count_nonzero(y == 0), np.count_nonzero(y == 1)
-    return float((_ranks(scores)[y == 1].sum() - m * (m + 1) / 2) / (n * m))
+def _area(scores: Values, y: Places) -> Area:
+    """How often a current row scores above a reference row."""
+    return area_of(scores[y == 0], scores[y == 1])
 
 
 def _ranks(values: Values) -> Values:
@@ -241,11 +243,11 @@ def _told(X: Values, y: Places, names: list[str], models: list[_HeldOut], rng: n
     lost = np.zeros(len(columns))
     for one in models:
         rows = X[one.held_out]
-        whole = _auc(one.scores, y[one.held_out])
+        whole = _area(one.scores, y[one.held_out]).value
         order = rng.permutation(len(rows))
         for at, column in enumerate(columns):
             own = [place for place, name in enumerate(names) if name == column]
             shuffled = rows.copy()
             shuffled[:, own] = rows[order][:, own]
-            lost[at] += whole - _auc(one.model.predict(shuffled), y[one.held_out])
+            lost[at] += whole - _area(one.model.predict(shuffled), y[one.held_out]).value
     return told_by(columns, lost.tolist())

@@ -18,10 +18,10 @@ from monitor.performance.figures import Drop, Figure, drop_of, figure_of, floor_
 from monitor.performance.inputs import Inputs, Matrix
 from monitor.performance.metrics import Measured, Metric, metrics_of
 from monitor.performance.overlap import LEAST_WEIGHED, Overlap, overlap_of
-from monitor.performance.realised import judged_metric, within
+from monitor.performance.realised import asked_of, judged_metric, within
 from monitor.performance.record import BLOCKS_OF_FOLD, blocks_of, stretch_of_classes, stretch_of_values
 from monitor.performance.reference import Reference, read_sample, reference_of_answers
-from monitor.performance.windows import Window, judged_each, windows_of
+from monitor.performance.windows import Window, judged_each, with_whole
 from storage.errors import SettingError, listed
 from storage.records import ModelVersion
 from storage.signature import Signature
@@ -121,14 +121,12 @@ def estimated(
     Raises UnknownNameError for the endpoint, SettingError for a period, a length, a metric or a level that cannot be,
     and StoreError if the store cannot be read.
     """
-    endpoint = store.endpoints.get(endpoint_name)
-    version = store.models.get(endpoint.main.spec)
-    windows = windows_of(start, end, every)
+    version, windows, _ = asked_of(store, endpoint_name, Window(start, end), every, metric, level)
     judged = estimated_metric(version, metric)
-    frame = store.traffic.read(endpoint.name, start, end, model=version.name, version=version.version)
+    frame = store.traffic.read(endpoint_name, start, end, model=version.name, version=version.version)
     sample = read_sample(store, version)
     found = estimated_of(version.signature, sample, frame, windows, metric=judged, level=level)
-    return msgspec.structs.replace(found, endpoint=endpoint.name, model=version.name, version=version.version)
+    return msgspec.structs.replace(found, endpoint=endpoint_name, model=version.name, version=version.version)
 
 
 def estimated_metric(version: ModelVersion, asked: str | None = None) -> str:
@@ -159,17 +157,14 @@ def estimated_of(
         raise SettingError(f"The metric {judged.name!r} is not estimated. Use {listed([one.name for one in metrics])}.")
     judged_each(level, 1)
     teacher = _learn(signature, reference, frame, metrics)
-    parts = [_part(signature, teacher, within(frame, window)) for window in windows]
-    period = Window(windows[0].start, windows[-1].end)
-    whole = _part(signature, teacher, within(frame, period)) if len(parts) > 1 else parts[0]
-    tested = [*parts, whole] if len(parts) > 1 else parts
-    threshold = judged_each(level, sum(judged.name in part.measured for part in tested))
+    looked_at = with_whole(windows)
+    parts = [_part(signature, teacher, within(frame, window)) for window in looked_at]
+    threshold = judged_each(level, sum(judged.name in part.measured for part in parts))
     judge = _Judge(metrics, judged, teacher.reference, threshold)
-    told = tuple(judge.window(window, part) for window, part in zip(windows, parts, strict=True))
-    total = judge.window(period, whole) if len(parts) > 1 else told[0]
+    told = [judge.window(window, part) for window, part in zip(looked_at, parts, strict=True)]
     calibration = teacher.calibration
     return EstimatedQuality(
-        verdict="drop" if any(one.verdict == "drop" for one in told) else total.verdict,
+        verdict="drop" if any(one.verdict == "drop" for one in told) else told[-1].verdict,
         endpoint="",
         model="",
         version=0,
@@ -182,8 +177,8 @@ def estimated_of(
         level=level,
         reference_rows=teacher.reference.rows,
         reference=judge.reference_figures(),
-        whole=total,
-        windows=told,
+        whole=told[-1],
+        windows=tuple(told[: len(windows)]),
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.performance.inputs import Matrix
 from monitor.performance.trees import folds_of, train
+from monitor.two_sample import area_of
 
 #: A row where the window is this much denser than the reference is one of which the reference tells next to nothing.
 DENSEST = 20.0
@@ -23,7 +24,7 @@ _FOLDS = 2
 _ROUNDS = 100
 _RATE = 0.1
 _MOST_ROWS = 10_000  # of a side, to learn from
-#: A classifier that orders pairs no better than this by luck alone, in standard errors, has found no difference.
+#: A classifier that orders pairs no better than this by luck alone, in standard deviations, has found no difference.
 _LUCK = 3.0
 
 
@@ -49,11 +50,11 @@ def overlap_of(reference: Matrix, window: Matrix, categories: list[int]) -> Over
     X = np.concatenate([reference, window])
     is_window = np.arange(len(X)) >= len(reference)
     odds = _odds(X, is_window, categories)
-    area, error = _area(odds[is_window], odds[~is_window])
-    if area <= 0.5 + _LUCK * error:
-        return alike._replace(area=area)
+    area = area_of(odds[~is_window], odds[is_window])
+    if area.value <= 0.5 + _LUCK * area.deviation:
+        return alike._replace(area=area.value)
     weights = np.exp(odds[~is_window])
-    return Overlap(weights / weights.mean(), odds[is_window] > np.log(DENSEST), area)
+    return Overlap(weights / weights.mean(), odds[is_window] > np.log(DENSEST), area.value)
 
 
 def _odds(X: Matrix, is_window: NDArray[np.bool_], categories: list[int]) -> NDArray[np.float64]:
@@ -70,11 +71,3 @@ def _odds(X: Matrix, is_window: NDArray[np.bool_], categories: list[int]) -> NDA
         )
         odds[fold == number] = predict(X[fold == number])[:, 0] - np.log(y.sum() / (~y).sum())
     return odds
-
-
-def _area(high: NDArray[np.float64], low: NDArray[np.float64]) -> tuple[float, float]:
-    """The chance that one of the first is above one of the second, and the error of it if they are alike."""
-    ordered = np.sort(low)
-    below = (np.searchsorted(ordered, high, "left") + np.searchsorted(ordered, high, "right")) / 2
-    error = np.sqrt((len(high) + len(low) + 1) / (12 * len(high) * len(low)))
-    return float(below.mean() / len(low)), float(error)

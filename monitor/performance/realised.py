@@ -16,7 +16,7 @@ from monitor.performance.figures import Drop, Figure, drop_of, figure_of, floor_
 from monitor.performance.labelled import known_at_time, labelled_at
 from monitor.performance.metrics import LEAST_REQUESTS, Measured, Metric, measure, metrics_of, usual
 from monitor.performance.reference import Reference, Source, reference_of_version
-from monitor.performance.windows import Window, judged_each, windows_of
+from monitor.performance.windows import Window, judged_each, windows_of, with_whole
 from monitor.two_sample import Outcome, kolmogorov_smirnov
 from storage.errors import listed
 from storage.labels.items import LabelItem
@@ -137,16 +137,12 @@ def realised(
     Raises UnknownNameError for the endpoint, SettingError for a period, a length, a metric or a level that cannot be,
     and StoreError if the store cannot be read.
     """
-    endpoint = store.endpoints.get(endpoint_name)
-    version = store.models.get(endpoint.main.spec)
-    windows = windows_of(start, end, every)
-    judged = judged_metric(version, metric)
-    judged_each(level, 1)
-    frame = labelled_at(store, endpoint.name, start, end, known_at, model=version.name, version=version.version)
+    version, windows, judged = asked_of(store, endpoint_name, Window(start, end), every, metric, level)
+    frame = labelled_at(store, endpoint_name, start, end, known_at, model=version.name, version=version.version)
     found = realised_of(
         version.signature, frame, reference_of_version(store, version), windows, known_at, metric=judged, level=level
     )
-    found = msgspec.structs.replace(found, endpoint=endpoint.name, model=version.name, version=version.version)
+    found = msgspec.structs.replace(found, endpoint=endpoint_name, model=version.name, version=version.version)
     return with_labels(store, found)
 
 
@@ -182,15 +178,12 @@ def realised_of(
     """
     metrics = metrics_of(signature.task)
     (judged,) = metrics_of(signature.task, (metric or metrics[0].name,))
-    parts = [_part(signature, metrics, within(frame, window)) for window in windows]
-    period = Window(windows[0].start, windows[-1].end)
-    whole = _part(signature, metrics, within(frame, period)) if len(parts) > 1 else parts[0]
-    tested = [*parts, whole] if len(parts) > 1 else parts
-    judge = _Judge(metrics, judged, reference, judged_each(level, sum(_is_enough(judged, part) for part in tested)))
-    told = tuple(judge.window(window, part) for window, part in zip(windows, parts, strict=True))
-    total = judge.window(period, whole) if len(parts) > 1 else told[0]
+    looked_at = with_whole(windows)
+    parts = [_part(signature, metrics, within(frame, window)) for window in looked_at]
+    judge = _Judge(metrics, judged, reference, judged_each(level, sum(_is_enough(judged, part) for part in parts)))
+    told = [judge.window(window, part) for window, part in zip(looked_at, parts, strict=True)]
     return RealisedQuality(
-        verdict="drop" if any(one.verdict == "drop" for one in told) else total.verdict,
+        verdict="drop" if any(one.verdict == "drop" for one in told) else told[-1].verdict,
         endpoint="",
         model="",
         version=0,
@@ -199,11 +192,11 @@ def realised_of(
         level=level,
         source=reference.source,
         reference_rows=reference.rows,
-        reference=judge.reference_figures(whole),
-        whole=total,
-        windows=told,
-        delay=delay_of(whole.frame, known_at),
-        labels=total.labelled,
+        reference=judge.reference_figures(parts[-1]),
+        whole=told[-1],
+        windows=tuple(told[: len(windows)]),
+        delay=delay_of(parts[-1].frame, known_at),
+        labels=told[-1].labelled,
     )
 
 
@@ -214,8 +207,28 @@ def within(frame: pl.DataFrame, window: Window) -> pl.DataFrame:
     return frame.filter((pl.col(_TIME) >= window.start) & (pl.col(_TIME) < window.end))
 
 
-def judged_metric(version: ModelVersion, asked: str | None) -> str:
-    """The metric that is judged: the one asked for, or the one that the model was chosen by."""
+class Asked(NamedTuple):
+    """What a report on an endpoint is asked for: of which version, in which windows, judged by which metric."""
+
+    version: ModelVersion
+    windows: list[Window]
+    metric: str
+
+
+def asked_of(
+    store: Store, endpoint_name: str, period: Window, every: timedelta | None, metric: str | None, level: float
+) -> Asked:
+    """The version that the endpoint serves, the period in windows, and the metric that is asked for, or that the model
+    was chosen by. Raises as `realised` does."""
+    version = store.models.get(store.endpoints.get(endpoint_name).main.spec)
+    windows = windows_of(*period, every)
+    judged = judged_metric(version, metric)
+    judged_each(level, 1)
+    return Asked(version, windows, judged)
+
+
+def judged_metric(version: ModelVersion, asked: str | None = None) -> str:
+    """The metric that is asked for, or that the model was chosen by. Raises SettingError."""
     task = version.signature.task
     return metrics_of(task, (asked,))[0].name if asked else usual(task, version.card.scores.metric)
 

@@ -1,6 +1,7 @@
 """Windows: a period in pieces, and periods that end some time ago because labels arrive late."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -38,6 +39,18 @@ def windows_of(start: datetime, end: datetime, every: timedelta | None = None) -
     if count > _MOST:
         raise SettingError(f"The period has {count:,} windows of {every}. Use longer ones: {_MOST:,} are the most.")
     return [Window(start + n * every, min(start + (n + 1) * every, end)) for n in range(count)]
+
+
+def with_whole(windows: Sequence[Window]) -> list[Window]:
+    """Windows that follow one another, and after several of them the whole period.
+
+    >>> day = datetime(2024, 5, 1, tzinfo=UTC)
+    >>> found = with_whole(windows_of(day, day + timedelta(hours=4), timedelta(hours=2)))
+    >>> [(window.start.hour, window.end.hour) for window in found]
+    [(0, 2), (2, 4), (0, 4)]
+    """
+    whole = [Window(windows[0].start, windows[-1].end)] if len(windows) > 1 else []
+    return [*windows, *whole]
 
 
 def offset_window(now: datetime, start_offset: str, end_offset: str) -> Window:

@@ -10,6 +10,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor.alerts import Messenger, Senders
 from monitor.schedule.hours import Hours
+from monitor.schedule.retention import forget
 from monitor.schedule.watch import LEASE_S, REPORTS_AT_ONCE, Watch, utc_now
 from storage.errors import AutopilotError
 from storage.settings import Settings
@@ -20,6 +21,9 @@ LOOK_EVERY_S = 1
 COMPACT_EVERY_S = 5
 KEEP_EVERY_S = 300
 
+#: How often what is long past is forgotten.
+FORGET_EVERY_S = 3600
+
 #: Channels told at once.
 TOLD_AT_ONCE = 4
 
@@ -28,7 +32,8 @@ _log = logging.getLogger("monitor")
 
 @contextmanager
 def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
-    """Follow schedules, tell of alerts, compact traffic and profile its hours, in threads of their own.
+    """Follow schedules, tell of alerts, compact traffic, profile its hours and forget what is long past, in threads of
+    their own.
 
     At the end, reports and the hour under way are waited for; commands that are told of alerts are ended, and told
     again later.
@@ -46,7 +51,8 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         # A tick that comes late still counts (the default drops what is a second late), and several late ones are one.
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
-    senders = senders or Senders.of(Settings.load())
+    settings = Settings.load()
+    senders = senders or Senders.of(settings)
     watch = Watch(store, lambda work: scheduler.add_job(_logged(work), executor="reports"))
     messenger = Messenger(
         store, senders, lambda work: scheduler.add_job(_logged(work), executor="alerts"), most=TOLD_AT_ONCE
@@ -59,6 +65,7 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         (messenger.renew, LEASE_S / 4, "default"),
         (store.traffic.compact, COMPACT_EVERY_S, "default"),
         (hours.look, KEEP_EVERY_S, "hours"),
+        (lambda: forget(store, settings.monitor_kept_days, utc_now), FORGET_EVERY_S, "default"),
     )
     for tick, every_s, executor in ticks:
         scheduler.add_job(_logged(tick), "interval", seconds=every_s, next_run_time=utc_now(), executor=executor)

@@ -5,11 +5,11 @@ have this machine ask or run anything.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 
 from serving.control.changes import Done, change, change_by
 from serving.control.documented import LIST, ONE, changing
@@ -17,8 +17,8 @@ from serving.control.etags import Condition, told
 from serving.control.pages import Cursor, Limit, after, page, part
 from serving.parts import AnyRequest, Parts
 from storage import Store
-from storage.api import AlertView, Page, ScheduleConfig, tag_of
-from storage.records import AlertChange, Execution, Schedule
+from storage.api import AlertView, DeliveryView, Page, ScheduleConfig, tag_of
+from storage.records import AlertChange, Delivery, DeliveryStatus, Execution, Schedule
 
 
 @get("/api/schedules", summary="List schedules", **LIST)
@@ -79,6 +79,21 @@ def list_alerts(
         _name_of,
         lambda one: AlertView(one.name, one.endpoint, one.check, states.get(one.name, "OK")),
     )
+
+
+@get("/api/alerts/deliveries", summary="List what channels are told", **LIST)
+def list_deliveries(
+    request: AnyRequest,
+    parts: NamedDependency[Parts],
+    schedule: Annotated[str | None, QueryParameter(description="Only of this schedule's alert.")] = None,
+    status: Annotated[DeliveryStatus | None, QueryParameter(description="Only those in this status.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response[Page[DeliveryView]]:
+    """Who was told of changes of alerts, and when, newest first; also of schedules that were removed."""
+    last = after(request, cursor, tuple[datetime, str])
+    found = parts.store.schedules.alerts.deliveries(schedule, limit + 1, status=status, after=last)
+    return page(request, found, limit, lambda delivery: (delivery.created_at, delivery.id), _shown)
 
 
 @put(
@@ -154,6 +169,7 @@ ROUTES: tuple[Any, ...] = (
     list_executions,
     list_changes,
     list_alerts,
+    list_deliveries,
     put_schedule,
     pause_schedule,
     resume_schedule,
@@ -179,6 +195,22 @@ def _schedule(name: str, asked: ScheduleConfig, now: datetime) -> Schedule:
         alert=asked.alert,
         facets=asked.facets,
         budget=asked.budget,
+    )
+
+
+def _shown(delivery: Delivery) -> DeliveryView:
+    """Without what only whoever made the channel may know: below the first line is what a command said."""
+    return DeliveryView(
+        id=delivery.id,
+        schedule=delivery.schedule,
+        number=delivery.number,
+        channel=delivery.channel,
+        status=delivery.status,
+        created_at=delivery.created_at,
+        due_at=delivery.due_at if delivery.status == "waiting" else None,
+        ended_at=delivery.ended_at,
+        attempts=delivery.attempts,
+        reason=None if delivery.reason is None else delivery.reason.partition("\n")[0],
     )
 
 

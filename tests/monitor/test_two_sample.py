@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from monitor.serial import Worth
-from monitor.two_sample import LEAST_EXPECTED, Outcome, contingency, kolmogorov_smirnov
+from monitor.two_sample import LEAST_EXPECTED, Outcome, area_of, contingency, kolmogorov_smirnov
 
 samples = hnp.arrays(np.float64, st.integers(2, 40), elements=st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 3.0, np.inf]))
 
@@ -33,6 +33,16 @@ def test_kolmogorov_smirnov_of_large_samples_is_scipys() -> None:
     for outcome in (kolmogorov_smirnov(x, y), kolmogorov_smirnov(y, x)):
         assert outcome.statistic == pytest.approx(expected.statistic)
         assert outcome.p_value == pytest.approx(expected.pvalue)
+
+
+@given(samples, samples)
+@settings(max_examples=80, deadline=None)
+def test_areas_are_mann_whitneys(low: np.ndarray, high: np.ndarray) -> None:
+    """Ties count as halves."""
+    n, m = len(low), len(high)
+    area = area_of(low, high)
+    assert area.value == pytest.approx(stats.mannwhitneyu(high, low).statistic / (n * m))
+    assert area.deviation == pytest.approx(math.sqrt(n * m * (n + m + 1) / 12) / (n * m))
 
 
 def test_an_empty_sample_is_alike() -> None:

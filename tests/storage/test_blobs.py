@@ -1,5 +1,7 @@
 """Blobs are kept under the sha256 of their bytes, whole or not at all."""
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,8 @@ def test_a_full_disk_leaves_no_half_blob(tmp_path: Path) -> None:
     """A put that finds no room raises StoreError; there is no such blob, and with room again it can be put."""
     script = """
 import resource, sys
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 from storage import StoreError
 from storage.blobs import Blobs
@@ -77,6 +81,20 @@ def test_a_file_is_kept_as_its_bytes_are(store: Store, tmp_path: Path) -> None:
     assert store.blobs.put_file(file) == store.blobs.put(b"abc") == store.blobs.put_file(file) == ABC
     assert store.blobs.get(ABC) == file.read_bytes()
     assert store.blobs.digests() == [ABC]
+
+
+def test_a_blob_that_is_put_again_counts_as_used_just_now(store: Store, tmp_path: Path) -> None:
+    """Whoever forgets what was not used for long leaves it alone."""
+    file = tmp_path / "file"
+    file.write_bytes(b"abc")
+    for put in (lambda: store.blobs.put(b"abc"), lambda: store.blobs.put_file(file)):
+        store.blobs.put(b"abc")
+        os.utime(store.blobs.path(ABC), (0, 0))
+        assert store.blobs.is_older(ABC, datetime(1970, 1, 2, tzinfo=UTC))
+        put()
+        assert not store.blobs.is_older(ABC, datetime(1970, 1, 2, tzinfo=UTC))
+    store.blobs.delete(ABC)
+    assert not store.blobs.is_older(ABC, datetime(9999, 1, 1, tzinfo=UTC))
 
 
 def test_a_blob_that_is_deleted_is_gone_and_one_that_is_not_there_cannot_be_kept(store: Store) -> None:

@@ -1,5 +1,9 @@
 """Drift reports."""
 
+import os
+from datetime import UTC, datetime
+from hashlib import sha256
+
 from msgspec.structs import replace
 
 from storage import Store, UnknownNameError
@@ -28,3 +32,24 @@ def test_an_unknown_report_is_named(store: Store) -> None:
     """The message says what was asked for."""
     with raises(UnknownNameError, "The store has no report 'd9'."):
         store.reports.get("d9")
+
+
+def test_old_reports_are_forgotten_with_their_blobs(store: Store) -> None:
+    """A blob stays that another report has, or that may be of one that is just being added."""
+    for number, (json, html) in enumerate(((b"none", b"a"), (b"some", b"b"), (b"none", b"c"))):
+        digests = {"json_digest": store.blobs.put(json), "html_digest": store.blobs.put(html)}
+        store.reports.add(replace(report(f"d{number}", created_at=NOW + number * HOUR), **digests))
+    later = datetime.now(UTC) + 2 * HOUR
+    os.utime(store.blobs.path(sha256(b"b").hexdigest()), (later.timestamp(), later.timestamp()))
+    assert store.reports.forget(NOW + HOUR, later) == 1
+    assert store.reports.forget(NOW + 9 * HOUR, later) == 1  # the newest stays
+    assert [one.id for one in store.reports.list()] == ["d2"]
+    assert sorted(store.blobs.get(digest) for digest in store.blobs.digests()) == [b"b", b"c", b"none"]
+
+
+def test_many_reports_are_forgotten_some_hundred_at_once(store: Store) -> None:
+    """So that others can write in between."""
+    for number in range(250):
+        store.reports.add(report(f"d{number}", created_at=NOW + number * HOUR))
+    later = NOW + 1000 * HOUR
+    assert [store.reports.forget(later, later) for _ in range(3)] == [200, 49, 0]

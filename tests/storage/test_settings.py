@@ -47,6 +47,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
         "async_webhook": "default",
         "webhook_secret": "default",
         "batch_places": "default",
+        "monitor_kept_days": "default",
         "smtp_url": "default",
         "smtp_from": "default",
     }

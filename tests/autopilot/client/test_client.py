@@ -203,6 +203,7 @@ def test_schedules_reports_runs_and_servers_are_read(client: Any, name: str) -> 
     assert [one.status for one in client.schedules.executions(name)] == ["pending"]
     assert [one.state for one in client.schedules.alerts() if one.schedule == name] == ["OK"]
     assert list(client.schedules.changes(name)) == []
+    assert list(client.schedules.deliveries(name, status="waiting")) == []
     nightly = client.schedules.put(f"{name}-nightly", "30 2 * * *", endpoint=name, zone="Europe/Berlin")
     assert (nightly.endpoint, nightly.zone) == (name, "Europe/Berlin")
     client.schedules.delete(nightly.name)

@@ -1,13 +1,16 @@
 """Lists come in pages that neither repeat nor lose an entry, whatever is inserted meanwhile."""
 
+import json
 import time
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from msgspec.structs import replace
 
 from storage import Store
+from storage.records import AlertRule, Channel, Schedule
 from tests import portable
 from tests.records import HOUR, NOW, execution, report, run
 from tests.serving.conftest import ServerProcess
@@ -23,6 +26,9 @@ LISTS = (
     "jobs",
     "schedules",
     "schedules/paid/executions",
+    "schedules/paid/alerts",
+    "alerts",
+    "alerts/deliveries",
     "reports",
     "experiments",
     "runs",
@@ -107,6 +113,36 @@ def test_trials_events_and_executions_are_walked_in_their_order(server: ServerPr
     assert [e["kind"] for e in walk(server, "runs/searched/events", limit=1)] == ["a", "b", "c"]
     due = [e["scheduled_at"][11:13] for e in walk(server, "schedules/paid/executions", limit=1)]
     assert due == ["15", "14", "13"]
+
+
+def test_who_was_told_is_walked_from_the_newest_on(server: ServerProcess, store: Store) -> None:
+    """Changes of one moment too; of one schedule, in one status. Nothing shows where a channel leads."""
+    alerts = store.schedules.alerts
+    for name in ("a", "b"):
+        target = ("/opt/tell", "--token", "s3cret")
+        alerts.put_channel(Channel(name, "command", target, ("InAlert", "OK"), 9, NOW))
+    schedule = Schedule("told", "paid", "0 * * * *", 0.05, NOW, alert=AlertRule(1, 1, ("a", "b")))
+    store.schedules.put(schedule)
+    for hours, breached in ((1, True), (2, False)):
+        due = execution("told", scheduled_at=NOW + hours * HOUR)
+        store.schedules.claim(due)
+        store.schedules.end(replace(due, status="completed", breached=breached, ended_at=due.scheduled_at))
+    for status in ("told", "failed"):
+        taken = alerts.take_delivery("me", NOW + 3 * HOUR, lease_s=60)
+        assert taken is not None
+        reason = "'tell' ended with exit code 1.\nusage: tell --token s3cret" if status == "failed" else None
+        alerts.end_delivery(taken, NOW + 3 * HOUR, status, reason)
+    found = walk(server, "alerts/deliveries", schedule="told", limit=1)
+    assert [one["number"] for one in found] == [2, 2, 1, 1]
+    assert [one["status"] for one in found[:2]] == ["waiting", "waiting"]
+    assert {one["status"] for one in found[2:]} == {"told", "failed"}
+    assert len({one["id"] for one in found}) == 4
+    assert "s3cret" not in json.dumps(found)
+    [failed] = walk(server, "alerts/deliveries", status="failed")
+    assert (failed["schedule"], failed["attempts"], failed["due_at"]) == ("told", 1, None)
+    assert failed["reason"] == "'tell' ended with exit code 1."
+    assert failed["ended_at"] == "2024-05-01T16:30:00.123456Z"
+    assert walk(server, "alerts/deliveries", schedule="paid") == []
 
 
 @pytest.mark.parametrize(
