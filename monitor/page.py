@@ -10,6 +10,8 @@ from monitor import charts
 from monitor.calibrated import MINIMUM_EFFECT
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import ColumnDrift, DriftReport
+from monitor.parts import by_harm, examples_text, harm_text, parts
+from monitor.report import EndpointReport
 
 #: Columns that get a row with charts, drifted ones and large effects first. At most 5.5 kB each keep the page
 #: below 300 kB.
@@ -32,9 +34,10 @@ class Subject(Struct, frozen=True):
 def render(report: DriftReport, subject: Subject | None = None) -> str:
     """The page. Names of columns and levels come from strangers and are escaped.
 
-    Up to `SHOWN_COLUMNS` columns are drawn, in the order of `DriftReport.ranked`; all others are named or counted.
+    Up to `SHOWN_COLUMNS` columns are drawn, by harm where that is known, else in the order of
+    `DriftReport.ranked`; all others are named or counted.
     """
-    ranked = report.ranked
+    ranked = by_harm(report)
     further = ranked[SHOWN_COLUMNS:]
     return _template().render(
         report=report,
@@ -51,6 +54,10 @@ def render(report: DriftReport, subject: Subject | None = None) -> str:
         reading=reading,
         missing=missing_text,
         beyond=beyond_text,
+        harm=harm_text,
+        examples=examples_text,
+        parts=parts(report),
+        sentence=report.sentence if isinstance(report, EndpointReport) else "",
     )
 
 

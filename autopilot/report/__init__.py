@@ -3,7 +3,6 @@
     evidence.py     all that a report tells, collected at a run's end and kept as a blob of at most about 2 MB
     statistics.py   from it: metrics with intervals, curves, calibration, mistakes, residuals; NumPy alone
     charts.py       Altair charts of these, for the page and for notebooks alike
-    drawing.py      a chart as SVG, without a browser
     verdict.py      what it comes to, in sentences     numerals.py   numbers as people read them
     page.py         the page: one file without script, font or picture beside it
     archive.py      the evidence of the runs in a store

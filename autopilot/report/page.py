@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from autopilot.explain import Fairness, dependence_chart, fairness_chart, importance_chart
 from autopilot.report import charts, numerals, statistics, verdict
-from autopilot.report.drawing import Drawn, draw
 from autopilot.report.evidence import Evidence, HeldOut, place_of
 from autopilot.report.statistics import ClassFigures, Curve, Estimate, Mistake
+from storage.drawing import Drawn, draw
 from storage.records import Member, Trial
 
 #: What is listed; the rest is counted.

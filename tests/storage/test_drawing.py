@@ -7,7 +7,7 @@ import altair as alt
 import polars as pl
 import pytest
 
-from autopilot.report.drawing import draw
+from storage.drawing import draw
 
 NASTY = """<script>alert("1")</script> & 'Ünï' ]]> {{ 7 * 7 }}"""
 
