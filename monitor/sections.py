@@ -19,6 +19,7 @@ from monitor.facets.traffic import favourable, unlabelled
 from monitor.harm import HarmRanking, Loss, rank_harm
 from monitor.looked import Looked
 from monitor.multivariate import MultivariateDrift, multivariate
+from monitor.over_time import examples, over_time
 from monitor.pair import BREAKS
 from monitor.performance.estimated import EstimatedQuality, estimated_metric, estimated_of
 from monitor.performance.realised import RealisedQuality, judged_metric, realised_of, with_labels
@@ -86,8 +87,8 @@ def sections_of(looked: Looked, drift: DriftReport, asked: Asked) -> Sections:
         bias=made("bias", lambda: by_facet(looked, asked)),
         attribution=attribution,
         harm=made("harm", lambda: rank_harm(drift.columns, importances(attribution), loss_of(estimated, realised))),
-        over_time=(),
-        examples=(),
+        over_time=made("over_time", lambda: moments(looked)) or (),
+        examples=made("examples", lambda: telling_values(looked, drift)) or (),
         left_out=tuple(left_out),
     )
 
@@ -111,6 +112,23 @@ def data_quality(looked: Looked, asked: Asked) -> Quality:
     return check(
         looked.answers, baseline, level=asked.level, now=asked.now, sensitive=looked.sensitive, absent=looked.redacted
     )
+
+
+def moments(looked: Looked) -> tuple[OverTime, ...]:
+    """The columns of which values may be shown, piece by piece."""
+    if not looked.traffic.width:
+        return ()
+    times, kinds = (
+        looked.traffic.get_column(f"{OUTPUT_PREFIX}time"),
+        {name: looked.kinds[name] for name in looked.shown},
+    )
+    return over_time(looked.current, times, looked.reference, kinds, looked.span.start, looked.span.end)
+
+
+def telling_values(looked: Looked, drift: DriftReport) -> tuple[Examples, ...]:
+    """Values of the columns that drifted."""
+    drifted: dict[str, Kind] = {column.name: column.kind for column in drift.columns if column.drifted}
+    return examples(looked.current, looked.reference, drifted, {*looked.sensitive, *looked.redacted})
 
 
 def all_columns(looked: Looked, drift: DriftReport, asked: Asked) -> MultivariateDrift:
