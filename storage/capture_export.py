@@ -98,9 +98,8 @@ class _Window(NamedTuple):
 
 def _write_all(store: Store, window: _Window, out: Path, format: CaptureFormat) -> Exported:
     traffic = store.traffic
-    traffic.compact()
     requests = rows = files = size_bytes = 0
-    for part in traffic.parts(window.endpoint, window.start, window.end, variant=window.variant):
+    for part in traffic.files(window.endpoint, window.start, window.end, variant=window.variant):
         frame = traffic.read_part(part, window.start, window.end)
         if not frame.height:
             continue
@@ -128,8 +127,9 @@ def _write_csv(store: Store, endpoint: str, frame: "pl.DataFrame", part: Path, o
 
 
 def _like(part: Path, out: Path, suffix: str) -> Path:
-    """The place in `out` that a file has in the store, by variant, date and hour."""
-    path = out.joinpath(*part.parts[-4:-1], part.stem + suffix)
+    """The place in `out` that a file has in the store, by variant, date and hour; of a journal, a folder for all."""
+    folder = part.parts[-4:-1] if part.suffix == ".parquet" else ("uncompacted",)
+    path = out.joinpath(*folder, part.stem + suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

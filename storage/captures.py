@@ -79,7 +79,6 @@ def capture_page(
     if not 1 <= limit <= MOST_CAPTURES:
         raise InputError(f"The limit is {limit}. Use 1 to {MOST_CAPTURES}.")
     before = None if after is None else _cursor(after)
-    traffic.compact()
     found: list[Captured] = []
     for paths in _hours(traffic, endpoint, start or _BEGINNING, end or _END, variant, before):
         frames = [traffic.read_part(path, start or _BEGINNING, end or _END) for path in paths]
@@ -125,12 +124,16 @@ def _hours(
     variant: str | None,
     before: tuple[int, str] | None,
 ) -> Iterator[list[Path]]:
-    """The files of each hour, newest first."""
+    """The files of each hour, newest first; before them what could not be compacted."""
     if before is not None:
         end = min(end, datetime.fromtimestamp(before[0] / 1e6, UTC))
-    paths = traffic.parts(endpoint, start, end, variant=variant)
-    hours = [list(files) for _, files in groupby(paths, key=lambda path: path.parts[-3:-1])]
+    paths = traffic.files(endpoint, start, end, variant=variant)
+    hours = [list(files) for _, files in groupby(paths, key=_hour_of)]
     yield from reversed(hours)
+
+
+def _hour_of(path: Path) -> tuple[str, ...]:
+    return path.parts[-3:-1] if path.suffix == ".parquet" else ()
 
 
 def _own(frame: "pl.DataFrame") -> "pl.DataFrame":

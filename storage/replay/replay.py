@@ -119,8 +119,7 @@ class _Run:
     def all(self, start: datetime, end: datetime, observe: Observe | None) -> None:
         """Replay what was answered in a window."""
         traffic, began = self._store.traffic, time.monotonic()
-        traffic.compact()
-        paths = traffic.parts(self._name, start, end)
+        paths = traffic.files(self._name, start, end)
         for number, path in enumerate(paths):
             if self._spec.inference_id is not None:
                 ids = traffic.read_part(path, start, end, columns=(_ID,))

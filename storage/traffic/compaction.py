@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from storage.errors import StoreError
 from storage.traffic.frames import OUTPUT_PREFIX, frame_of_journal, redacted_text
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 _DONE = ".done"
 _CLAIM_BYTES = 64_000_000  # of journals compacted at once: bounds memory
+
+
+class Left(NamedTuple):
+    """What is not compacted. claims: names of those that were begun, whose Parquet does not count; journals: of these
+    claims, and those that are complete."""
+
+    claims: frozenset[str]
+    journals: list[Path]
 
 
 class Compaction:
@@ -44,6 +52,16 @@ class Compaction:
                 shutil.rmtree(done)
         return rows
 
+    def left(self) -> Left:
+        """What a compaction that failed has left: rows are either in Parquet, or in one of these journals.
+
+        Raises OSError.
+        """
+        claims = list(self._claims.iterdir()) if self._claims.exists() else []
+        begun = [claim for claim in claims if claim.suffix != _DONE]
+        journals = [path for claim in begun for path in sorted(claim.glob("*.journal"))]
+        return Left(frozenset(claim.name for claim in begun), [*journals, *self._complete()])
+
     @contextmanager
     def _lock(self) -> Generator[None]:
         try:
@@ -63,8 +81,7 @@ class Compaction:
                 if claim.suffix != _DONE:
                     return claim
                 shutil.rmtree(claim)
-        journals = [path for path in sorted(self._journals.glob("endpoint=*/*")) if is_complete(path)]
-        journals = [path for path in journals if not is_of_later_version(path)]
+        journals = self._complete()
         if not journals:
             return None
         claim = self._claims / uuid.uuid4().hex
@@ -76,6 +93,10 @@ class Compaction:
             if size_bytes >= _CLAIM_BYTES:
                 break
         return claim
+
+    def _complete(self) -> list[Path]:
+        journals = [path for path in sorted(self._journals.glob("endpoint=*/*")) if is_complete(path)]
+        return [path for path in journals if not is_of_later_version(path)]
 
     def _write_parquet(self, claim: Path) -> int:
         import polars as pl

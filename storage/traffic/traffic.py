@@ -1,14 +1,16 @@
 """The captured traffic of all endpoints: where servers write, and everybody else reads."""
 
+import logging
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.errors import StoreError
 from storage.redaction import key_of
 from storage.traffic.compaction import Compaction
-from storage.traffic.frames import OUTPUT_PREFIX
-from storage.traffic.journal import Header, JournalWriter
+from storage.traffic.frames import OUTPUT_PREFIX, frame_of_journal
+from storage.traffic.journal import Header, Journal, JournalWriter, read_journal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _KEYS = "keys"
 _REDACTION_KEY = "redaction"
 _DAY = len("date=2024-05-01")
+_log = logging.getLogger(__name__)
 _SORTED_BY = [OUTPUT_PREFIX + name for name in ("time", "inference_id", "event_id", "row")]
 
 
@@ -82,11 +85,30 @@ class Traffic:
         alike. All rows of a request are in one frame. Within an hour, frames are in no order. columns: those that are
         read, of those that a frame has; None reads all.
         """
-        self.compact()
-        for path in self.parts(endpoint, start, end, variant=variant):
+        for path in self.files(endpoint, start, end, variant=variant):
             part = self.read_part(path, start, end, model=model, version=version, columns=columns)
             if part.height:
                 yield part
+
+    def files(self, endpoint: str, start: datetime, end: datetime, *, variant: str | None = None) -> list[Path]:
+        """What holds all rows of a window, for `read_part`: after a compaction, `parts`.
+
+        Where that fails, as on a full disk, what is in Parquet already, and then the journals that are left: each row
+        is in one of them. Raises StoreError if these cannot be listed.
+        """
+        compaction = Compaction(self._root)
+        try:
+            compaction.run()
+            return self.parts(endpoint, start, end, variant=variant)
+        except StoreError as error:
+            try:
+                left = compaction.left()
+            except OSError:
+                raise error from None
+            _log.warning("%s Until then, its journals are read as they are.", error)
+        parts = self.parts(endpoint, start, end, variant=variant)
+        whole = [path for path in parts if path.name.partition(".")[0] not in left.claims]
+        return [*whole, *(path for path in left.journals if _is_of(path, endpoint, variant))]
 
     def has(self, endpoint: str) -> bool:
         """Whether anything that an endpoint answered was captured, ever."""
@@ -113,22 +135,47 @@ class Traffic:
         version: int | None = None,
         columns: "Collection[str] | None" = None,
     ) -> "pl.DataFrame":
-        """The rows of one of `parts` in a window, as `batches` gives them. Those that were written before there were
+        """The rows of one of `files` in a window, as `batches` gives them. Those that were written before there were
         variants get what a new file tells."""
         import polars as pl
 
+        is_parquet = path.suffix == ".parquet"
         when = pl.col(f"{OUTPUT_PREFIX}time")
         wanted = (when >= start.astimezone(UTC)) & (when < end.astimezone(UTC))
         if model is not None:
             wanted &= pl.col(f"{OUTPUT_PREFIX}model") == model
         if version is not None:
             wanted &= pl.col(f"{OUTPUT_PREFIX}version") == version
-        file = pl.scan_parquet(path)
+        file = pl.scan_parquet(path) if is_parquet else _frame_of(path).lazy()
         if columns is None:
             return _sorted(_completed(file.filter(wanted).collect(), path))
         names = [name for name in file.collect_schema().names() if name in columns or name in _SORTED_BY]
         frame = _sorted(_completed(file.filter(wanted).select(names).collect(), path))
         return frame.select(name for name in frame.columns if name in columns)
+
+
+def _is_of(path: Path, endpoint: str, variant: str | None) -> bool:
+    """Whether a journal has rows of an endpoint, or of one variant of it."""
+    journal = _journal(path)
+    if journal is None or not journal.batches:
+        return False
+    return journal.header.endpoint == endpoint and variant in (None, journal.header.variant)
+
+
+def _frame_of(path: Path) -> "pl.DataFrame":
+    """The rows of a journal of which `_is_of` has seen some."""
+    journal = _journal(path)
+    assert journal is not None  # noqa: S101 - for the type checker
+    return frame_of_journal(journal)
+
+
+def _journal(path: Path) -> Journal | None:
+    try:
+        return read_journal(path)
+    except FileNotFoundError:
+        raise StoreError("Traffic was compacted while it was read. Ask again.") from None
+    except OSError as error:
+        raise StoreError(f"A journal of captured traffic cannot be read: {error}. Look after the disk.") from error
 
 
 def _hour_of(path: Path) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 import resource
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,15 @@ from polars.testing import assert_frame_equal
 
 from storage import Column, Signature, Store
 from storage.boundary import Blocks, blocks_of_rows, typed
+from storage.capture_export import export_captures
+from storage.captures import capture_page
 from storage.errors import StoreError
 from storage.predictor import Outputs, Predictor, frame_of_outputs
+from storage.replay import ReplaySpec
+from storage.replay.replay import replay
 from storage.signature import Task
 from storage.traffic import Header, Invocation, JournalWriter, Traffic, read_journal
-from tests import portable, processes
+from tests import captured, portable, processes
 from tests.strategies import levels, numbers, raw_frame, signature_of, times
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -389,19 +395,77 @@ def _fill_three_journals(root: Path) -> list[str]:
     return ["0", "1", "0x", "1x"]
 
 
+@contextmanager
+def disk_with_room_for(size_bytes: int) -> Generator[None]:
+    """A file may have so many bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 def test_a_disk_that_is_too_full_to_compact_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
     """Polars' own error is ours; no half of a file stays, and the rows are there when there is room."""
     names = _fill_three_journals(tmp_path)
     traffic = Traffic(tmp_path)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    try:
-        with pytest.raises(StoreError, match=r"could not be compacted: .*Free some disk"):
-            traffic.compact()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with disk_with_room_for(100), pytest.raises(StoreError, match=r"could not be compacted: .*Free some disk"):
+        traffic.compact()
     assert not [*tmp_path.rglob("*.part")]
     assert sorted(all_names(traffic)) == sorted(names)
+
+
+#: What happens to a traffic folder: so many requests of a variant in a journal, or a reader on a disk of such a size.
+HAPPENINGS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["main", "new"]), st.integers(1, 300)),
+        st.tuples(st.just("read"), st.sampled_from([100, 4_500, 9_000, 1_000_000])),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(happenings=HAPPENINGS)
+def test_rows_are_read_once_whatever_of_them_could_be_compacted(
+    tmp_path_factory: pytest.TempPathFactory, happenings: list[tuple[str, int]]
+) -> None:
+    """On a disk that is full, or was while half of a claim was compacted; journals reach over two hours."""
+    traffic = Traffic(tmp_path_factory.mktemp("traffic"))
+    written: dict[str, list[str]] = {"main": [], "new": []}
+    for what, size in happenings:
+        if what == "read":
+            with disk_with_room_for(size):
+                for variant, names in written.items():
+                    assert names_of(traffic.read("price", LONG_AGO, FAR_AHEAD, variant=variant)) == names
+            continue
+        writer = traffic.writer(replace(HEADER, variant=what))
+        first = len(written[what])
+        names = [f"{number:05}" for number in range(first, first + size)]
+        writer.append([invocation(name, NOON_US + int(name) * 36_000_000) for name in names])  # 100 an hour
+        writer.rotate()
+        written[what] += names
+    assert all_names(traffic) == sorted(written["main"] + written["new"])
+    assert not traffic.compact()
+
+
+def test_what_cannot_be_compacted_is_listed_exported_and_replayed(store: Store, tmp_path: Path) -> None:
+    """Whoever reads goes on; whoever compacts is told."""
+    version = portable.publish(store, portable.classifier(), endpoint="paid")
+    captured.ask(store, "paid", version, {"a": portable.ROWS, "b": portable.ROWS[:1]})
+    (store.root / "traffic" / "parquet").write_bytes(b"in the way")
+    with pytest.raises(StoreError, match="could not be compacted"):
+        store.traffic.compact()
+    found = capture_page(store.traffic, "paid")
+    assert [one.inference_id for one in found.items] == ["b", "a"]
+    exported = export_captures(store, "paid", LONG_AGO, FAR_AHEAD, tmp_path / "out", format="csv")
+    assert (exported.requests, exported.rows) == (2, len(portable.ROWS) + 1)
+    assert len(list((tmp_path / "out" / "uncompacted").iterdir())) == exported.files
+    replayed = replay(store, "paid", ReplaySpec(start=LONG_AGO), FAR_AHEAD)
+    assert (replayed.rows, replayed.is_identical) == (exported.rows, True)
+    (store.root / "traffic" / "parquet").unlink()
+    assert capture_page(store.traffic, "paid") == found
 
 
 def test_two_compactions_at_once_share_the_work(tmp_path: Path) -> None:
