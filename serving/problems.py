@@ -54,6 +54,7 @@ from storage.errors import (
     RowError,
     StoreError,
     UnknownNameError,
+    UnreachableError,
     UsedError,
 )
 
@@ -102,6 +103,7 @@ KINDS: dict[type[Exception], Kind] = {
     AbandonedError: Kind(499, "abandoned", "The client did not wait"),
     FailureError: Kind(500, "failure", "The server could not answer"),
     Exception: Kind(500, "defect", "The server has a defect"),
+    UnreachableError: Kind(502, "unreachable", "What the request names cannot be reached"),
     BusyServerError: Kind(503, "busy", "The server cannot answer now"),
     OverloadedError: Kind(503, "overloaded", "The server has more to do than it keeps waiting"),
     QueueFullError: Kind(503, "queue-full", "Too many async invocations wait"),

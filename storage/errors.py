@@ -11,6 +11,7 @@ AutopilotError
 │   │   └── UsedError     what was to be deleted is needed by something else
 │   └── BusyError         a run that another process works on
 └── FailureError          the work could not be done; exit code 1, HTTP 5xx
+    ├── UnreachableError  a file elsewhere that was named
     ├── StoreError        the store cannot be opened, read or written
     │   └── StoreVersionError  the store was written by a newer version of this program
     └── ModelFileError    a file is no model of ours, or was changed since it was written
@@ -76,6 +77,10 @@ class BusyError(InputError):
 
 class FailureError(AutopilotError):
     """The work could not be done although the input was fine: exit code 1, a 5xx status."""
+
+
+class UnreachableError(FailureError):
+    """A file elsewhere that was named cannot be reached."""
 
 
 class StoreError(FailureError):

@@ -7,6 +7,7 @@ from litestar import Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from serving.control.bodies import decode
 from serving.control.captures import End, Start, in_utc
 from serving.control.changes import Done, repeatable
 from serving.control.documented import LIST, ONE, changing
@@ -17,6 +18,7 @@ from serving.errors import MediaTypeError
 from serving.media import MEDIA_TYPES, Format, sent_format
 from serving.parts import AnyRequest, Parts
 from storage.api import Page
+from storage.errors import InputError
 from storage.labels import LabelItem, LabelSummary, Received, items_of, put_labels
 from storage.records import Label
 
@@ -40,7 +42,7 @@ async def receive_labels(
     """Keep labels of rows by inference id, all or none: a JSON list, one a line, or csv with a header."""
 
     def work(body: bytes) -> Done:
-        items = items_of(body, _media_type(request.headers.get("content-type")))
+        items = _items(body, _media_type(request.headers.get("content-type")))
         return Done(200, put_labels(parts.store, name, items, datetime.now(UTC), replace=replace))
 
     return await repeatable(request, parts, work)
@@ -69,6 +71,16 @@ def summarize_labels(
     from storage.labels.joined import label_summary  # which needs Polars
 
     return told(request, label_summary(parts.store, name, in_utc(start), in_utc(end)))
+
+
+def _items(body: bytes, media_type: str) -> list[LabelItem]:
+    """The labels of a body. Raises InputError that tells where, and of a list what is to be sent there."""
+    try:
+        return items_of(body, media_type)
+    except InputError:
+        if media_type == MEDIA_TYPES["json"] and body.lstrip().startswith(b"["):
+            return decode(body, list[LabelItem])
+        raise
 
 
 def _media_type(header: str | None) -> str:

@@ -20,7 +20,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
-from storage.errors import DataError, FailureError, InputError
+from storage.errors import DataError, InputError, UnreachableError
 from storage.formats import Format, format_of, known_format, suffixes_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def find(source: str) -> Found:
     """The tables that a file, a folder, a pattern or an address names, by name.
 
     Names that begin with a point or an underscore are passed over in folders. Raises DataError if there are none,
-    FailureError if an object store does not answer.
+    UnreachableError if an object store does not answer.
     """
     found = _find_remote(source) if is_address(source) else _find_local(source)
     if not found.inputs:
@@ -194,7 +194,7 @@ def _fits(parts: list[str], pattern: list[str]) -> bool:
 def local_copy(one: Input, folder: Path) -> Path:
     """Where an input can be read on this machine: as it is, or in the folder that it is copied to.
 
-    Raises DataError if it is gone, FailureError if its store does not answer.
+    Raises DataError if it is gone, UnreachableError if its store does not answer.
     """
     if not is_address(one.place):
         return Path(one.place)
@@ -310,7 +310,7 @@ def _answering(place: str) -> Generator[None]:
     except (BaseError, OSError) as error:
         if "404 Not Found" in str(error):  # of a bucket, where there is no exception of its own
             raise DataError(f"There is nothing at {place!r}. Check the address and its bucket.") from error
-        raise FailureError(
+        raise UnreachableError(
             f"{place!r} could not be reached: {_first_line(error)}. Check the address, the credentials in the "
             "environment, the network and the disk."
         ) from error

@@ -70,11 +70,11 @@ def test_by_default_only_a_server_of_this_machine_allows_all(tmp_path: Path) -> 
 def server(store: Store, data: Path) -> Iterator[ServerProcess]:
     """One whose jobs may use a folder."""
     portable.publish(store, portable.classifier())
-    with serving(store, environ={"AUTOPILOT_BATCH_PLACES": str(data)}) as server:
+    with serving(store, environ={"AUTOPILOT_BATCH_PLACES": f"{data},http://127.0.0.1:1"}) as server:
         yield server
 
 
-def posted(server: ServerProcess, source: Path, out: Path, **options: Any) -> httpx.Response:
+def posted(server: ServerProcess, source: Path | str, out: Path, **options: Any) -> httpx.Response:
     body = {"model": "demo", "source": str(source), "out": str(out), **options}
     return server.client.post("/api/jobs/batch", json=body)
 
@@ -99,11 +99,20 @@ def test_a_server_refuses_other_places_and_names_the_setting(server: ServerProce
         posted(server, data / "in", data / "out"),
         posted(server, data / "a.csv", secret / "a.csv", overwrite=True),
         posted(server, data / "a.csv", data / "o.csv", model=str(secret / "m.onnx")),
-        posted(server, "http://127.0.0.1:9/a.csv", data / "o.csv"),  # type: ignore[arg-type]
+        posted(server, "http://127.0.0.1:9/a.csv", data / "o.csv"),
     ):
         assert answer.status_code == 400
         assert "allow this one by the setting batch_places" in answer.json()["detail"]
     assert (secret / "a.csv").read_text() == GOOD
+
+
+def test_a_source_that_cannot_be_reached_is_told_as_such(server: ServerProcess, data: Path) -> None:
+    """It is no defect of the server, and no job."""
+    answer = posted(server, "http://127.0.0.1:1/a.csv", data / "o.csv")
+    told = answer.json()
+    assert (answer.status_code, told["type"]) == (502, "urn:autopilot:unreachable")
+    assert told["detail"].startswith("'http://127.0.0.1:1/a.csv' could not be reached: ")
+    assert server.client.get("/api/jobs").json()["items"] == []
 
 
 def test_a_job_with_a_broken_file_is_gone_on_with(server: ServerProcess, data: Path) -> None:

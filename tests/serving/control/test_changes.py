@@ -267,6 +267,7 @@ class TestLabels:
                 '[{"inference_id": "a", "label": "maybe"}]',
                 "labels[0].label is 'maybe', which is no",
             ),
+            ("application/json", '[{"inference_id": 7, "label": "yes"}]', "[0].inference_id is 7. Send text."),
         ],
     )
     def test_each_mistake_is_told(self, server: ServerProcess, kind: str, body: str | bytes, detail: str) -> None:

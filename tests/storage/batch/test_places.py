@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage.batch.places import check_folder, exists, find, is_folder, joined, local_copy, put, remove
-from storage.errors import DataError, FailureError, InputError
+from storage.errors import DataError, InputError, UnreachableError
 from tests.refusals import raises
 
 
@@ -83,7 +83,7 @@ def test_an_object_store_that_does_not_answer_is_a_failure(monkeypatch: pytest.M
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
-    with raises(FailureError, "'http://127.0.0.1:1/x.csv' could not be reached: "):
+    with raises(UnreachableError, "'http://127.0.0.1:1/x.csv' could not be reached: "):
         find("http://127.0.0.1:1/x.csv")
 
 
