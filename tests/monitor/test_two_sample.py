@@ -57,6 +57,18 @@ def test_false_alarms_of_few_values_are_at_most_as_many_as_said() -> None:
         assert np.mean(p_values <= level) <= level + 1e-12
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.002, 0.5])
+@pytest.mark.parametrize("decimals", [1, 3, 12])
+def test_the_largest_distance_of_many_values_is_found(shift: float, decimals: int) -> None:
+    """Where most stretches are passed over, the distance is SciPy's, with ties and without."""
+    rng = np.random.default_rng(5)
+    x = np.sort(np.round(rng.normal(size=120_000), decimals))
+    y = np.sort(np.round(rng.normal(shift, size=70_000), decimals))
+    expected = stats.ks_2samp(x, y, method="asymp").statistic
+    assert kolmogorov_smirnov(x, y).statistic == pytest.approx(expected, abs=1e-15)
+    assert kolmogorov_smirnov(y, x).statistic == pytest.approx(expected, abs=1e-15)
+
+
 def test_an_empty_sample_is_alike() -> None:
     """Without a value on one side there is nothing to compare."""
     assert kolmogorov_smirnov(np.array([1.0]), np.array([])) == Outcome("Kolmogorov-Smirnov", 0.0, 1.0, 0.0)
