@@ -24,7 +24,7 @@ Whether a test is made depends on both samples together, never on how they diffe
 whose effect is too small has the p-value 1 for this purpose, so that the promise holds for what alarms.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.drift import MINIMUM_EFFECT, Control, Counts, Kind
-from monitor.pair import BREAKS, Pair, why_broken
+from monitor.pair import BREAKS, Pair, present_of, why_broken
 from monitor.serial import MINIMUM_WORTH, Worth, in_order_of_levels, in_order_of_values, weigh
 from monitor.text import ROWS as TEXT_ROWS
 from monitor.text import words
@@ -69,16 +69,16 @@ class Finding(NamedTuple):
 class Examined(NamedTuple):
     """The tests that a column underwent, and what is to be said of those that were left out or counted fewer rows.
 
-    broken: whether there are none because one of them failed.
+    starved: whether its rows are worth too little for any test.
     """
 
     outcomes: list[Outcome]
     note: str
-    broken: bool = False
+    starved: bool
 
 
 def calibrated(
-    pairs: Sequence[Pair],
+    pairs: Iterable[Pair],
     level: float,
     *,
     control: Control = "bonferroni",
@@ -86,6 +86,7 @@ def calibrated(
 ) -> list[Finding]:
     """Judge all columns so that without drift the chance of any alarm is at most `level`.
 
+    pairs: of which one at a time is held.
     control: what `level` means where some columns drift, a name of `CONTROLS`. minimum_effect: 0..1, what an alarm
     needs beside its p-value.
 
@@ -101,7 +102,7 @@ def calibrated(
     columns = [_corrected(examine(pair)) for pair in pairs]
     p_values = [_least(column.outcomes, minimum_effect) for column in columns if column.outcomes]
     threshold = CONTROLS[control](p_values, level)
-    return [_judge(pair, column, threshold, minimum_effect) for pair, column in zip(pairs, columns, strict=True)]
+    return [_judge(column, threshold, minimum_effect) for column in columns]
 
 
 def check_level(level: float) -> None:
@@ -140,8 +141,11 @@ def examine(pair: Pair) -> Examined:
     try:
         outcomes = [*_VALUES[pair.kind](order), *_missing_outcomes(order)]
     except BREAKS as error:
-        return Examined([], why_broken(pair.name, "tested", error), broken=True)
-    return Examined(outcomes, " ".join(dict.fromkeys(order.notes)))
+        return Examined([], why_broken(pair.name, "tested", error), starved=False)
+    note = " ".join(dict.fromkeys(order.notes))
+    if not outcomes and not note:
+        return Examined([], _why_untested(pair), starved=False)
+    return Examined(outcomes, note, starved=not outcomes)
 
 
 def _corrected(column: Examined) -> Examined:
@@ -157,12 +161,10 @@ def _least(outcomes: Sequence[Outcome], minimum_effect: float) -> float:
     return min((outcome.p_value for outcome in outcomes if outcome.effect >= minimum_effect), default=1.0)
 
 
-def _judge(pair: Pair, column: Examined, threshold: float, minimum_effect: float) -> Finding:
-    found, note, broken = column
-    if not found:
-        note, starved = (note, not broken) if note else (_why_untested(pair), False)
-        return Finding("none", None, None, None, None, drifted=False, note=note, starved=starved)
-    return verdict(found, threshold, minimum_effect)._replace(note=note)
+def _judge(column: Examined, threshold: float, minimum_effect: float) -> Finding:
+    if not column.outcomes:
+        return Finding("none", None, None, None, None, drifted=False, note=column.note, starved=column.starved)
+    return verdict(column.outcomes, threshold, minimum_effect)._replace(note=column.note)
 
 
 def verdict(outcomes: Sequence[Outcome], threshold: float, minimum_effect: float) -> Finding:
@@ -294,7 +296,7 @@ def _named(outcome: Outcome, what: str) -> Outcome:
 
 def ascending(series: pl.Series) -> NDArray[np.float64]:
     """The values of a side of numbers, which a pair has sorted."""
-    return series.drop_nulls().to_numpy()
+    return present_of(series).to_numpy()
 
 
 def is_tied(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:

@@ -58,9 +58,13 @@ def _run(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
-    reference, current = _read(chosen.reference), _read(chosen.current)
     drift = compare(
-        reference, current, method=chosen.method, level=chosen.level, threshold=chosen.threshold, bins=chosen.bins
+        Path(chosen.reference),
+        Path(chosen.current),
+        method=chosen.method,
+        level=chosen.level,
+        threshold=chosen.threshold,
+        bins=chosen.bins,
     )
     if chosen.out:
         Path(chosen.out).write_text(_written(drift, Path(chosen.out).suffix), encoding="utf-8")

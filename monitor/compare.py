@@ -1,13 +1,14 @@
 """Compare a table with a reference: has any column drifted?"""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import polars as pl
 
 from monitor.calibrated import CONTROLS, Finding, calibrated, check_level
 from monitor.conventions import NAMES, Column, judged, table_drifted
-from monitor.drift import MINIMUM_EFFECT, Bars, ColumnDrift, Control, DriftReport, Histogram, Kind
+from monitor.drift import MINIMUM_EFFECT, Bars, ColumnDrift, Control, Counts, DriftReport, Histogram, Kind
 from monitor.pair import BREAKS, Pair, paired, why_broken
 from monitor.profile import chart_of
 from storage.errors import DataError, SettingError, listed
@@ -39,7 +40,8 @@ def compare(
     """Has any column of `current` drifted away from `reference`?
 
     reference, current: tables, as Polars frames (eager or lazy), pandas, pyarrow or anything with the Arrow capsule
-        interface. Each column of the reference must be in the current table; others there are listed, not compared.
+        interface; or a `pathlib.Path` of a Parquet file, of which one column at a time is in memory. Each column of the
+        reference must be in the current table; others there are listed, not compared.
     method: how columns are judged; a name of `METHODS`. All but "calibrated" are other products' rules and single
         measures (`conventions`), which state no chance of a false alarm: `level` is not theirs, but for single tests.
     level: the chance of any alarm in a report without drift, over all columns, above 0 and below 1. What each column's
@@ -70,17 +72,16 @@ def compare(
     town Fisher exact 0.0 False
     """
     _check(method, level, control, minimum_effect)
-    before, after = frame_of(reference, "reference"), frame_of(current, "current")
-    kinds = kinds or {}
-    columns = [_column_of(before[name], after[name], kinds.get(name)) for name in _shared_names(before, after)]
-    pairs = [column.pair for column in columns]
+    before, after = _table_of(reference, "reference"), _table_of(current, "current")
+    looked = _Looked(before, after, _shared_names(before, after), kinds or {}, [])
     enough = min(before.height, after.height) >= (MINIMUM_ROWS if method == "calibrated" else 1)
     if not enough:
-        findings = [too_few(before.height, after.height)] * len(pairs)
+        findings = [too_few(before.height, after.height) for _ in looked.columns()]
     elif method == "calibrated":
+        pairs = (column.pair for column in looked.columns())
         findings = calibrated(pairs, level, control=control, minimum_effect=minimum_effect)
     else:
-        findings = judged(method, columns, level, threshold, bins)
+        findings = judged(method, list(looked.columns()), level, threshold, bins)
     starved = any(finding.starved for finding in findings) and all(finding.statistic is None for finding in findings)
     drifted = table_drifted(method, findings)
     return DriftReport(
@@ -90,11 +91,39 @@ def compare(
         reference_rows=before.height,
         method=method,
         level=level,
-        columns=tuple(_column(pair, finding) for pair, finding in zip(pairs, findings, strict=True)),
+        columns=tuple(_column(told, finding) for told, finding in zip(looked.told, findings, strict=True)),
         extra=tuple(name for name in after.columns if name not in before.columns),
         control=control,
         minimum_effect=minimum_effect,
     )
+
+
+class _ParquetFile:
+    """A Parquet file as far as a comparison asks a table: names of columns, their rows, and one column at a time."""
+
+    def __init__(self, path: Path, side: str) -> None:
+        self._path, self._side = path, side
+        self.columns = list(self._read(pl.scan_parquet(path).limit(0)).columns)
+        self.height = int(self._read(pl.scan_parquet(path).select(pl.len())).item())
+
+    def __getitem__(self, name: str) -> pl.Series:
+        return self._read(pl.scan_parquet(self._path).select(pl.col(name))).to_series()
+
+    def _read(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        try:
+            return rows.collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise DataError(
+                f"The {self._side} file {str(self._path)!r} cannot be read as Parquet: {error}. "
+                "`autopilot monitor compare` reads more."
+            ) from error
+
+
+_Table = pl.DataFrame | _ParquetFile
+
+
+def _table_of(data: object, side: str) -> _Table:
+    return _ParquetFile(data, side) if isinstance(data, Path) else frame_of(data, side)
 
 
 def frame_of(data: object, side: str) -> pl.DataFrame:
@@ -128,19 +157,44 @@ def _check(method: str, level: float, control: Control, minimum_effect: float) -
         raise SettingError(f"minimum_effect is {minimum_effect!r}. Use a share of rows from 0 to below 1.")
 
 
-def _column_of(before: pl.Series, after: pl.Series, kind: Kind | None) -> Column:
-    return Column(paired(before, after, kind), before, after, told=kind is not None)
+class _Told(NamedTuple):
+    """What a report tells of a column, whatever the verdict."""
+
+    name: str
+    kind: Kind
+    note: str
+    missing: Counts
+    chart: Histogram | Bars | None
 
 
-def _shared_names(before: pl.DataFrame, after: pl.DataFrame) -> list[str]:
+class _Looked(NamedTuple):
+    """Columns as they are looked at, one after the other, so that one of them is in memory; `told` is what stays."""
+
+    before: _Table
+    after: _Table
+    names: list[str]
+    kinds: Mapping[str, Kind]
+    told: list[_Told]
+
+    def columns(self) -> Iterator[Column]:
+        """Each column of both tables."""
+        for name in self.names:
+            before, after = self.before[name], self.after[name]
+            kind = self.kinds.get(name)
+            pair = paired(before, after, kind)
+            self.told.append(_Told(name, pair.kind, pair.note, pair.missing, _chart(pair)))
+            yield Column(pair, before, after, told=kind is not None)
+
+
+def _shared_names(before: _Table, after: _Table) -> list[str]:
     """The reference's columns, all of which the current table must have."""
-    if not before.width:
+    if not before.columns:
         raise DataError("The reference table has no columns. Give the rows that the current ones are compared with.")
     refuse_absent(before, after)
     return before.columns
 
 
-def refuse_absent(reference: pl.DataFrame, current: pl.DataFrame) -> None:
+def refuse_absent(reference: _Table, current: _Table) -> None:
     """Raise DataError where the current table lacks columns of the reference."""
     absent = [name for name in reference.columns if name not in current.columns]
     if absent:
@@ -156,19 +210,19 @@ def too_few(reference_rows: int, rows: int) -> Finding:
     return Finding("none", None, None, None, None, drifted=False, note=note)
 
 
-def _column(pair: Pair, finding: Finding) -> ColumnDrift:
+def _column(told: _Told, finding: Finding) -> ColumnDrift:
     return ColumnDrift(
-        name=pair.name,
-        kind=pair.kind,
+        name=told.name,
+        kind=told.kind,
         method=finding.method,
         statistic=finding.statistic,
         p_value=finding.p_value,
         effect=finding.effect,
         threshold=finding.threshold,
         drifted=finding.drifted,
-        note=" ".join(filter(None, [pair.note, finding.note])),
-        missing=pair.missing,
-        chart=_chart(pair),
+        note=" ".join(filter(None, [told.note, finding.note])),
+        missing=told.missing,
+        chart=told.chart,
     )
 
 

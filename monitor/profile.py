@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.drift import Bars, Counts, Histogram, Kind
-from monitor.pair import Pair
+from monitor.pair import Pair, present_of
 from monitor.two_sample import LEAST_EXPECTED, expected_share
 
 #: Bins of a histogram: fine enough to show two humps, coarse enough to be smooth at a few hundred rows.
@@ -100,7 +100,7 @@ def _most_changed_first(levels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ascending(series: pl.Series) -> NDArray[np.float64]:
-    return cast("NDArray[np.float64]", series.drop_nulls().to_physical().cast(pl.Float64).to_numpy())
+    return cast("NDArray[np.float64]", present_of(series).to_physical().cast(pl.Float64).to_numpy())
 
 
 def _edges(samples: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -242,7 +242,7 @@ def measure(scores: NDArray[np.float64], window_rows: int) -> Curve:
     lengths = lengths[lengths >= 2]
     sums = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(centred, axis=0)])
     factors, spreads = zip(*(_factor(sums, int(length), variance) for length in lengths), strict=True)
-    covariance = centred.T @ centred / rows
+    covariance = _products(centred) / rows
     dimension = variance**2 / float((covariance**2).sum())
     # Of Σ 2 (1 - k/L) ρ̂ₖ over lags k < L, where independent rows have ρ̂ₖ ~ N(0, 1/rows).
     deviations = np.sqrt(4 * (lengths - 1) * (2 * lengths - 1) / (6 * lengths) / rows / dimension)
@@ -254,10 +254,19 @@ def _factor(sums: NDArray[np.float64], length: int, variance: float) -> tuple[fl
     rows = len(sums) - 1
     starts = np.arange(0, rows - length + 1, max(1, length // 4))
     blocks = sums[starts + length] - sums[starts]
-    covariance = blocks.T @ blocks / len(starts) / length
+    covariance = _products(blocks) / len(starts) / length
     total = float(np.trace(covariance))
     spread = _rank(sums) * float((covariance**2).sum()) / total**2 if total > 0 else 1.0
     return total / variance / (1 - length / rows), max(spread, 1.0)
+
+
+def _products(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """scores.T @ scores, without BLAS: its threads wait for one another longer than so few columns take.
+
+    On two busy cores they were a third of the CPU seconds of comparing 40 columns of 1,000,000 rows.
+    """
+    columns = np.ascontiguousarray(scores.T)
+    return np.einsum("ji,ki->jk", columns, columns)
 
 
 def _rank(sums: NDArray[np.float64]) -> int:

@@ -17,6 +17,15 @@ from monitor.serial import Worth, studentised
 #: are joined with their neighbours.
 LEAST_EXPECTED = 5
 
+# With fewer values on a side, the one-sample distribution says too little: 0 for 3 values beside 3 others, which lie
+# apart in one of ten cases; a tenth of the truth in the far tail of 10 beside 10. So paths are counted (SciPy's exact
+# method, below 1 ms), up to the longer side at which that stops to matter.
+_COUNTED_VALUES = 30
+_COUNTED_BESIDE = 10_000
+
+# Values of the shorter sample at which the distance of two functions is looked for first.
+_FIRST_PLACES = 16_384
+
 # Where few rows are expected in a cell, the chi-square distribution's far tail is too thin: of windows of 500 rows with
 # four cells of 5, it calls 2.9 times as many as it says at 0.0005 (1.8 times at 0.0025). From 50 on it is right within
 # 10%. So a p-value small enough to matter is there replaced by that of permutations: of 50,000, which takes 12-250 ms,
@@ -52,9 +61,10 @@ def kolmogorov_smirnov(x: NDArray[np.float64], y: NDArray[np.float64], worth: Wo
 
     x, y: ascending, without NaN; infinities are the smallest and largest values. Without a value on either side the
     samples count as alike: that values are missing is for another test. The p-value is that of one sample of mn/(m+n)
-    values, by the exact distribution of D (Simard & L'Ecuyer 2011), as SciPy's `ks_2samp(method="asymp")` has it. Ties
-    make it conservative. D is also the effect: a normal column that moves by δ standard deviations gives
-    D = 2Φ(δ/2) - 1, about 0.4 δ. worth: None for independent rows; others count as what they are worth.
+    values, by the exact distribution of D (Simard & L'Ecuyer 2011), as SciPy's `ks_2samp(method="asymp")` has it; with
+    few values on a side that of both samples, as its `method="exact"` has it. Ties make it conservative. D is also the
+    effect: a normal column that moves by δ standard deviations gives D = 2Φ(δ/2) - 1, about 0.4 δ. worth: None for
+    independent rows; others count as what they are worth.
 
     >>> kolmogorov_smirnov(np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0, 4.0, 5.0, 6.0])).statistic
     0.5
@@ -64,9 +74,20 @@ def kolmogorov_smirnov(x: NDArray[np.float64], y: NDArray[np.float64], worth: Wo
     if not len(x) or not len(y):
         return alike("Kolmogorov-Smirnov")
     distance = _largest_distance(x, y)
+    if worth is None and min(len(x), len(y)) < _COUNTED_VALUES and max(len(x), len(y)) <= _COUNTED_BESIDE:
+        return Outcome("Kolmogorov-Smirnov", distance, _counted_p(x, y, distance), distance)
     m, n, freedom = (worth.reference, worth.current, worth.freedom) if worth else (len(x), len(y), math.inf)
     p_value = float(kstwo.sf(distance, max(round(m * n / (m + n)), 1)))
     return Outcome("Kolmogorov-Smirnov", distance, studentised(p_value, freedom), distance)
+
+
+def _counted_p(x: NDArray[np.float64], y: NDArray[np.float64], distance: float) -> float:
+    """Of all orders of both samples' values, the share in which they lie as far apart."""
+    from scipy.stats import ks_2samp
+
+    if distance * max(len(x), len(y)) <= 1 + 1e-9:  # no order brings them nearer; SciPy's sum may be 1 + 2e-16 there
+        return 1.0
+    return float(cast("tuple[float, float]", ks_2samp(x, y, method="exact"))[1])
 
 
 class Area(NamedTuple):
@@ -135,12 +156,34 @@ def _excess(reference: NDArray[np.int64], current: NDArray[np.int64], worth: Wor
 
 
 def _largest_distance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """D, looked for at the shorter sample's values only: there the difference of the two functions is extreme."""
+    """D, looked for at the shorter sample's values only: there the difference of the two functions is extreme.
+
+    Of many values, some are looked at first, evenly spaced; between two of them the functions rise by what is known, so
+    that most stretches cannot hold a greater distance. Of a million values beside a million, a twentieth of the time.
+    """
     long, short = (x, y) if len(x) >= len(y) else (y, x)
-    at_or_below = np.searchsorted(long, short, side="right") / len(long)
-    below = np.searchsorted(long, short, side="left") / len(long)
-    steps = np.arange(len(short) + 1) / len(short)
-    return float(max((steps[1:] - at_or_below).max(), (below - steps[:-1]).max(), 0.0))
+    places = np.unique(np.linspace(0, len(short) - 1, _FIRST_PLACES).astype(np.int64))
+    above, below = _distances(long, short, places)
+    largest = max(above.max(), below.max(), 0.0)
+    # Up to the next place the shorter one's function is at most as there, and the longer one's at least as here.
+    first, last = places[:-1], places[1:]
+    reach = (last - first) / len(short)
+    possible = np.maximum(above[:-1] + reach, below[1:] + reach)
+    rest = [np.arange(first[at] + 1, last[at]) for at in np.flatnonzero(possible > largest)]
+    if rest:
+        above, below = _distances(long, short, np.concatenate(rest))
+        largest = max(largest, above.max(initial=0.0), below.max(initial=0.0))
+    return float(largest)
+
+
+def _distances(
+    long: NDArray[np.float64], short: NDArray[np.float64], places: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """At places in the shorter sample: by how much its function is above the other's, and just before, below it."""
+    values = short[places]
+    at_or_below = np.searchsorted(long, values, side="right") / len(long)
+    below = np.searchsorted(long, values, side="left") / len(long)
+    return (places + 1) / len(short) - at_or_below, below - places / len(short)
 
 
 def joined(table: NDArray[np.int64], least: float) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -50,6 +51,22 @@ def test_a_table_like_itself_has_no_drift() -> None:
 def test_tables_of_all_kinds_are_taken(convert: Callable[[pl.DataFrame], Any]) -> None:
     """The same table gives the same report."""
     assert compare(convert(REFERENCE), convert(CURRENT)) == compare(REFERENCE, CURRENT)
+
+
+@pytest.mark.parametrize("method", ["calibrated", "psi"])
+def test_files_are_read_column_by_column(method: str, tmp_path: Path) -> None:
+    """Parquet files give the report of their tables; a file that is none, or lacks a column, is named."""
+    before, after, broken = (tmp_path / name for name in ("before", "after", "broken"))
+    REFERENCE.write_parquet(before)
+    CURRENT.with_columns(more=1).write_parquet(after)
+    broken.write_text("no Parquet")
+    report = compare(before, after, method=method)
+    assert report == compare(REFERENCE, CURRENT.with_columns(more=1), method=method)
+    assert report.extra == ("more",)
+    with pytest.raises(DataError, match=r"The current file .*broken' cannot be read as Parquet"):
+        compare(before, broken, method=method)
+    with pytest.raises(DataError, match="lacks 'more'"):
+        compare(after, before, method=method)
 
 
 def test_gaps_of_pandas_are_missing_values() -> None:
