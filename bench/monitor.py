@@ -11,8 +11,9 @@ file a fifth of them moves by 0.3 standard deviations and one category has other
 CPU seconds (children too) and peak memory are the kernel's for the process, imports included; each runs once before.
 NannyML draws its plots only at `small`: 40 columns of a million rows were not drawn within four minutes.
 
-False alarms: windows (`--windows`, of each size) without drift of 10 numbers and 2 categories, 10 windows to a reference of 5,000 rows. Reported is
-the share of windows with an alarm on any column. We promise 5% at most; the others promise nothing.
+False alarms: windows (`--windows`, of each size) without drift of 10 numbers and 2 categories, 10 windows to a
+reference of 5,000 rows. Reported is the share of windows with an alarm on any column. We promise 5% at most; the others
+promise nothing.
 
 Profiles by the hour, rescored without raw rows, and their bytes by column: `python -m bench.profiles`.
 """

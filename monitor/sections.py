@@ -118,10 +118,8 @@ def moments(looked: Looked) -> tuple[OverTime, ...]:
     """The columns of which values may be shown, piece by piece."""
     if not looked.traffic.width:
         return ()
-    times, kinds = (
-        looked.traffic.get_column(f"{OUTPUT_PREFIX}time"),
-        {name: looked.kinds[name] for name in looked.shown},
-    )
+    times = looked.traffic.get_column(f"{OUTPUT_PREFIX}time")
+    kinds: dict[str, Kind] = {name: looked.kinds[name] for name in looked.shown}
     return over_time(looked.current, times, looked.reference, kinds, looked.span.start, looked.span.end)
 
 

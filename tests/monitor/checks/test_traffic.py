@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.checks import Quality, check, suggest
-from monitor.run import compared_kinds, read_reference
+from monitor.looked import compared_kinds, read_reference
 from storage import Store
 from storage.records import ModelVersion
 from tests import portable
