@@ -184,7 +184,8 @@ def _estimate(window: Any, metric: str) -> str:
 
 
 def _figure(window: Any, metric: str) -> str:
-    return f"{_number(window.figure(metric).value)}{' DROP' if window.verdict == 'drop' else ''}"
+    told = {"drop": " DROP", "no drop": ""}.get(window.verdict, f" ({window.verdict})")
+    return f"{_number(window.figure(metric).value)}{told}"
 
 
 def _number(value: float | None) -> str:

@@ -188,7 +188,7 @@ def _drifted(said: str) -> int:
 def alarms(who: str, rows: int, windows: int) -> int:
     """Of windows without drift, how many have an alarm on any column."""
     rng, judge = np.random.default_rng(rows), ours if who == "ours" else OTHERS[who]
-    alarmed = 0
+    alarmed, reference = 0, {}
     for number in range(windows):
         if number % 10 == 0:
             reference = draw(rng, Size(5000, 10, (8, 50)))
