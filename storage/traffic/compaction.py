@@ -55,8 +55,12 @@ class Compaction:
     def left(self) -> Left:
         """What a compaction that failed has left: rows are either in Parquet, or in one of these journals.
 
-        Raises OSError.
+        Raises OSError, also where there is no folder of Parquet to be read but something else.
         """
+        if self._parquet.exists() and not self._parquet.is_dir():
+            raise NotADirectoryError(str(self._parquet))
+        next(self._root.iterdir(), None)  # for its error
+        os.listdir(self._root)  # noqa: PTH208 - for its error
         claims = list(self._claims.iterdir()) if self._claims.exists() else []
         begun = [claim for claim in claims if claim.suffix != _DONE]
         journals = [path for claim in begun for path in sorted(claim.glob("*.journal"))]

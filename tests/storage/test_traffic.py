@@ -454,7 +454,9 @@ def test_what_cannot_be_compacted_is_listed_exported_and_replayed(store: Store, 
     """Whoever reads goes on; whoever compacts is told."""
     version = portable.publish(store, portable.classifier(), endpoint="paid")
     captured.ask(store, "paid", version, {"a": portable.ROWS, "b": portable.ROWS[:1]})
-    (store.root / "traffic" / "parquet").write_bytes(b"in the way")
+    in_the_way = store.root / "traffic" / "parquet" / "endpoint=paid" / "variant=main"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_bytes(b"")
     with pytest.raises(StoreError, match="could not be compacted"):
         store.traffic.compact()
     found = capture_page(store.traffic, "paid")
@@ -464,7 +466,7 @@ def test_what_cannot_be_compacted_is_listed_exported_and_replayed(store: Store, 
     assert len(list((tmp_path / "out" / "uncompacted").iterdir())) == exported.files
     replayed = replay(store, "paid", ReplaySpec(start=LONG_AGO), FAR_AHEAD)
     assert (replayed.rows, replayed.is_identical) == (exported.rows, True)
-    (store.root / "traffic" / "parquet").unlink()
+    in_the_way.unlink()
     assert capture_page(store.traffic, "paid") == found
 
 
