@@ -27,6 +27,9 @@ SECTIONS: dict[CheckKind, str] = {
     "attribution": "attribution",
 }
 
+#: The verdict of a check that could not be made.
+LEFT_OUT = "left out"
+
 #: Verdicts of model quality that say how good it is.
 _JUDGED = ("drop", "no drop")
 
@@ -45,7 +48,7 @@ def verdict_of(check: CheckKind, drift: DriftReport, sections: Sections, span: S
     section = SECTIONS.get(check)
     reasons = {one.section: one.reason for one in sections.left_out}
     if section in reasons:
-        return Verdict("left out", None, f"The check {check!r} was not made {_where(span)}: {reasons[section]}")
+        return Verdict(LEFT_OUT, None, f"The check {check!r} was not made {_where(span)}: {reasons[section]}")
     return _VERDICTS[check](drift, sections, span)
 
 

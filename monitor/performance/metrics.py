@@ -103,10 +103,15 @@ def _error(influences: Values, request: NDArray[np.int64]) -> float:
     return math.sqrt(float(influences @ influences) * units / max(units - 1, 1)) / rows
 
 
+_OF_SCORES = ("roc_auc", "log_loss", "brier")
+
+
 def _weight(metric: Metric, answers: Answers) -> float:
     if not answers.classes or metric.name == "accuracy":
         return float(len(answers))
-    counts = np.concatenate([np.bincount(answers.truth), np.bincount(answers.label)])
+    counts = np.bincount(answers.truth)
+    if metric.name not in _OF_SCORES:  # which do not ask what was called what
+        counts = np.concatenate([counts, np.bincount(answers.label)])
     return float(counts[counts > 0].min())
 
 

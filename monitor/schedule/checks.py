@@ -9,7 +9,8 @@ from msgspec import Struct
 from monitor.facets import Facet, facets_named
 from monitor.looked import read_reference
 from monitor.run import run
-from storage.errors import UnknownNameError
+from monitor.verdict import LEFT_OUT
+from storage.errors import FailureError, UnknownNameError
 from storage.records import ModelVersion, Schedule
 from storage.store import Store
 
@@ -36,7 +37,8 @@ Check: TypeAlias = Callable[[Store, Schedule, Window, datetime], Checked]
 def check(store: Store, schedule: Schedule, window: Window, now: datetime) -> Checked:
     """The report on a window. Labels that have come by now count, however late they came.
 
-    Raises what `monitor.run.run` does, and SettingError for a facet of a column that the model no longer takes.
+    Raises what `monitor.run.run` does, SettingError for a facet of a column that the model no longer takes, and
+    FailureError where the report has all but what is checked: nobody may take that for no alarm.
     """
     report, found = run(
         store,
@@ -49,6 +51,8 @@ def check(store: Store, schedule: Schedule, window: Window, now: datetime) -> Ch
         check=schedule.check,
         facets=_facets(store, schedule),
     )
+    if report.verdict == LEFT_OUT:
+        raise FailureError(f"{found.sentence} Report {report.id} has the rest.")
     return Checked(report.verdict, found.breached, report.id)
 
 

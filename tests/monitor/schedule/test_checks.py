@@ -109,3 +109,16 @@ def test_a_facet_that_the_model_does_not_take_is_said(store: Store, version: Mod
     fair = Schedule("fair", till.ENDPOINT, "0 * * * *", 0.05, NOON, check="bias", facets=("sex",))
     with pytest.raises(SettingError, match="of no column that the model takes"):
         check(store, fair, Window(NOON - HOUR, NOON), NOON)
+
+
+def test_a_check_that_cannot_be_made_has_failed(store: Store, version: ModelVersion) -> None:
+    """The file of the model is gone: its answers cannot be explained. Nobody takes that for no alarm."""
+    till.send(store, version, till.rows(120, seed=1), NOON - HOUR)
+    store.blobs.delete(version.digest)
+    schedule = Schedule("hourly", till.ENDPOINT, "0 * * * *", 0.05, NOON, check="attribution")
+    done = executed(store, schedule, NOON)
+    assert (done.status, done.breached, done.verdict) == ("failed", None, None)
+    assert "The check 'attribution' was not made" in (done.reason or "")
+    (report,) = store.reports.list(till.ENDPOINT)
+    assert report.id in (done.reason or "")
+    assert store.reports.read_json(report)
