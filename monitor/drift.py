@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec import Struct
 
+from storage.errors import UnknownNameError, listed
+
 if TYPE_CHECKING:
+    import altair as alt
     import polars as pl
 
 #: What a column is compared as: the four kinds of a signature, and `other` for what no test takes (lists, bytes).
@@ -117,6 +120,18 @@ class DriftReport(Struct, frozen=True):
     def tested(self) -> int:
         """How many columns were tested."""
         return sum(column.tested for column in self.columns)
+
+    def chart(self, name: str) -> "alt.LayerChart | alt.Chart":
+        """A column on both sides as an Altair chart, for notebooks. Raises UnknownNameError, and DataError for a column
+        without values."""
+        from monitor.pictures import distribution_chart
+
+        found = {column.name: column for column in self.columns}.get(name)
+        if found is None:
+            raise UnknownNameError(
+                f"The report has no column {name[:80]!r}. It has {listed([*(one.name for one in self.columns)])}."
+            )
+        return distribution_chart(found)
 
     def json(self) -> bytes:
         """The report as one JSON document, which `DriftReport.parse` reads back."""

@@ -13,7 +13,7 @@ from monitor.checks import Quality
 from monitor.drift import ColumnDrift, DriftReport
 from monitor.facets.bias import BiasReport
 from monitor.multivariate import MultivariateDrift
-from monitor.page import Subject, chance, headline, meaning, missing_text, p_text
+from monitor.page import Subject, chance, meaning, missing_text, p_text, title
 from monitor.performance import EstimatedQuality, Figure, RealisedQuality
 from monitor.report import EndpointReport
 
@@ -32,19 +32,11 @@ def markdown(report: DriftReport, subject: Subject | None = None) -> str:
     >>> print(markdown(compare(rows, rows)).splitlines()[0])
     # No drift
     """
-    parts = [f"# {text(_title(report))}", *_about(report, subject), *_columns(report)]
+    parts = [f"# {text(title(report))}", *_about(report, subject), *_columns(report)]
     if isinstance(report, EndpointReport):
         parts += _sections(report)
     parts += _tested(report)
     return "\n\n".join(parts) + "\n"
-
-
-def _title(report: DriftReport) -> str:
-    """The verdict in a few words."""
-    if not isinstance(report, EndpointReport) or report.check == "drift":
-        return headline(report)
-    found = {True: "bad", False: "nothing found", None: "nobody can say"}[report.breached]
-    return f"{report.check.replace('-', ' ').capitalize()}: {found}"
 
 
 def text(value: str) -> str:

@@ -1,21 +1,29 @@
 """The drift report as one HTML page for people: no script, no font, no other file; it can be mailed and printed."""
 
+import logging
 from datetime import datetime
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 from msgspec import Struct
 
-from monitor import charts
+from monitor import charts, pictures
 from monitor.calibrated import MINIMUM_EFFECT
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import ColumnDrift, DriftReport
-from monitor.parts import by_harm, examples_text, harm_text, parts
+from monitor.parts import QUALITY, by_harm, examples_text, harm_text, parts
 from monitor.report import EndpointReport
+from storage.drawing import draw
 
 #: Columns that get a row with charts, drifted ones and large effects first. At most 5.5 kB each keep the page
-#: below 300 kB.
+#: below 300 kB, without those of the next line.
 SHOWN_COLUMNS = 50
+
+#: The first of them are drawn by Vega-Lite, with their values over time; the others by hand, both sides alone.
+DRAWN_COLUMNS = 12
+
+_log = logging.getLogger(__name__)
 
 #: Names of further columns that are listed in a sentence.
 _NAMED_COLUMNS = 100
@@ -42,23 +50,86 @@ def render(report: DriftReport, subject: Subject | None = None) -> str:
     return _template().render(
         report=report,
         subject=subject,
-        headline=headline(report),
+        headline=title(report),
         meaning=meaning(report),
-        columns=ranked[:SHOWN_COLUMNS],
+        rows=[_safe_row(column, report, number) for number, column in enumerate(ranked[:SHOWN_COLUMNS])],
         further=[column.name for column in further[:_NAMED_COLUMNS]],
         further_count=len(further),
         further_drifted=sum(column.drifted for column in further),
         drifted=sum(column.drifted for column in report.columns),
-        mini=charts.mini,
-        overlay=charts.overlay,
-        reading=reading,
-        missing=missing_text,
-        beyond=beyond_text,
-        harm=harm_text,
-        examples=examples_text,
-        parts=parts(report),
+        parts=[(part, _quality_picture(report) if part.title == QUALITY else "") for part in parts(report)],
         sentence=report.sentence if isinstance(report, EndpointReport) else "",
     )
+
+
+class _Row(Struct, frozen=True):
+    """What the page shows of a column. minis: thumbnails of both sides. picture: both sides; moments: over time."""
+
+    column: ColumnDrift
+    reading: str
+    minis: tuple[Markup, Markup] = (Markup(""), Markup(""))
+    picture: Markup = Markup("")
+    moments: Markup = Markup("")
+    beyond: str = ""
+    examples: str = ""
+    harm: str = ""
+    missing: str = ""
+
+
+def _safe_row(column: ColumnDrift, report: DriftReport, number: int) -> _Row:
+    """A column's row; of one that cannot be drawn, one that says so."""
+    try:
+        return _row(column, report, number)
+    except Exception as error:  # noqa: BLE001 - whatever breaks a column must not lose the page
+        _log.warning("column %r of a report's page failed", column.name, exc_info=error)
+        return _Row(column, f"This column could not be drawn ({type(error).__name__}); the log says more.")
+
+
+def _row(column: ColumnDrift, report: DriftReport, number: int) -> _Row:
+    return _Row(
+        column=column,
+        reading=reading(column, report),
+        minis=(charts.mini(column, "reference"), charts.mini(column, "current")),
+        picture=_picture(column, number),
+        moments=_moments(column, report, number),
+        beyond=beyond_text(column),
+        examples=examples_text(column, report),
+        harm=harm_text(column, report),
+        missing=missing_text(column, report),
+    )
+
+
+def _picture(column: ColumnDrift, number: int) -> Markup:
+    if column.chart is None or number >= DRAWN_COLUMNS:
+        return charts.overlay(column)
+    return draw(pictures.distribution_chart(column), f"d{number}-").svg
+
+
+def _moments(column: ColumnDrift, report: DriftReport, number: int) -> Markup:
+    told = report.over_time if isinstance(report, EndpointReport) else ()
+    found = next((one for one in told if one.column == column.name), None)
+    if found is None or len(found.moments) < 2 or number >= DRAWN_COLUMNS:
+        return Markup("")
+    return draw(pictures.over_time_chart(found), f"m{number}-").svg
+
+
+def _quality_picture(report: DriftReport) -> Markup:
+    if not isinstance(report, EndpointReport):
+        return Markup("")
+    try:
+        chart = pictures.quality_chart(report.realised, report.estimated)
+        return Markup("") if chart is None else draw(chart, "q-").svg
+    except Exception as error:  # noqa: BLE001 - as above
+        _log.warning("the chart of quality over time failed", exc_info=error)
+        return Markup("")
+
+
+def title(report: DriftReport) -> str:
+    """The verdict in a few words: of the check that was asked for."""
+    if not isinstance(report, EndpointReport) or report.check == "drift":
+        return headline(report)
+    found = {True: "bad", False: "nothing found", None: "nobody can say"}[report.breached]
+    return f"{report.check.replace('-', ' ').capitalize()}: {found}"
 
 
 def headline(report: DriftReport) -> str:

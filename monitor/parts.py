@@ -19,6 +19,9 @@ from monitor.report import EndpointReport
 
 _log = logging.getLogger(__name__)
 
+#: The section that the page draws too.
+QUALITY = "Quality over time"
+
 #: Rows of a table on the page; a sentence counts the others. So many keep a section below some 15 kB.
 MOST_ROWS = 60
 
@@ -37,7 +40,7 @@ class Part(Struct, frozen=True):
 def parts(report: DriftReport) -> list[Part]:
     """The sections of a report in the page's order, without those that have nothing to tell."""
     made: list[tuple[str, Callable[[EndpointReport], Part | None]]] = [
-        ("Quality over time", _performance),
+        (QUALITY, _performance),
         ("Data quality", _quality),
         ("All columns together", _multivariate),
         ("Bias", _bias),
@@ -81,24 +84,22 @@ def _performance(report: EndpointReport) -> Part | None:
         return None
     lines = [f"{name.capitalize()}: {found.verdict}. {' '.join(found.whole.notes)}" for name, found in told]
     rows = [row for name, found in told for row in _windows(name, found)]
-    return _part(
-        "Quality over time", lines, ("from", "how", "metric", "value", "95% interval", "reference", "verdict"), rows
-    )
+    return _part(QUALITY, lines, ("from", "how", "metric", "value", "95% interval", "reference", "verdict"), rows)
 
 
 def _windows(name: str, found: RealisedQuality | EstimatedQuality) -> Iterator[list[str]]:
-    """The metric that is judged in each window, then the whole with all metrics."""
+    """The whole with all metrics, then the one that is judged in each window."""
     before = {figure.metric: _told(figure.value) for figure in found.reference}
+    for figure in found.whole.figures:
+        verdict = found.whole.verdict if figure.metric == found.metric else ""
+        usual = before.get(figure.metric, "–")
+        yield ["whole", name, figure.metric, _told(figure.value), _interval(figure), usual, verdict]
     for window in found.windows if len(found.windows) > 1 else ():
         for figure in window.figures:
             if figure.metric == found.metric:
                 start = f"{window.start:%Y-%m-%d %H:%M}"
                 usual = before.get(figure.metric, "–")
                 yield [start, name, figure.metric, _told(figure.value), _interval(figure), usual, window.verdict]
-    for figure in found.whole.figures:
-        verdict = found.whole.verdict if figure.metric == found.metric else ""
-        usual = before.get(figure.metric, "–")
-        yield ["whole", name, figure.metric, _told(figure.value), _interval(figure), usual, verdict]
 
 
 def _quality(report: EndpointReport) -> Part | None:
@@ -137,7 +138,14 @@ def _bias(report: EndpointReport) -> Part | None:
 def _attribution(report: EndpointReport) -> Part | None:
     if not report.attribution:
         return None
-    return _part("What the model looks at", [one.words for one in report.attribution])
+    rows = [
+        [one.label, column.column, _told(column.reference), _told(column.current), *map(str, places)]
+        for one in report.attribution
+        for column in one.columns
+        for places in [(column.reference_rank, column.current_rank)]
+    ]
+    names = ("for", "column", "reference", "current", "place before", "place now")
+    return _part("What the model looks at", [one.words for one in report.attribution], names, rows)
 
 
 def _tested(report: DriftReport) -> Part:
@@ -159,11 +167,19 @@ def _tested(report: DriftReport) -> Part:
                 )
         if (quality := report.quality) is not None:
             counts = f"{quality.tests:,} tests"
-            rows.append(["data quality", f"{quality.rows:,}", f"{quality.baseline_rows:,}", "", counts])
+            rows.append(
+                ["data quality", f"{quality.rows:,}", f"{quality.baseline_rows:,}", f"{quality.level:g}", counts]
+            )
         if (both := report.multivariate) is not None:
             rows.append(
                 ["all columns together", f"{report.rows:,}", f"{report.reference_rows:,}", f"{both.level:g}", ""]
             )
+        if (bias := report.bias) is not None:
+            rows.append(["bias", f"{report.rows:,}", f"{report.reference_rows:,}", f"{bias.level:g}", ""])
+        rows += [
+            ["attribution", f"{one.rows:,}", f"{one.reference_rows:,}", f"{one.level:g}", one.label]
+            for one in report.attribution
+        ]
         lines = tuple(f"Left out: {one.section}. {one.reason}" for one in report.left_out)
     return _part("What was tested", lines, ("what", "rows", "reference rows", "level", "of"), rows)
 

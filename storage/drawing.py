@@ -1,4 +1,7 @@
-"""A chart as SVG text, drawn in this process by vl-convert: no browser, no script, no network."""
+"""The look of charts, and a chart as SVG text, drawn in this process by vl-convert: no browser, no script, no network.
+
+One look for all: 420 pixels wide with everything, so that text has the same size in all of them, and on a phone too.
+"""
 
 import re
 from functools import cache
@@ -10,11 +13,18 @@ from msgspec import Struct
 if TYPE_CHECKING:
     import altair as alt
 
+WIDTH = 420
+INK, QUIET, LINE, GUESS, MODEL, ALARM = "#16202c", "#5b6775", "#e3e7ec", "#aab4c0", "#2457c5", "#b3261e"
+#: Their letters are as wide as those that vl-convert measures with, or narrower.
+_SANS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
+
 #: The references of a drawing to parts of itself, which would meet those of other drawings on a page.
 _NAMED = re.compile(r'(\bid="|url\(#)(?=[A-Za-z_])')
 #: Coordinates with more digits than pixels need; texts are left alone.
 _COORDINATES = re.compile(r' (?:d|transform|x|y|x1|x2|y1|y2|width|height)="[^"]*"')
 _LONG = re.compile(r"(\d+\.\d)\d+")
+#: What a drawing that nobody reads aloud or clicks at does without: a third of its size.
+_SPARE = re.compile(r' (?:class|role|aria-[a-z]+|pointer-events|stroke-miterlimit)="[^"]*"| opacity="1"(?=[ />])')
 _OPENING = re.compile(r"<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>")
 
 
@@ -38,6 +48,67 @@ def draw(chart: "alt.TopLevelMixin", name: str) -> Drawn:
     return Drawn(title, subtitle, Markup(_embedded(drawn, name)))  # noqa: S704 - vl-convert escapes all texts
 
 
+def styled(chart: Any, title: str, subtitle: str = "", *, height: int = 285) -> Any:
+    """An Altair chart with the look that all share. height: in pixels, with axes and legend."""
+    import altair as alt
+
+    titled = chart.properties(
+        title=alt.Title(title, subtitle=subtitle),
+        width=WIDTH,
+        height=height,
+        autosize=alt.AutoSizeParams(type="fit", contains="padding"),
+    )
+    return configured(titled)
+
+
+def configured(chart: Any) -> Any:
+    """The look alone, of a chart that has its size."""
+    import altair as alt
+
+    return chart.configure(
+        font=_SANS,
+        aria=False,
+        padding={"left": 2, "right": 10, "top": 6, "bottom": 2},
+        view=alt.ViewConfig(stroke=None),
+        mark=alt.MarkConfig(color=MODEL),
+        header=alt.HeaderConfig(labelColor=INK, labelFontSize=13, labelAnchor="start"),
+        axis=alt.AxisConfig(
+            labelColor=QUIET,
+            titleColor=QUIET,
+            gridColor=LINE,
+            domainColor=GUESS,
+            tickColor=GUESS,
+            tickSize=4,
+            labelFontSize=13,
+            titleFontSize=13,
+            titleFontWeight="normal",
+            titlePadding=8,
+            labelLimit=130,
+        ),
+        legend=alt.LegendConfig(
+            orient="top",
+            title=None,
+            labelFontSize=13,
+            labelColor=INK,
+            labelLimit=190,
+            columns=2,
+            symbolType="circle",
+            offset=6,
+            symbolSize=70,
+        ),
+        title=alt.TitleConfig(
+            anchor="start",
+            fontSize=15,
+            color=INK,
+            subtitleColor=QUIET,
+            subtitleFontSize=12,
+            subtitlePadding=4,
+            offset=12,
+            limit=WIDTH,
+        ),
+    )
+
+
 def _titles(title: Any) -> tuple[str, str]:
     """Title and subtitle of a specification, where a title may be a text or an object of both."""
     told = title if isinstance(title, dict) else {"text": title}
@@ -58,7 +129,7 @@ def _embedded(drawn: str, name: str) -> str:
     if box is None:
         raise ValueError(f"vl-convert gave {drawn[:60]!r}. Update vl-convert-python.")
     body = _NAMED.sub(rf"\g<1>{name}", drawn[box.end() :])
-    short = _COORDINATES.sub(lambda found: _LONG.sub(r"\1", found[0]), body)
+    short = _COORDINATES.sub(lambda found: _LONG.sub(r"\1", found[0]), _SPARE.sub("", body))
     return f'<svg class="drawing" viewBox="{box[1]}" aria-hidden="true">{short}'
 
 

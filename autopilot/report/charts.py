@@ -15,19 +15,17 @@ from numpy.typing import NDArray
 from autopilot.report.numerals import metric_name, number, percent
 from autopilot.report.statistics import Band, CalibrationBin, Confusion, Coverage, Curve, Step, calibration_error
 from autopilot.search.frontier import Point
+from storage.drawing import GUESS, INK, LINE, MODEL, QUIET, WIDTH, configured, styled
 
 if TYPE_CHECKING:
     import altair as alt
 
 Values = NDArray[np.float64]
 
-WIDTH, _HEIGHT = 420, 285
-INK, QUIET, LINE, GUESS, MODEL, ALARM = "#16202c", "#5b6775", "#e3e7ec", "#aab4c0", "#2457c5", "#b3261e"
+_HEIGHT = 285
 #: Of several classes or families, in this order; the last is for all that have none of their own.
 SERIES = (MODEL, "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 OTHERS = "#7a8794"
-#: Their letters are as wide as those that vl-convert measures with, or narrower.
-_SANS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 #: Shares of rows by how far predictions and truth are apart are drawn in so many cells each way, or bars.
 _CELLS, _BARS = 30, 30
 #: Points of the search.
@@ -46,7 +44,7 @@ def roc_chart(curves: Mapping[str, Curve]) -> "alt.LayerChart":
     diagonal = alt.Chart(pl.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]}))
     guess = diagonal.mark_line(color=GUESS, strokeDash=[4, 3]).encode(x="x:Q", y="y:Q")
     drawn = _curves(curves, "Others taken for the class", "Of the class, found", "AUC")
-    return _styled(
+    return styled(
         alt.layer(guess, drawn),
         "ROC: what is found, for how many false alarms",
         "Each point is a threshold. The dashed line is guessing; the further above it, the better.",
@@ -63,7 +61,7 @@ def precision_recall_chart(curves: Mapping[str, Curve], usual: float | None) -> 
         rule = alt.Chart(pl.DataFrame({"y": [usual]})).mark_rule(color=GUESS, strokeDash=[4, 3])
         layers.insert(0, rule.encode(y="y:Q"))
     told = f"Each point is a threshold. The dashed line is guessing: {percent(usual)}." if usual is not None else ""
-    return _styled(alt.layer(*layers), "Precision and recall", told or "Each point is a threshold.")
+    return styled(alt.layer(*layers), "Precision and recall", told or "Each point is a threshold.")
 
 
 def gain_chart(curve: Curve) -> "alt.LayerChart":
@@ -81,7 +79,7 @@ def gain_chart(curve: Curve) -> "alt.LayerChart":
             y=alt.Y("y:Q", title="Of the class, among them", axis=_shares(), scale=_unit()),
         )
     )
-    return _styled(
+    return styled(
         alt.layer(guess, model),
         f"Gain: the first tenth holds {curve.area:.1f} times its share",
         "If only some rows can be acted on, take those on the left. The dashed line takes them at random.",
@@ -102,7 +100,7 @@ def calibration_chart(bins: Sequence[CalibrationBin], of: str) -> "alt.LayerChar
         y=alt.Y("lower:Q", title="Came true", axis=_shares(), scale=_unit()), y2="upper:Q"
     )
     points = shared.mark_circle(color=MODEL, size=55, opacity=1).encode(y="observed:Q")
-    return _styled(
+    return styled(
         alt.layer(ideal, whiskers, points),
         f"Calibration: off by {percent(calibration_error(bins))} on average",
         f"Probability of {of}. On the dashed line, what is said to be 70% comes true in 70 of 100 rows. Bars are 95% "
@@ -134,7 +132,7 @@ def separation_chart(is_class: NDArray[np.bool_], share: Values, weights: Values
             color=_colours("side", [name for name, *_ in sides], [colour for *_, colour in sides]),
         )
     )
-    return _styled(
+    return styled(
         chart,
         f"How far {of} and the others are apart",
         "The less both shapes overlap, the surer the labels.",
@@ -167,7 +165,7 @@ def confusion_chart(matrix: Confusion) -> "alt.LayerChart":
         text="told:N",
         color=alt.condition("datum.is_dark", alt.value("#ffffff"), alt.value("#16202d")),
     )
-    return _styled(
+    return styled(
         alt.layer(cells, texts),
         "Confusion matrix",
         "A row is a true class, and how its rows were labelled; the diagonal is right.",
@@ -211,7 +209,7 @@ def prediction_chart(y: Values, predicted: Values, weights: Values) -> "alt.Laye
     )
     line = alt.Chart(pl.DataFrame({"x": [low, high], "y": [low, high]}))
     ideal = line.mark_line(color=QUIET, strokeDash=[4, 3]).encode(x="x:Q", y="y:Q")
-    return _styled(
+    return styled(
         alt.layer(cells, ideal),
         "Predicted and true values",
         "Darker cells hold more rows; on the dashed line the prediction is right. The outermost 0.5% are drawn at the "
@@ -228,7 +226,7 @@ def residual_chart(found: Sequence[Band]) -> "alt.LayerChart":
     area = shared.mark_area(color=MODEL, opacity=0.18).encode(y=alt.Y("low:Q", title="True − predicted"), y2="high:Q")
     middle = shared.mark_line(color=MODEL, strokeWidth=2.5, point=True).encode(y="middle:Q")
     zero = alt.Chart(pl.DataFrame({"y": [0.0]})).mark_rule(color=QUIET, strokeDash=[4, 3]).encode(y="y:Q")
-    return _styled(
+    return styled(
         alt.layer(area, zero, middle),
         "How far predictions are off, by prediction",
         "The line is the median, the band holds nine of ten rows. A line away from 0 is a bias; a band that widens, "
@@ -256,7 +254,7 @@ def residual_histogram(residuals: Values, weights: Values) -> "alt.LayerChart":
         )
     )
     zero = alt.Chart(pl.DataFrame({"x": [0.0]})).mark_rule(color=QUIET, strokeDash=[4, 3]).encode(x="x:Q")
-    return _styled(
+    return styled(
         alt.layer(bars, zero),
         "How often predictions are off by how much",
         "Left of 0 the prediction was too high, right of it too low. The outermost 0.5% are in the last bars.",
@@ -279,7 +277,7 @@ def coverage_chart(each: Sequence[Coverage], promised: float) -> "alt.LayerChart
     )
     points = shared.mark_circle(color=MODEL, size=60, opacity=1).encode(y="share:Q")
     rule = alt.Chart(pl.DataFrame({"y": [promised]})).mark_rule(color=QUIET, strokeDash=[4, 3]).encode(y="y:Q")
-    return _styled(
+    return styled(
         alt.layer(rule, whiskers, points),
         f"Do {percent(promised)} of the intervals hold the truth?",
         f"By range of the prediction, with 95% intervals; the dashed line is the {percent(promised)} promised.",
@@ -322,7 +320,7 @@ def course_chart(steps: Sequence[Step], metric: str, *, greater_is_better: bool)
         x="s:Q", y=alt.Y("best:Q", title=title, scale=scale)
     )
     better = "higher" if greater_is_better else "lower"
-    return _styled(
+    return styled(
         alt.layer(best, dots),
         "What the search found, and when",
         f"Each dot is a trial; {better} is better, and the line is the best so far. Pale trials were given up early; "
@@ -352,7 +350,7 @@ def frontier_chart(points: Sequence[Point], metric: str) -> "alt.LayerChart":
         size=alt.condition("datum.is_chosen", alt.value(140), alt.value(60)),
     )
     told = shared.transform_filter("datum.is_chosen").mark_text(dx=8, dy=-14, align="right", color=INK, fontSize=13)
-    return _styled(
+    return styled(
         alt.layer(line, dots, told.encode(text=alt.value("published"))),
         "What a better score costs",
         "Each dot is an ensemble that no other beats in both speed and score; the blue one was published.",
@@ -393,69 +391,8 @@ def dressed(chart: Any) -> Any:
     import altair as alt
 
     if isinstance(chart, alt.FacetChart):
-        return _configured(chart)
-    return _configured(chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")))
-
-
-def _styled(chart: Any, title: str, subtitle: str, *, height: int = _HEIGHT) -> Any:
-    """A chart of this file. height: in pixels, with axes and legend."""
-    import altair as alt
-
-    titled = chart.properties(
-        title=alt.Title(title, subtitle=subtitle),
-        width=WIDTH,
-        height=height,
-        autosize=alt.AutoSizeParams(type="fit", contains="padding"),
-    )
-    return _configured(titled)
-
-
-def _configured(chart: Any) -> Any:
-    """The look that all share."""
-    import altair as alt
-
-    return chart.configure(
-        font=_SANS,
-        aria=False,
-        padding={"left": 2, "right": 10, "top": 6, "bottom": 2},
-        view=alt.ViewConfig(stroke=None),
-        mark=alt.MarkConfig(color=MODEL),
-        header=alt.HeaderConfig(labelColor=INK, labelFontSize=13, labelAnchor="start"),
-        axis=alt.AxisConfig(
-            labelColor=QUIET,
-            titleColor=QUIET,
-            gridColor=LINE,
-            domainColor=GUESS,
-            tickColor=GUESS,
-            tickSize=4,
-            labelFontSize=13,
-            titleFontSize=13,
-            titleFontWeight="normal",
-            titlePadding=8,
-            labelLimit=130,
-        ),
-        legend=alt.LegendConfig(
-            orient="top",
-            title=None,
-            labelFontSize=13,
-            labelColor=INK,
-            labelLimit=190,
-            columns=2,
-            symbolType="circle",
-            offset=6,
-            symbolSize=70,
-        ),
-        title=alt.TitleConfig(
-            anchor="start",
-            fontSize=15,
-            color=INK,
-            subtitleColor=QUIET,
-            subtitleFontSize=12,
-            subtitlePadding=4,
-            offset=12,
-            limit=WIDTH,
-        ),
-    )
+        return configured(chart)
+    return configured(chart.properties(width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")))
 
 
 def _shares() -> Any:

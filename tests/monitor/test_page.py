@@ -1,17 +1,24 @@
 """The report as a page."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import asdict, replace
 
-from monitor import compare
+from monitor import DriftReport, compare
 from monitor.charts import percent
-from monitor.page import SHOWN_COLUMNS, Subject, render
+from monitor.checks import check, suggest
+from monitor.drift import Counts, Histogram, Kind
+from monitor.harm import rank_harm
+from monitor.multivariate import multivariate
+from monitor.over_time import examples, over_time
+from monitor.page import DRAWN_COLUMNS, SHOWN_COLUMNS, Subject, render
+from monitor.report import EndpointReport
 
 SUBJECT = Subject("till", "flights", 3, datetime(2024, 5, 1, 12, tzinfo=UTC), datetime(2024, 5, 1, 13, tzinfo=UTC))
 VOID = {"meta", "rect", "line", "path", "link", "img", "br", "input"}
@@ -144,3 +151,59 @@ def test_the_share_of_missing_values_is_told() -> None:
     """Before and after."""
     sides = [pl.DataFrame({"x": [None] * gaps + list(range(200 - gaps))}) for gaps in (2, 100)]
     assert "The share of rows without a value: 1% → 50%." in render(compare(*sides))
+
+
+def test_a_report_of_forty_columns_with_all_sections_is_below_600_kilobytes() -> None:
+    """Numbers and long levels, all drifted, each over a day; what is drawn is drawn, the rest is there."""
+    rng = np.random.default_rng(1)
+    frames = [
+        pl.DataFrame(
+            {f"number {at}": rng.normal(shift, size=3_000) for at in range(30)}
+            | {f"level {at}": rng.choice([f"{'long ' * 11}{n}" for n in range(40)], 3_000) for at in range(9)}
+        ).with_columns(pl.Series("times", [SUBJECT.start] * 3_000))
+        for shift in (0.0, 1.0)
+    ]
+    reference, current = frames
+    drift = compare(reference, current)
+    kinds: dict[str, Kind] = {column.name: column.kind for column in drift.columns}
+    start = SUBJECT.start - timedelta(days=1)
+    times = pl.Series([start + timedelta(seconds=28 * row) for row in range(3_000)])
+    report = EndpointReport(
+        **asdict(drift),
+        check="drift",
+        sentence="Much has drifted.",
+        breached=True,
+        quality=check(current, suggest(reference)),
+        multivariate=multivariate(reference, current),
+        harm=rank_harm(drift.columns, dict.fromkeys(kinds, 1.0)),
+        over_time=over_time(current, times, reference, kinds, start, SUBJECT.start),
+        examples=examples(current, reference, kinds, set()),
+    )
+    page = render(report, SUBJECT)
+    Outline(page)
+    assert len(page.encode()) < 600_000
+    assert page.count('<svg class="drawing"') == 2 * DRAWN_COLUMNS
+    assert page.count("<details") == 40
+    for title in ("Data quality", "All columns together", "What was tested"):
+        assert f"<h2>{title}</h2>" in page
+
+
+def test_a_column_that_cannot_be_drawn_costs_no_other_one(caplog: pytest.LogCaptureFixture) -> None:
+    """Its row says so, and the log why."""
+    found = compare(table(3), table(3, shift=1.0))
+    nothing = Histogram("value", (), (), (), Counts(0, 0), Counts(0, 0))
+    broken = replace(found, columns=(replace(found.columns[0], chart=nothing), *found.columns[1:]))
+    page = render(broken)
+    Outline(page)
+    assert "This column could not be drawn (" in page
+    assert page.count('<svg class="drawing"') == 2
+    assert "column 'column 0' of a report's page failed" in caplog.text
+
+
+def test_the_title_is_of_the_check_that_was_asked_for() -> None:
+    """Not of the columns' drift, which has its place below."""
+    found: DriftReport = compare(table(3), table(3, shift=1.0))
+    report = EndpointReport(**asdict(found), check="data-quality", sentence="All is well.", breached=False)
+    page = render(report)
+    assert "<h1>Data quality: nothing found</h1>" in page
+    assert "All is well." in page

@@ -1,0 +1,165 @@
+"""The charts of a report as Altair charts, for its page and for notebooks: a column on both sides and over time, and
+the model's quality over time.
+
+Grey is the reference, blue what is looked at. They are drawn without a browser by `storage.drawing`: 25 ms each, and
+0.9 s for the first. So the page draws them for some columns (`page.DRAWN_COLUMNS`), and thumbnails by hand.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from monitor.drift import Bars, ColumnDrift, Histogram
+from monitor.performance.estimated import EstimatedQuality
+from monitor.performance.realised import RealisedQuality
+from monitor.report import OverTime
+from storage.drawing import GUESS, MODEL, styled
+from storage.errors import DataError
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SIDES = ("reference", "current")
+_ESTIMATE = "#e69f00"
+_MOMENT = {"start": pl.Datetime("us", "UTC"), "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
+
+
+def distribution_chart(column: ColumnDrift) -> "alt.LayerChart | alt.Chart":
+    """A column on both sides: shares of rows over bins, or by level. Raises DataError for one without values."""
+    match column.chart:
+        case Histogram():
+            return _histogram(column.name, column.chart)
+        case Bars():
+            return _bars(column.name, column.chart)
+        case None:
+            raise DataError(f"Column {column.name!r} has no values to draw. Its note says why: {column.note}")
+
+
+def _histogram(name: str, chart: Histogram) -> "alt.LayerChart":
+    import altair as alt
+
+    frame = pl.DataFrame({"edge": [_place(chart, edge) for edge in chart.edges], **_heights(chart)})
+    kind = "T" if chart.unit == "time" else "Q"
+    title = {"value": name, "characters": f"{name}: length in characters", "time": f"{name}, UTC"}[chart.unit]
+    base = alt.Chart(frame).encode(x=alt.X(f"edge:{kind}", title=title, scale=alt.Scale(nice=False, zero=False)))
+    share = alt.Axis(format="%", tickCount=4)
+    before = base.mark_area(interpolate="step-after", color=GUESS, opacity=0.55).encode(
+        y=alt.Y("reference:Q", title="Share of rows", axis=share)
+    )
+    after = base.mark_line(interpolate="step-after", color=MODEL, strokeWidth=2).encode(y="current:Q")
+    return styled(alt.layer(before, after), f"{name}: both sides", height=220)
+
+
+def _place(chart: Histogram, edge: float) -> Any:
+    if chart.unit != "time":
+        return edge
+    try:
+        return _EPOCH + timedelta(microseconds=edge)
+    except OverflowError:
+        return _EPOCH
+
+
+def _heights(chart: Histogram) -> dict[str, list[float]]:
+    """Shares of rows by bin; the last again at the last edge, where its step ends."""
+    found: dict[str, list[float]] = {}
+    for side, counts in zip(_SIDES, (chart.reference, chart.current), strict=True):
+        shares = [count / (sum(counts) or 1) for count in counts]
+        found[side] = [*shares, shares[-1]]
+    return found
+
+
+def _bars(name: str, chart: Bars) -> "alt.Chart":
+    import altair as alt
+
+    rows: list[tuple[str, str, float]] = []
+    rest = (chart.rest.reference, chart.rest.current)
+    for side, counts, others in zip(_SIDES, (chart.reference, chart.current), rest, strict=True):
+        total = sum(counts) + others or 1
+        rows += [(level or "(empty)", side, count / total) for level, count in zip(chart.levels, counts, strict=True)]
+        if chart.others:
+            rows.append((f"{chart.others:,} others", side, others / total))
+    frame = pl.DataFrame(rows, schema=["level", "side", "share"], orient="row")
+    colours = alt.Scale(domain=list(_SIDES), range=[GUESS, MODEL])
+    drawn = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            y=alt.Y("level:N", title=None, sort=None),
+            yOffset=alt.YOffset("side:N", sort=list(_SIDES)),
+            x=alt.X("share:Q", title="Share of rows", axis=alt.Axis(format="%", tickCount=4)),
+            color=alt.Color("side:N", scale=colours, legend=None),
+        )
+    )
+    return styled(drawn, f"{name}: both sides", height=60 + 24 * (len(chart.levels) + bool(chart.others)))
+
+
+def over_time_chart(found: OverTime) -> "alt.LayerChart":
+    """A column in each piece of the window: its value, the reference's, and the band of 95 of 100 such pieces."""
+    import altair as alt
+
+    rows = [(moment.start, moment.value, moment.low, moment.high) for moment in found.moments]
+    base = alt.Chart(pl.DataFrame(rows, schema=_MOMENT, orient="row")).encode(x=alt.X("start:T", title="UTC"))
+    own = alt.Scale(zero=False)
+    band = base.mark_area(color=GUESS, opacity=0.35).encode(y=alt.Y("low:Q", title=found.of, scale=own), y2="high:Q")
+    usual = alt.Chart(pl.DataFrame({"usual": [found.usual]})).mark_rule(color=GUESS, strokeDash=[4, 3])
+    drawn = alt.layer(
+        band,
+        usual.encode(y="usual:Q"),
+        base.mark_line(color=MODEL, strokeWidth=2).encode(y="value:Q"),
+        base.mark_circle(color=MODEL, size=28, opacity=1).encode(y="value:Q"),
+    )
+    told = "The grey band holds 95 of 100 such pieces of the reference, the dashed line is its value."
+    return styled(drawn, f"{found.column} over time: {found.of}", told, height=200)
+
+
+def quality_chart(realised: RealisedQuality | None, estimated: EstimatedQuality | None) -> "alt.LayerChart | None":
+    """The judged metric in each window with its 95% interval, by labels and estimated; the reference as a line.
+
+    None where neither has two windows with a value. Where they judge different metrics, the one by labels is drawn.
+    """
+    import altair as alt
+
+    told = [one for one in (realised, estimated) if one is not None and len(_windows(one)) > 1]
+    if not told:
+        return None
+    metric = told[0].metric
+    rows = [
+        ("by labels" if isinstance(one, RealisedQuality) else "estimated", *window)
+        for one in told
+        if one.metric == metric
+        for window in _windows(one)
+    ]
+    frame = pl.DataFrame(rows, schema={"how": pl.String, **_MOMENT}, orient="row")
+    colours = alt.Scale(domain=["by labels", "estimated"], range=[MODEL, _ESTIMATE])
+    base = alt.Chart(frame).encode(x=alt.X("start:T", title="UTC"), color=alt.Color("how:N", scale=colours))
+    whiskers = base.mark_rule(opacity=0.6).encode(
+        y=alt.Y("low:Q", title=metric, scale=alt.Scale(zero=False)), y2="high:Q"
+    )
+    layers: list[Any] = [
+        whiskers,
+        base.mark_line(strokeWidth=2).encode(y="value:Q"),
+        base.mark_circle(size=34, opacity=1).encode(y="value:Q"),
+    ]
+    usual = [figure.value for figure in told[0].reference if figure.metric == metric and figure.value is not None]
+    if usual:
+        rule = alt.Chart(pl.DataFrame({"usual": usual[:1]})).mark_rule(color=GUESS, strokeDash=[4, 3])
+        layers.insert(0, rule.encode(y="usual:Q"))
+    return styled(
+        alt.layer(*layers),
+        f"{metric} over time",
+        "Bars are 95% intervals; the dashed line is the reference.",
+        height=240,
+    )
+
+
+def _windows(found: RealisedQuality | EstimatedQuality) -> Sequence[tuple[datetime, float, float | None, float | None]]:
+    """Start, value and interval of the windows in which the judged metric has a value."""
+    figures = [(window.start, figure) for window in found.windows for figure in window.figures]
+    return [
+        (start, figure.value, figure.low, figure.high)
+        for start, figure in figures
+        if figure.metric == found.metric and figure.value is not None
+    ]
