@@ -1,7 +1,7 @@
 """Records as tables on a terminal."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -519,8 +519,10 @@ def _shadows(reports: "Sequence[ShadowReport]") -> Table:
 
 def print_drift(report: dict[str, Any], address: str) -> None:
     """A drift report: drifted columns first."""
-    title = f"{report['verdict']}: {report['rows']:,} rows of traffic against the training sample"
-    table = _table(title, "column", "test", "p-value", "alarms at", "effect", "drifted")
+    what = "rows of traffic against the training sample" if "endpoint" in report else "rows against the reference"
+    title = f"{report['verdict']}: {report['rows']:,} {what}"
+    is_ours = report["method"] == "calibrated"
+    table = _table(title, "column", "test", "p-value" if is_ours else "value", "alarms at", "effect", "drifted")
     harm = [one["column"] for one in (report.get("harm") or {}).get("columns", ())]
     place = {name: number for number, name in enumerate(harm)}
     order = sorted(report["columns"], key=lambda column: (not column["drifted"], -(column["effect"] or 0)))
@@ -531,7 +533,7 @@ def print_drift(report: dict[str, Any], address: str) -> None:
         table.add_row(
             column["name"],
             column["method"],
-            _small(column["p_value"]),
+            _small(column["statistic"] if column["p_value"] is None else column["p_value"]),
             _small(column["threshold"]),
             _small(column["effect"]),
             "yes" if column["drifted"] else "no",
@@ -539,11 +541,44 @@ def print_drift(report: dict[str, Any], address: str) -> None:
         )
     out.print(table)
     for column in order:
-        if column["note"]:
+        is_surprising = not column["drifted"] and (column["effect"] or 0) >= report["minimum_effect"]
+        if column["note"] and (is_surprising or column["statistic"] is None):
             say(escape(f"  {column['name']}: {column['note']}"))
+    for line in _sections(report):
+        say(escape(f"  {line}"))
     for one in report.get("left_out", ()):
         say(escape(f"  Left out: {one['section']}. {one['reason']}"))
     say(f"The page with charts:  {address}")
+
+
+def _sections(report: dict[str, Any]) -> Iterator[str]:
+    """A line for each section of an endpoint's report below its columns."""
+    if quality := report.get("quality"):
+        found = len(quality["violations"])
+        yield f"Data quality: {quality['verdict']}" + (
+            f" ({found}), such as: {quality['violations'][0]['sentence']}" if found else ""
+        )
+    if both := report.get("multivariate"):
+        yield f"All columns together: {both['verdict']}"
+    for name, how in (("realised", "by labels"), ("estimated", "estimated")):
+        if found := report.get(name):
+            yield f"Quality {how}: {found['verdict']}{_judged(found)}"
+    if bias := report.get("bias"):
+        yield f"Bias: {bias['verdict']}"
+    for one in report.get("attribution", ()):
+        yield f"What the model looks at for {one['label']!r}: {'drift' if one['drifted'] else 'no drift'}"
+
+
+def _judged(found: dict[str, Any]) -> str:
+    """The metric that is judged, in the whole window and in the reference."""
+    now, before = (
+        next((figure for figure in figures if figure["metric"] == found["metric"]), None)
+        for figures in (found["whole"]["figures"], found["reference"])
+    )
+    if now is None or now["value"] is None:
+        return ""
+    was = "" if before is None or before["value"] is None else f", and was {_small(before['value'])}"
+    return f"; {found['metric']} is {_small(now['value'])} ({_small(now['low'])} to {_small(now['high'])}){was}"
 
 
 def print_baseline(told: dict[str, Any]) -> None:

@@ -154,7 +154,11 @@ class AsyncView(Struct, frozen=True):
 
 
 class ReportSummary(Struct, frozen=True):
-    """A drift report on an endpoint's traffic in `window_start <= time < window_end`."""
+    """A report on an endpoint's traffic in `window_start <= time < window_end`.
+
+    check: whose verdict it has; breached: whether that is bad, None where there is too little to say so. drifted: of
+    the columns, whatever the check. markdown_path: None for reports of before there were any.
+    """
 
     id: str
     endpoint: str
@@ -168,6 +172,9 @@ class ReportSummary(Struct, frozen=True):
     json_path: str
     html_path: str
     created_at: datetime
+    check: CheckKind = "drift"
+    breached: bool | None = None
+    markdown_path: str | None = None
 
 
 class ScheduleConfig(Struct, frozen=True):

@@ -59,4 +59,7 @@ def _summary(report: Report) -> ReportSummary:
         json_path=f"/api/reports/{report.id}",
         html_path=f"/reports/{report.id}",
         created_at=report.created_at,
+        check=report.check,
+        breached=report.breached,
+        markdown_path=None if report.markdown_digest is None else f"/reports/{report.id}/markdown",
     )
