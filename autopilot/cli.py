@@ -447,6 +447,9 @@ def monitor_run(
     level: float = 0.05,
     hours: float = 24.0,
     check: CheckKind = "drift",
+    facet: Annotated[
+        list[str] | None, Parameter(negative="", help="Whose bias; may be given several times: sex=female, age>40, sex")
+    ] = None,
     out: Annotated[
         str | None, Parameter(name=["--out", "-o"], help="Also write the report to this file: .html, .md or .json.")
     ] = None,
@@ -468,6 +471,7 @@ def monitor_run(
 
     opened = open_store(store)
     options = ["--level", str(level), "--hours", str(hours), "--check", check]
+    options += [word for one in facet or () for word in ("--facet", one)]
     report = servers.ask_monitor("run", endpoint, "--store", str(opened.root), *options)
     if out is not None:
         reports = opened.reports

@@ -35,6 +35,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     reporting.add_argument("--hours", type=float, default=24.0, help="how far back to look")
     reporting.add_argument("--since", help="an instant by ISO 8601 with a zone, instead of --hours")
     reporting.add_argument("--check", choices=get_args(CheckKind), default="drift", help="whose verdict counts")
+    reporting.add_argument("--facet", action="append", default=[], help="whose bias: sex=female, age>40, sex")
     reporting.set_defaults(answer=_run)
     comparing = commands.add_parser("compare", help="compare two Parquet files")
     comparing.add_argument("reference")
@@ -53,7 +54,9 @@ def _run(chosen: argparse.Namespace) -> dict[str, Any]:
     store = Store.open(chosen.store or Settings.load().store)
     now = datetime.now(UTC)
     since = instant_of(chosen.since, "--since", now) if chosen.since else now - timedelta(hours=chosen.hours)
-    report, drift = run(store, chosen.endpoint, now=now, level=chosen.level, since=since, check=chosen.check)
+    report, drift = run(
+        store, chosen.endpoint, now=now, level=chosen.level, since=since, check=chosen.check, facets=chosen.facet
+    )
     return {"id": report.id, "endpoint": report.endpoint, **_fields(drift)}
 
 

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from monitor.drift import Bars, ColumnDrift, Counts, DriftReport, Histogram, Kind
 from monitor.performance.labelled import known_at_time
 from monitor.performance.windows import Window, windows_of
+from storage.errors import UnknownNameError
 from storage.labels.joined import with_truth
-from storage.records import ModelVersion
+from storage.records import Endpoint, ModelVersion
 from storage.redaction import Redaction
 from storage.signature import Signature
 from storage.store import Store
@@ -92,6 +93,18 @@ class Looked:
     def labelled(self, known_at: datetime) -> pl.DataFrame:
         """The window's rows with the labels that had been received at a time."""
         return known_at_time(self.labels, known_at) if self.labels.width else self.labels
+
+
+def version_of(store: Store, endpoint: Endpoint, variant: str | None) -> ModelVersion:
+    """The model version that an endpoint, or one variant of it, serves now. Raises UnknownNameError."""
+    if variant is None:
+        return store.models.get(endpoint.main.spec)
+    specs = {one.name: one.spec for one in endpoint.variants}
+    if variant not in specs:
+        raise UnknownNameError(
+            f"Endpoint {endpoint.name!r} has no variant {variant[:80]!r}. It has: {', '.join(specs)}."
+        )
+    return store.models.get(specs[variant])
 
 
 def compared_kinds(signature: Signature) -> dict[str, Kind]:

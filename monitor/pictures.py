@@ -1,8 +1,8 @@
 """The charts of a report as Altair charts, for its page and for notebooks: a column on both sides and over time, and
 the model's quality over time.
 
-Grey is the reference, blue what is looked at. They are drawn without a browser by `storage.drawing`: 25 ms each, and
-0.9 s for the first. So the page draws them for some columns (`page.DRAWN_COLUMNS`), and thumbnails by hand.
+Grey is the reference, blue what is looked at. They are drawn without a browser by `storage.drawing`: 36 ms each, and
+0.6 s before the first. So the page draws them for some columns (`page.DRAWN_COLUMNS`), and thumbnails by hand.
 """
 
 from collections.abc import Sequence

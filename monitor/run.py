@@ -3,17 +3,17 @@
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from monitor.compare import compare
-from monitor.facets.choice import Facet
-from monitor.looked import Looked, Span, masked, with_redacted
+from monitor.facets.choice import Facet, facets_named
+from monitor.looked import Looked, Span, masked, version_of, with_redacted
 from monitor.markdown import markdown
 from monitor.page import Subject, render
 from monitor.report import EndpointReport
 from monitor.sections import Asked, sections_of
 from monitor.verdict import verdict_of
-from storage.errors import UnknownNameError
-from storage.records import CheckKind, Endpoint, Report, Variant
+from storage.records import CheckKind, Report
 from storage.store import Store
 
 #: How far back a report looks where nobody says from when on.
@@ -30,7 +30,7 @@ def run(
     until: datetime | None = None,
     variant: str | None = None,
     check: CheckKind = "drift",
-    facets: Sequence[Facet] = (),
+    facets: Sequence[Facet | str] = (),
     known_at: datetime | None = None,
 ) -> tuple[Report, EndpointReport]:
     """Look at an endpoint's traffic in all ways that can be, and record the report as JSON, HTML and Markdown.
@@ -45,21 +45,22 @@ def run(
     whatever variant has answered with it.
     now: the report's time; it, `since`, `until` and `known_at` are aware, in any zone.
     level: the chance of any alarm in a report without drift; each section has it for itself.
-    check: whose verdict is the report's. facets: whose bias is looked at; by default nobody's. known_at: labels that
-    were received later do not count; by default `now`.
+    check: whose verdict is the report's. facets: whose bias is looked at, also as texts, `sex=female`, `age>40`, or
+    `sex` for each of its commonest values; by default nobody's. known_at: labels that were received later do not count;
+    by default `now`.
 
     Raises UnknownNameError for an endpoint or a variant that the store does not hold, SettingError for a level out of
-    its range and StoreError if the store cannot be read or written.
+    its range or a facet of no column, and StoreError if the store cannot be read or written.
     """
     endpoint = store.endpoints.get(endpoint_name)
-    version = store.models.get(endpoint.main.spec if variant is None else _variant(endpoint, variant).spec)
+    version = version_of(store, endpoint, variant)
     until = (until or now).astimezone(UTC)  # the page and the store's folders are in UTC
     since = (since or until - DEFAULT_WINDOW).astimezone(UTC)
     looked = Looked(store, version, Span(endpoint.name, since, until, variant))
     names = looked.compared
     drift = compare(looked.reference.select(names), looked.current.select(names), level=level, kinds=looked.kinds)
     drift = masked(with_redacted(drift, looked.kinds, looked.redacted), looked.signature)
-    sections = sections_of(looked, drift, Asked(check, level, now, known_at or now, facets))
+    sections = sections_of(looked, drift, Asked(check, level, now, known_at or now, _facets(facets, looked)))
     verdict = verdict_of(check, drift, sections, looked.span)
     report = EndpointReport(
         **{name: getattr(drift, name) for name in drift.__struct_fields__},
@@ -72,12 +73,11 @@ def run(
     return _record(store, subject, report, verdict.word, now), report
 
 
-def _variant(endpoint: Endpoint, name: str) -> Variant:
-    for variant in endpoint.variants:
-        if variant.name == name:
-            return variant
-    names = ", ".join(variant.name for variant in endpoint.variants)
-    raise UnknownNameError(f"Endpoint {endpoint.name!r} has no variant {name[:80]!r}. It has: {names}.")
+def _facets(facets: Sequence[Facet | str], looked: Looked) -> tuple[Facet, ...]:
+    named = (
+        facets_named((one,), looked.signature, looked.reference) if isinstance(one, str) else (one,) for one in facets
+    )
+    return tuple(chain.from_iterable(named))
 
 
 def _record(store: Store, subject: Subject, found: EndpointReport, verdict: str, now: datetime) -> Report:

@@ -41,7 +41,7 @@ def draw(chart: "alt.TopLevelMixin", name: str) -> Drawn:
 
     Texts come out escaped. Width and height are left out: the drawing is as wide as its place.
     """
-    spec: dict[str, Any] = chart.to_dict()
+    spec: dict[str, Any] = chart.to_dict(validate=False)  # Vega-Lite does
     title, subtitle = _titles(spec.pop("title", ""))
     spec["background"] = "transparent"  # the page has its own
     drawn: str = _converter().vegalite_to_svg(spec, allowed_base_urls=[])

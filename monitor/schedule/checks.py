@@ -6,12 +6,10 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from monitor.facets import Facet, facets_named
-from monitor.looked import read_reference
 from monitor.run import run
 from monitor.verdict import LEFT_OUT
-from storage.errors import FailureError, UnknownNameError
-from storage.records import ModelVersion, Schedule
+from storage.errors import FailureError
+from storage.records import Schedule
 from storage.store import Store
 
 
@@ -49,26 +47,8 @@ def check(store: Store, schedule: Schedule, window: Window, now: datetime) -> Ch
         until=window.end,
         variant=schedule.variant,
         check=schedule.check,
-        facets=_facets(store, schedule),
+        facets=schedule.facets,
     )
     if report.verdict == LEFT_OUT:
         raise FailureError(f"{found.sentence} Report {report.id} has the rest.")
     return Checked(report.verdict, found.breached, report.id)
-
-
-def version_of(store: Store, schedule: Schedule) -> ModelVersion:
-    """The model version that a schedule looks at now. Raises UnknownNameError."""
-    endpoint = store.endpoints.get(schedule.endpoint)
-    if schedule.variant is None:
-        return store.models.get(endpoint.main.spec)
-    for variant in endpoint.variants:
-        if variant.name == schedule.variant:
-            return store.models.get(variant.spec)
-    raise UnknownNameError(f"Endpoint {endpoint.name!r} has no variant {schedule.variant[:80]!r}.")
-
-
-def _facets(store: Store, schedule: Schedule) -> tuple[Facet, ...]:
-    if not schedule.facets:
-        return ()
-    version = version_of(store, schedule)
-    return facets_named(schedule.facets, version.signature, read_reference(store, version))

@@ -6,9 +6,8 @@ from statistics import median
 import polars as pl
 from msgspec.structs import replace
 
-from monitor.looked import compared_kinds, read_reference
+from monitor.looked import compared_kinds, read_reference, version_of
 from monitor.power import POWER, Finds, finds_of
-from monitor.schedule.checks import version_of
 from monitor.sketches import windows_of
 from storage.budget import level_of
 from storage.cron import recent
@@ -35,7 +34,7 @@ def finds(store: Store, schedule: Schedule, now: datetime, *, rows: int | None =
     if schedule.check != "drift":
         raise SettingError(f"check is {schedule.check!r}. How small a change it finds can be told of drift alone.")
     level = level_of(schedule, now)
-    version = version_of(store, schedule)
+    version = version_of(store, store.endpoints.get(schedule.endpoint), schedule.variant)
     counted = [] if rows is not None else _rows_of_windows(store, schedule, version, now)
     if rows is None and not counted:
         return Finds(None, 0, level, POWER, (), 0)

@@ -17,7 +17,7 @@ from monitor.drift import Counts, Histogram, Kind
 from monitor.harm import rank_harm
 from monitor.multivariate import multivariate
 from monitor.over_time import examples, over_time
-from monitor.page import DRAWN_COLUMNS, SHOWN_COLUMNS, Subject, render
+from monitor.page import DRAWN_COLUMNS, SHOWN_COLUMNS, TIMED_COLUMNS, Subject, render
 from monitor.report import EndpointReport
 
 SUBJECT = Subject("till", "flights", 3, datetime(2024, 5, 1, 12, tzinfo=UTC), datetime(2024, 5, 1, 13, tzinfo=UTC))
@@ -182,7 +182,7 @@ def test_a_report_of_forty_columns_with_all_sections_is_below_600_kilobytes() ->
     page = render(report, SUBJECT)
     Outline(page)
     assert len(page.encode()) < 600_000
-    assert page.count('<svg class="drawing"') == 2 * DRAWN_COLUMNS
+    assert page.count('<svg class="drawing"') == DRAWN_COLUMNS + TIMED_COLUMNS
     assert page.count("<details") == 40
     for title in ("Data quality", "All columns together", "What was tested"):
         assert f"<h2>{title}</h2>" in page
