@@ -58,7 +58,7 @@ def checked(store: Store, transform: Transform, refuse: Callable[[str], None] = 
     return transform
 
 
-_OPTION = re.compile(r"--(overwrite|resume|columns|format)\b")
+_OPTION = re.compile(r"(?<!\S)--(overwrite|resume|columns|format)\b")
 
 
 def in_words_of_jobs(message: str) -> str:
@@ -68,6 +68,12 @@ def in_words_of_jobs(message: str) -> str:
     'Name another, or replace it by "overwrite": true.'
     """
     return _OPTION.sub(_field, message)
+
+
+def summary_of_job(summary: Summary) -> Summary:
+    """A summary whose reasons speak of fields of a job."""
+    told = (replace(one, reason=in_words_of_jobs(one.reason)) if one.reason else one for one in summary.files)
+    return replace(summary, files=tuple(told))
 
 
 def _field(option: re.Match[str]) -> str:

@@ -119,13 +119,19 @@ def test_a_job_with_a_broken_file_is_gone_on_with(server: ServerProcess, data: P
     """When that is mended; the server speaks of fields and not of options."""
     (data / "in").mkdir()
     (data / "in" / "a.csv").write_text(GOOD)
-    (data / "in" / "b.csv").write_text(GOOD.replace("1.5", "many"))
-    assert ended(server, posted(server, data / "in", data / "out"))["status"] == "failed"
+    (data / "in" / "b.csv").write_text(GOOD.replace("visits,seen", "visits,seen,label").replace("-01\n", "-01,no\n"))
+    job = ended(server, posted(server, data / "in", data / "out", join=True))
+    reason = job["result"]["files"][1]["reason"]
+    assert reason.endswith(
+        "has a column 'label', and the model's answer is called so too. Name the columns to write, "
+        'without it, by "columns".'
+    )
+    assert (job["status"], job["reason"]) == ("failed", f"1 of 2 files could not be scored. The first: {reason}")
     (data / "in" / "b.csv").write_text(GOOD)
-    again = posted(server, data / "in", data / "out")
+    again = posted(server, data / "in", data / "out", join=True)
     assert again.status_code == 400
     assert 'replace it by "overwrite": true.' in again.json()["detail"]
-    job = ended(server, posted(server, data / "in", data / "out", resume=True))
+    job = ended(server, posted(server, data / "in", data / "out", join=True, resume=True))
     assert (job["status"], job["result"]["rows"], job["result"]["resumed_rows"]) == ("completed", 2, 1)
     assert sorted(path.name for path in (data / "out").iterdir()) == ["a.csv", "b.csv"]
     assert not (data / ".out.parts").exists()
