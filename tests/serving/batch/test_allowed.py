@@ -106,6 +106,19 @@ def test_a_server_refuses_other_places_and_names_the_setting(server: ServerProce
     assert (secret / "a.csv").read_text() == GOOD
 
 
+def test_names_of_files_elsewhere_are_not_told(server: ServerProcess, data: Path) -> None:
+    """Neither of a folder that a link leads to, nor of one that has no tables."""
+    (data.parent / "secret" / "other.txt").touch()
+    (data / "in").mkdir()
+    (data / "in" / "notes.txt").touch()
+    led = posted(server, f"{data}/l[i]nk/*.csv", data / "o.csv").json()["detail"]
+    assert led.startswith(f"'{data}/l[i]nk/*.csv' leads to what may not be read or written by jobs of this server")
+    none = posted(server, f"{data}/l[i]nk/*.txt", data / "o.csv").json()["detail"]
+    assert none.startswith(f"'{data}/l[i]nk/*.txt' holds no table. It has files whose names tell no format. Name csv")
+    none = posted(server, data / "in", data / "o.csv").json()["detail"]
+    assert none.startswith(f"'{data}/in' holds no table. It has files whose names tell no format. Name csv")
+
+
 def test_a_source_that_cannot_be_reached_is_told_as_such(server: ServerProcess, data: Path) -> None:
     """It is no defect of the server, and no job."""
     answer = posted(server, "http://127.0.0.1:1/a.csv", data / "o.csv")
