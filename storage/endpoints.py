@@ -25,8 +25,9 @@ _KEPT_COUNTS = timedelta(days=7)
 class Endpoints:
     """Endpoint records. Servers poll `list` and follow each change of `revision`.
 
-    Each change is checked whole before anything is written. expected: the revision that whoever changes it has seen; a
-    ConflictError tells that another changed it since. None changes whatever there is.
+    Each change is checked whole before anything is written; one of nothing leaves the revision. expected: the revision
+    that whoever changes it has seen; a ConflictError tells that another changed it since. None changes whatever there
+    is.
     """
 
     def __init__(self, database: Database) -> None:
@@ -128,8 +129,11 @@ def _known(connection: Connection, name: str) -> Endpoint:
 def _put(connection: Connection, old: Endpoint | None, new: Endpoint, now: datetime, expected: int | None) -> Endpoint:
     _check_revision(new.name, old, expected)
     _check(connection, new)
-    if old is not None and new.variants == old.variants and _has_rollout(connection, old.name):
-        return _undisturbed(old, new)
+    if old is not None:
+        if replace(new, revision=old.revision, created_at=old.created_at, updated_at=old.updated_at) == old:
+            return old
+        if new.variants == old.variants:
+            _refuse_under_rollout(connection, old.name)
     created_at, revision = (old.created_at, old.revision + 1) if old else (now, 1)
     new = replace(new, revision=revision, created_at=created_at, updated_at=now)
     _forget_counts(connection, new.name, now - _KEPT_COUNTS if old else None)
@@ -140,20 +144,15 @@ def _put(connection: Connection, old: Endpoint | None, new: Endpoint, now: datet
     return new
 
 
-def _has_rollout(connection: Connection, name: str) -> bool:
+def _refuse_under_rollout(connection: Connection, name: str) -> None:
+    """Raise ConflictError while a roll-out runs, for a change of all else but variants: it would end the roll-out,
+    which compares what is answered under one configuration."""
     query = select(rollouts.c.id).where(rollouts.c.endpoint == name, rollouts.c.status == "running")
-    return connection.execute(query).first() is not None
-
-
-def _undisturbed(old: Endpoint, new: Endpoint) -> Endpoint:
-    """The endpoint as a roll-out has it, where nothing else changes. Raises ConflictError for all else but variants:
-    each change would end the roll-out, which compares what is answered under one configuration."""
-    if replace(new, revision=old.revision, created_at=old.created_at, updated_at=old.updated_at) == old:
-        return old
-    raise ConflictError(
-        f"A roll-out runs on endpoint {old.name!r}, and other changes wait for its end. End it first: "
-        f"autopilot endpoints rollback {old.name}, or stop {old.name}, which leaves the shares as they are."
-    )
+    if connection.execute(query).first() is not None:
+        raise ConflictError(
+            f"A roll-out runs on endpoint {name!r}, and other changes wait for its end. End it first: "
+            f"autopilot endpoints rollback {name}, or stop {name}, which leaves the shares as they are."
+        )
 
 
 def _forget_counts(connection: Connection, name: str, before: datetime | None = None) -> None:

@@ -37,13 +37,15 @@ class Allowed:
         is_below = any(place == known or place.startswith(f"{known}/") for known in self._addresses)
         return is_below and not {".", ".."}.intersection(written.split("/"))
 
-    def refuse(self, place: str) -> None:
-        """Raise InputError unless it is allowed."""
+    def refuse(self, place: str, asked: str) -> None:
+        """Raise InputError unless it is allowed. asked: the place, or the folder or pattern that led to it: what is
+        outside of the places is not named."""
         if not self.allows(place):
             where = ", ".join(self._told) or "nothing"
+            what = "" if place == asked else " leads to what"
             raise InputError(
-                f"{place[:200]!r} may not be read or written by jobs of this server, which may use {where}, and not "
-                "its store. Name a place there, or allow this one by the setting batch_places."
+                f"{asked[:200]!r}{what} may not be read or written by jobs of this server, which may use {where}, and "
+                "not its store. Name a place there, or allow this one by the setting batch_places."
             )
 
 

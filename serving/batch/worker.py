@@ -13,7 +13,7 @@ import msgspec
 
 from storage.batch import Progress, Summary
 from storage.batch.engine import transform_files
-from storage.batch.jobs import clear, in_words_of_jobs, scratch_of, view
+from storage.batch.jobs import clear, in_words_of_jobs, scratch_of, summary_of_job, view
 from storage.errors import AutopilotError, StoreError
 from storage.predictor import Predictor
 from storage.records import Job
@@ -78,6 +78,7 @@ def _transform(store: Store, job: Job, observe: Callable[[Progress], None]) -> S
 
 
 def _finish(store: Store, job: Job, owner: str, summary: Summary) -> None:
+    summary = summary_of_job(summary)
     result, reason = msgspec.json.encode(summary).decode(), None
     if failed := summary.failed:
         reason = f"{len(failed)} of {len(summary.files)} files could not be scored. The first: {failed[0].reason}"

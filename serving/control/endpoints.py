@@ -66,7 +66,8 @@ def get_status(request: AnyRequest, name: FromPath[str], parts: NamedDependency[
 async def put_endpoint(
     request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]
 ) -> Response[EndpointDetails]:
-    """Make an endpoint, or put this configuration in the place of the one that it has."""
+    """Make an endpoint, or put this configuration in the place of the one that it has; the same one leaves the
+    revision."""
 
     def work(asked: EndpointConfig) -> Done:
         old = _checked(request, parts.store, name)
@@ -104,8 +105,7 @@ async def patch_endpoint(
         given = {field: getattr(asked, field) for field in ("capture", "limits", "provider")}
         new = replace(old, **{field: value for field, value in given.items() if value is not None})
         new = with_weights(new, asked.weights or {})
-        changed = old if new == old else parts.store.endpoints.put(new, datetime.now(UTC))
-        return _done(parts.store, changed, 200)
+        return _done(parts.store, parts.store.endpoints.put(new, datetime.now(UTC)), 200)
 
     return await change_by(request, parts, EndpointChange, work)
 

@@ -30,26 +30,29 @@ def create(store: Store, transform: Transform, now: datetime) -> TransformJob:
     return add(store, checked(store, transform), now)
 
 
-def anywhere(place: str) -> None:
+def anywhere(place: str, asked: str) -> None:
     """Refuse no place: whoever asks may read and write what the process may."""
 
 
-def checked(store: Store, transform: Transform, refuse: Callable[[str], None] = anywhere) -> Transform:
+def checked(store: Store, transform: Transform, refuse: Callable[[str, str], None] = anywhere) -> Transform:
     """A transform that can be done, with paths that mean the same in another folder and a version of its model, so
     that it means the same later. Takes as long as an object store takes to list; raises what `create` raises.
 
-    refuse: raises InputError for a place that may be neither read nor written; is asked before anything is looked at.
+    refuse: raises InputError for a place that may be neither read nor written, and names what was asked for instead,
+    its second argument; is asked before anything is looked at.
     """
     try:
         transform = _absolute(transform)
         for place in (transform.source, transform.out):
-            refuse(place)
+            refuse(place, place)
         if transform.model.endswith(".onnx"):
-            refuse(transform.model)
+            refuse(transform.model, transform.model)
         transform = replace(transform, model=_pinned(store, transform.model))
         plan = plan_of(transform)
-        for place in (*(one.place for one in plan.inputs), *(output.place for output in plan.outputs)):
-            refuse(place)  # links may lead out of a folder
+        for one in plan.inputs:  # links may lead out of a folder
+            refuse(one.place, transform.source)
+        for output in plan.outputs:
+            refuse(output.place, transform.out)
         if not (transform.resume and parts_folder(transform.out, scratch_of(store, transform.out)).is_dir()):
             refuse_existing(plan)  # otherwise the worker does, which knows what of it is its own
     except InputError as error:
@@ -58,7 +61,7 @@ def checked(store: Store, transform: Transform, refuse: Callable[[str], None] = 
     return transform
 
 
-_OPTION = re.compile(r"--(overwrite|resume|columns|format)\b")
+_OPTION = re.compile(r"(?<!\S)--(overwrite|resume|columns|format)\b")
 
 
 def in_words_of_jobs(message: str) -> str:
@@ -68,6 +71,12 @@ def in_words_of_jobs(message: str) -> str:
     'Name another, or replace it by "overwrite": true.'
     """
     return _OPTION.sub(_field, message)
+
+
+def summary_of_job(summary: Summary) -> Summary:
+    """A summary whose reasons speak of fields of a job."""
+    told = (replace(one, reason=in_words_of_jobs(one.reason)) if one.reason else one for one in summary.files)
+    return replace(summary, files=tuple(told))
 
 
 def _field(option: re.Match[str]) -> str:

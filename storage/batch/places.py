@@ -92,13 +92,23 @@ def find(source: str) -> Found:
     """
     found = _find_remote(source) if is_address(source) else _find_local(source)
     if not found.inputs:
-        left_out = f" It has files whose names tell no format, such as {found.ignored[0]!r}." if found.ignored else ""
+        # Which, whoever asks over HTTP may not be meant to know.
+        left_out = " It has files whose names tell no format." if found.ignored else ""
         raise DataError(f"{source!r} holds no table.{left_out} Name csv, tsv, parquet, ndjson or arrow files.")
     return found
 
 
 def _find_local(source: str) -> Found:
-    path = path_of(source)
+    try:
+        return _look_through(source, path_of(source))
+    except OSError as error:
+        raise DataError(
+            f"{source!r} cannot be looked through: {error.strerror}. Give this program's user the right to, or name "
+            "another place."
+        ) from error
+
+
+def _look_through(source: str, path: Path) -> Found:
     if path.is_file():
         return Found((_input(str(path), path.name, path.stat()),), is_one=True)
     if path.is_dir():
@@ -111,7 +121,8 @@ def _find_local(source: str) -> Found:
             if Path(one).is_file()
         ]
     else:
-        raise DataError(f"There is no file {source!r}. Check the path; it is taken from {str(Path.cwd())!r}.")
+        start = "" if path.is_absolute() else f"; it is taken from {str(Path.cwd())!r}"
+        raise DataError(f"There is no file {source!r}. Check the path{start}.")
     known, ignored = _sorted(files)
     return Found(tuple(_input(place, name, Path(place).stat()) for place, name in known), is_one=False, ignored=ignored)
 

@@ -37,6 +37,18 @@ def test_each_deployment_raises_the_revision_and_keeps_the_rest(store: Store) ->
     )
 
 
+def test_a_change_of_nothing_leaves_the_revision(versions: Store) -> None:
+    """The same version deployed again, the same configuration put, the same weights: it is as it was."""
+    deployed = versions.endpoints.deploy("one", versions.models.get("demo:1"), NOW)
+    assert versions.endpoints.deploy("one", versions.models.get("demo:1"), NOW + HOUR) == deployed
+    made = versions.endpoints.put(TWO, NOW)
+    assert versions.endpoints.put(TWO, NOW + HOUR) == made
+    assert versions.endpoints.set_weights("paid", {"old": 9}, NOW + HOUR) == made
+    assert versions.endpoints.list() == [deployed, made]
+    with raises(ConflictError, "Endpoint 'paid' is at revision 1"):
+        versions.endpoints.put(TWO, NOW + HOUR, expected=2)
+
+
 def test_endpoints_are_listed_by_name(store: Store) -> None:
     """Two endpoints may serve the same version."""
     version = portable.publish(store, portable.classifier())
@@ -71,17 +83,19 @@ def test_a_name_that_no_url_can_hold_is_refused(store: Store) -> None:
 
 
 def test_two_processes_that_deploy_at_once_lose_no_revision(store: Store) -> None:
-    """Twenty deployments by two processes are twenty revisions."""
+    """Twenty deployments by two processes, each with another share of capture, are twenty revisions."""
     portable.publish(store, portable.classifier())
     script = """
-import sys
+import os, sys
 from datetime import UTC, datetime
 from storage import Store
+from storage.records import CapturePolicy
 store = Store.open(sys.argv[1])
 version = store.models.get("demo")
 input("ready\\n")
-for _ in range(10):
-    print(store.endpoints.deploy("paid", version, datetime.now(UTC)).revision)
+for number in range(10):
+    capture = CapturePolicy(share=os.getpid() / 10**8 + number / 100)
+    print(store.endpoints.deploy("paid", version, datetime.now(UTC), capture=capture).revision)
 """
     printed = processes.run_at_once(script, store.root)
     assert sorted(int(line) for out in printed for line in out.split()) == list(range(1, 21))
@@ -168,7 +182,7 @@ CHANGES: list[Callable[[Store], object]] = [
 def test_who_saw_an_earlier_revision_changes_nothing(versions: Store, change: Callable[[Store], object]) -> None:
     """The message tells the revision that there is."""
     versions.endpoints.put(TWO, NOW)
-    now = versions.endpoints.put(TWO, NOW)
+    now = versions.endpoints.set_weights("paid", {"old": 8.0}, NOW)
     with raises(ConflictError, "Endpoint 'paid' is at revision 2"):
         change(versions)
     assert versions.endpoints.get("paid") == now

@@ -179,7 +179,7 @@ def test_tallies_go_with_their_endpoint_and_after_a_week(store: Store) -> None:
     store.servers.beat(server(), [*told, other])
     store.endpoints.set_weights("paid", {"main": 2}, NOW + timedelta(days=6))
     assert store.servers.tallies("shadow:paid:") == told
-    store.endpoints.set_weights("paid", {"main": 2}, NOW + timedelta(days=8))
+    store.endpoints.set_weights("paid", {"main": 3}, NOW + timedelta(days=8))
     assert store.servers.tallies("shadow:paid:") == []
     store.servers.beat(server(), told)
     store.endpoints.delete("paid")

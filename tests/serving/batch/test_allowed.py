@@ -106,6 +106,19 @@ def test_a_server_refuses_other_places_and_names_the_setting(server: ServerProce
     assert (secret / "a.csv").read_text() == GOOD
 
 
+def test_names_of_files_elsewhere_are_not_told(server: ServerProcess, data: Path) -> None:
+    """Neither of a folder that a link leads to, nor of one that has no tables."""
+    (data.parent / "secret" / "other.txt").touch()
+    (data / "in").mkdir()
+    (data / "in" / "notes.txt").touch()
+    led = posted(server, f"{data}/l[i]nk/*.csv", data / "o.csv").json()["detail"]
+    assert led.startswith(f"'{data}/l[i]nk/*.csv' leads to what may not be read or written by jobs of this server")
+    none = posted(server, f"{data}/l[i]nk/*.txt", data / "o.csv").json()["detail"]
+    assert none.startswith(f"'{data}/l[i]nk/*.txt' holds no table. It has files whose names tell no format. Name csv")
+    none = posted(server, data / "in", data / "o.csv").json()["detail"]
+    assert none.startswith(f"'{data}/in' holds no table. It has files whose names tell no format. Name csv")
+
+
 def test_a_source_that_cannot_be_reached_is_told_as_such(server: ServerProcess, data: Path) -> None:
     """It is no defect of the server, and no job."""
     answer = posted(server, "http://127.0.0.1:1/a.csv", data / "o.csv")
@@ -119,13 +132,19 @@ def test_a_job_with_a_broken_file_is_gone_on_with(server: ServerProcess, data: P
     """When that is mended; the server speaks of fields and not of options."""
     (data / "in").mkdir()
     (data / "in" / "a.csv").write_text(GOOD)
-    (data / "in" / "b.csv").write_text(GOOD.replace("1.5", "many"))
-    assert ended(server, posted(server, data / "in", data / "out"))["status"] == "failed"
+    (data / "in" / "b.csv").write_text(GOOD.replace("visits,seen", "visits,seen,label").replace("-01\n", "-01,no\n"))
+    job = ended(server, posted(server, data / "in", data / "out", join=True))
+    reason = job["result"]["files"][1]["reason"]
+    assert reason.endswith(
+        "has a column 'label', and the model's answer is called so too. Name the columns to write, "
+        'without it, by "columns".'
+    )
+    assert (job["status"], job["reason"]) == ("failed", f"1 of 2 files could not be scored. The first: {reason}")
     (data / "in" / "b.csv").write_text(GOOD)
-    again = posted(server, data / "in", data / "out")
+    again = posted(server, data / "in", data / "out", join=True)
     assert again.status_code == 400
     assert 'replace it by "overwrite": true.' in again.json()["detail"]
-    job = ended(server, posted(server, data / "in", data / "out", resume=True))
+    job = ended(server, posted(server, data / "in", data / "out", join=True, resume=True))
     assert (job["status"], job["result"]["rows"], job["result"]["resumed_rows"]) == ("completed", 2, 1)
     assert sorted(path.name for path in (data / "out").iterdir()) == ["a.csv", "b.csv"]
     assert not (data / ".out.parts").exists()

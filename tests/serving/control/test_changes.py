@@ -56,6 +56,14 @@ class TestEndpoints:
             answer = server.client.patch(f"/api/endpoints/{endpoint}", json=body)
             assert (answer.status_code, answer.headers["etag"]) == (200, before.headers["etag"])
             assert answer.json() == before.json()
+        own = ("variants", "shadows", "capture", "limits", "provider")
+        config = {field: before.json()[field] for field in own}
+        answer = server.client.put(f"/api/endpoints/{endpoint}", json=config)
+        assert (answer.status_code, answer.headers["etag"], answer.json()) == (
+            200,
+            before.headers["etag"],
+            before.json(),
+        )
         begun = change(server, "POST", f"endpoints/{endpoint}/rollouts", {"model": "classifier:2"}, 201)
         change(server, "PATCH", f"endpoints/{endpoint}", {})
         refused = change(server, "PATCH", f"endpoints/{endpoint}", {"capture": {"share": 0.5}}, 409)

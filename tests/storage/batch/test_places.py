@@ -1,5 +1,6 @@
 """Tables are found by file, folder, pattern and address; results are brought to their place whole."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_another_content_has_another_stamp(folder: Path) -> None:
         ("nowhere", "There is no file '"),
         ("*.xyz", "holds no table. Name csv, tsv, parquet, ndjson or arrow files."),
         ("empty", "holds no table. Name csv"),
-        ("only", "holds no table. It has files whose names tell no format, such as 'x.txt'."),
+        ("only", "holds no table. It has files whose names tell no format. Name csv"),
     ],
 )
 def test_a_source_without_tables_is_refused(source: str, words: str, tmp_path: Path) -> None:
@@ -66,6 +67,23 @@ def test_a_source_without_tables_is_refused(source: str, words: str, tmp_path: P
     (tmp_path / "only/x.txt").touch()
     with raises(DataError, words):
         find(str(tmp_path / source))
+
+
+def test_the_folder_that_a_path_is_taken_from_is_told_where_it_matters(tmp_path: Path) -> None:
+    """A client of a server, whose paths are whole, need not know where that was started."""
+    with raises(DataError, f"There is no file 'none.csv'. Check the path; it is taken from {str(Path.cwd())!r}."):
+        find("none.csv")
+    with raises(DataError, f"There is no file '{tmp_path}/none.csv'. Check the path."):
+        find(f"{tmp_path}/none.csv")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+def test_a_folder_that_may_not_be_looked_through_is_refused(folder: Path) -> None:
+    """Its names can be listed, and nothing else."""
+    folder.chmod(0o400)
+    with raises(DataError, f"{str(folder)!r} cannot be looked through: Permission denied. Give"):
+        find(str(folder))
+    folder.chmod(0o700)
 
 
 def test_an_address_that_leads_nowhere_is_told(tmp_path: Path) -> None:
