@@ -104,7 +104,7 @@ def _row(column: ColumnDrift, report: DriftReport, number: int) -> _Row:
 def _picture(column: ColumnDrift, number: int) -> Markup:
     if column.chart is None or number >= DRAWN_COLUMNS:
         return charts.overlay(column)
-    return draw(pictures.distribution_chart(column), f"d{number}-").svg
+    return draw(pictures.distribution(column), f"d{number}-").svg
 
 
 def _moments(column: ColumnDrift, report: DriftReport, number: int) -> Markup:

@@ -6,8 +6,8 @@ Grey is the reference, blue what is looked at. They are drawn without a browser 
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
@@ -15,20 +15,27 @@ from monitor.drift import Bars, ColumnDrift, Histogram
 from monitor.performance.estimated import EstimatedQuality
 from monitor.performance.realised import RealisedQuality
 from monitor.report import OverTime
-from storage.drawing import GUESS, MODEL, styled
+from storage.drawing import GUESS, MODEL, framed, styled
 from storage.errors import DataError
 
 if TYPE_CHECKING:
     import altair as alt
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SIDES = ("reference", "current")
 _ESTIMATE = "#e69f00"
+_SHARE = {"type": "quantitative", "title": "Share of rows", "axis": {"format": "%", "tickCount": 4}}
 _MOMENT = {"start": pl.Datetime("us", "UTC"), "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
 
 
 def distribution_chart(column: ColumnDrift) -> "alt.LayerChart | alt.Chart":
     """A column on both sides: shares of rows over bins, or by level. Raises DataError for one without values."""
+    import altair as alt
+
+    return cast("alt.LayerChart | alt.Chart", alt.Chart.from_dict(distribution(column)))
+
+
+def distribution(column: ColumnDrift) -> dict[str, Any]:
+    """The specification of that chart, for `storage.drawing.draw`."""
     match column.chart:
         case Histogram():
             return _histogram(column.name, column.chart)
@@ -38,62 +45,65 @@ def distribution_chart(column: ColumnDrift) -> "alt.LayerChart | alt.Chart":
             raise DataError(f"Column {column.name!r} has no values to draw. Its note says why: {column.note}")
 
 
-def _histogram(name: str, chart: Histogram) -> "alt.LayerChart":
-    import altair as alt
-
-    frame = pl.DataFrame({"edge": [_place(chart, edge) for edge in chart.edges], **_heights(chart)})
-    kind = "T" if chart.unit == "time" else "Q"
+def _histogram(name: str, chart: Histogram) -> dict[str, Any]:
+    is_time = chart.unit == "time"
     title = {"value": name, "characters": f"{name}: length in characters", "time": f"{name}, UTC"}[chart.unit]
-    base = alt.Chart(frame).encode(x=alt.X(f"edge:{kind}", title=title, scale=alt.Scale(nice=False, zero=False)))
-    share = alt.Axis(format="%", tickCount=4)
-    before = base.mark_area(interpolate="step-after", color=GUESS, opacity=0.55).encode(
-        y=alt.Y("reference:Q", title="Share of rows", axis=share)
-    )
-    after = base.mark_line(interpolate="step-after", color=MODEL, strokeWidth=2).encode(y="current:Q")
-    return styled(alt.layer(before, after), f"{name}: both sides", height=220)
+    edges = [edge / 1000 if is_time else edge for edge in chart.edges]  # milliseconds
+    before, after = (_heights(counts) for counts in (chart.reference, chart.current))
+    scale = {"nice": False, "type": "utc"} if is_time else {"nice": False, "zero": False}
+    rows = zip(edges, before, after, strict=True)
+    spec = {
+        "data": {"values": [{"edge": edge, "reference": old, "current": new} for edge, old, new in rows]},
+        "encoding": {
+            "x": {"field": "edge", "type": "temporal" if is_time else "quantitative", "title": title, "scale": scale}
+        },
+        "layer": [
+            {
+                "mark": {"type": "area", "interpolate": "step-after", "color": GUESS, "opacity": 0.55},
+                "encoding": {"y": _SHARE | {"field": "reference"}},
+            },
+            {
+                "mark": {"type": "line", "interpolate": "step-after", "color": MODEL, "strokeWidth": 2},
+                "encoding": {"y": {"field": "current", "type": "quantitative"}},
+            },
+        ],
+    }
+    return framed(spec, f"{name}: both sides", height=220)
 
 
-def _place(chart: Histogram, edge: float) -> Any:
-    if chart.unit != "time":
-        return edge
-    try:
-        return _EPOCH + timedelta(microseconds=edge)
-    except OverflowError:
-        return _EPOCH
-
-
-def _heights(chart: Histogram) -> dict[str, list[float]]:
+def _heights(counts: Sequence[int]) -> list[float]:
     """Shares of rows by bin; the last again at the last edge, where its step ends."""
-    found: dict[str, list[float]] = {}
-    for side, counts in zip(_SIDES, (chart.reference, chart.current), strict=True):
-        shares = [count / (sum(counts) or 1) for count in counts]
-        found[side] = [*shares, shares[-1]]
-    return found
+    shares = [count / (sum(counts) or 1) for count in counts]
+    return [*shares, shares[-1]]
 
 
-def _bars(name: str, chart: Bars) -> "alt.Chart":
-    import altair as alt
-
-    rows: list[tuple[str, str, float]] = []
+def _bars(name: str, chart: Bars) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
     rest = (chart.rest.reference, chart.rest.current)
     for side, counts, others in zip(_SIDES, (chart.reference, chart.current), rest, strict=True):
         total = sum(counts) + others or 1
-        rows += [(level or "(empty)", side, count / total) for level, count in zip(chart.levels, counts, strict=True)]
-        if chart.others:
-            rows.append((f"{chart.others:,} others", side, others / total))
-    frame = pl.DataFrame(rows, schema=["level", "side", "share"], orient="row")
-    colours = alt.Scale(domain=list(_SIDES), range=[GUESS, MODEL])
-    drawn = (
-        alt.Chart(frame)
-        .mark_bar()
-        .encode(
-            y=alt.Y("level:N", title=None, sort=None),
-            yOffset=alt.YOffset("side:N", sort=list(_SIDES)),
-            x=alt.X("share:Q", title="Share of rows", axis=alt.Axis(format="%", tickCount=4)),
-            color=alt.Color("side:N", scale=colours, legend=None),
-        )
-    )
-    return styled(drawn, f"{name}: both sides", height=60 + 24 * (len(chart.levels) + bool(chart.others)))
+        names = [
+            *(level or "(empty)" for level in chart.levels),
+            *([f"{chart.others:,} others"] if chart.others else []),
+        ]
+        of_each = [*counts, *([others] if chart.others else [])]
+        rows += [{"level": a, "side": side, "share": count / total} for a, count in zip(names, of_each, strict=True)]
+    spec = {
+        "data": {"values": rows},
+        "mark": "bar",
+        "encoding": {
+            "y": {"field": "level", "type": "nominal", "title": None, "sort": None},
+            "yOffset": {"field": "side", "type": "nominal", "sort": list(_SIDES)},
+            "x": _SHARE | {"field": "share"},
+            "color": {
+                "field": "side",
+                "type": "nominal",
+                "scale": {"domain": list(_SIDES), "range": [GUESS, MODEL]},
+                "legend": None,
+            },
+        },
+    }
+    return framed(spec, f"{name}: both sides", height=60 + 24 * (len(chart.levels) + bool(chart.others)))
 
 
 def over_time_chart(found: OverTime) -> "alt.LayerChart":

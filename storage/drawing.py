@@ -18,6 +18,52 @@ INK, QUIET, LINE, GUESS, MODEL, ALARM = "#16202c", "#5b6775", "#e3e7ec", "#aab4c
 #: Their letters are as wide as those that vl-convert measures with, or narrower.
 _SANS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
+#: Of all charts, as Vega-Lite's `config` has it.
+_LOOK: dict[str, Any] = {
+    "font": _SANS,
+    "aria": False,
+    "padding": {"left": 2, "right": 10, "top": 6, "bottom": 2},
+    "view": {"stroke": None},
+    "mark": {"color": MODEL},
+    "header": {"labelColor": INK, "labelFontSize": 13, "labelAnchor": "start"},
+    "axis": {
+        "labelColor": QUIET,
+        "titleColor": QUIET,
+        "gridColor": LINE,
+        "domainColor": GUESS,
+        "tickColor": GUESS,
+        "tickSize": 4,
+        "labelFontSize": 13,
+        "titleFontSize": 13,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+        "labelLimit": 130,
+    },
+    "legend": {
+        "orient": "top",
+        "title": None,
+        "labelFontSize": 13,
+        "labelColor": INK,
+        "labelLimit": 190,
+        "columns": 2,
+        "symbolType": "circle",
+        "offset": 6,
+        "symbolSize": 70,
+    },
+    "title": {
+        "anchor": "start",
+        "fontSize": 15,
+        "color": INK,
+        "subtitleColor": QUIET,
+        "subtitleFontSize": 12,
+        "subtitlePadding": 4,
+        "offset": 12,
+        "limit": WIDTH,
+    },
+}
+
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+
 #: The references of a drawing to parts of itself, which would meet those of other drawings on a page.
 _NAMED = re.compile(r'(\bid="|url\(#)(?=[A-Za-z_])')
 #: Coordinates with more digits than pixels need; texts are left alone.
@@ -36,16 +82,23 @@ class Drawn(Struct, frozen=True):
     svg: Markup
 
 
-def draw(chart: "alt.TopLevelMixin", name: str) -> Drawn:
-    """Draw a chart. name: of letters and digits, unlike that of any other drawing on the page.
+def draw(chart: "alt.TopLevelMixin | dict[str, Any]", name: str) -> Drawn:
+    """Draw a chart, or its specification. name: of letters and digits, unlike that of any other drawing on the page.
 
     Texts come out escaped. Width and height are left out: the drawing is as wide as its place.
     """
-    spec: dict[str, Any] = chart.to_dict(validate=False)  # Vega-Lite does
+    # What `framed` gives needs no Altair, whose import takes as long as eight drawings.
+    spec: dict[str, Any] = {**chart} if isinstance(chart, dict) else chart.to_dict(validate=False)
     title, subtitle = _titles(spec.pop("title", ""))
     spec["background"] = "transparent"  # the page has its own
     drawn: str = _converter().vegalite_to_svg(spec, allowed_base_urls=[])
     return Drawn(title, subtitle, Markup(_embedded(drawn, name)))  # noqa: S704 - vl-convert escapes all texts
+
+
+def framed(spec: dict[str, Any], title: str, *, height: int) -> dict[str, Any]:
+    """A specification of marks and data with the look that all share; `alt.Chart.from_dict` makes a chart of it."""
+    size = {"width": WIDTH, "height": height, "autosize": {"type": "fit", "contains": "padding"}}
+    return {"$schema": _SCHEMA, **spec, "title": {"text": title}, **size, "config": _LOOK}
 
 
 def styled(chart: Any, title: str, subtitle: str = "", *, height: int = 285) -> Any:
@@ -63,50 +116,7 @@ def styled(chart: Any, title: str, subtitle: str = "", *, height: int = 285) -> 
 
 def configured(chart: Any) -> Any:
     """The look alone, of a chart that has its size."""
-    import altair as alt
-
-    return chart.configure(
-        font=_SANS,
-        aria=False,
-        padding={"left": 2, "right": 10, "top": 6, "bottom": 2},
-        view=alt.ViewConfig(stroke=None),
-        mark=alt.MarkConfig(color=MODEL),
-        header=alt.HeaderConfig(labelColor=INK, labelFontSize=13, labelAnchor="start"),
-        axis=alt.AxisConfig(
-            labelColor=QUIET,
-            titleColor=QUIET,
-            gridColor=LINE,
-            domainColor=GUESS,
-            tickColor=GUESS,
-            tickSize=4,
-            labelFontSize=13,
-            titleFontSize=13,
-            titleFontWeight="normal",
-            titlePadding=8,
-            labelLimit=130,
-        ),
-        legend=alt.LegendConfig(
-            orient="top",
-            title=None,
-            labelFontSize=13,
-            labelColor=INK,
-            labelLimit=190,
-            columns=2,
-            symbolType="circle",
-            offset=6,
-            symbolSize=70,
-        ),
-        title=alt.TitleConfig(
-            anchor="start",
-            fontSize=15,
-            color=INK,
-            subtitleColor=QUIET,
-            subtitleFontSize=12,
-            subtitlePadding=4,
-            offset=12,
-            limit=WIDTH,
-        ),
-    )
+    return chart.configure(**_LOOK)
 
 
 def _titles(title: Any) -> tuple[str, str]:
