@@ -1,9 +1,8 @@
 """Captured requests one by one, for people who look at them, and how many there are."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,9 +10,11 @@ from msgspec import Struct
 
 from storage.errors import InputError
 from storage.redaction import Redaction
-from storage.traffic import HASHED_PREFIX, MASKED_PREFIX, OUTPUT_PREFIX, Traffic
+from storage.traffic import HASHED_PREFIX, MASKED_PREFIX, OUTPUT_PREFIX, Traffic, by_hour
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
 MOST_CAPTURES = 1_000
@@ -80,8 +81,7 @@ def capture_page(
         raise InputError(f"The limit is {limit}. Use 1 to {MOST_CAPTURES}.")
     before = None if after is None else _cursor(after)
     found: list[Captured] = []
-    for paths in _hours(traffic, endpoint, start or _BEGINNING, end or _END, variant, before):
-        frames = [traffic.read_part(path, start or _BEGINNING, end or _END) for path in paths]
+    for frames in _hours(traffic, endpoint, start or _BEGINNING, end or _END, variant, before):
         keys = pl.concat([_keys(frame) for frame in frames])
         if before is not None:
             time_us, event_id = before
@@ -123,17 +123,19 @@ def _hours(
     end: datetime,
     variant: str | None,
     before: tuple[int, str] | None,
-) -> Iterator[list[Path]]:
-    """The files of each hour, newest first; before them what could not be compacted."""
-    if before is not None:
-        end = min(end, datetime.fromtimestamp(before[0] / 1e6, UTC))
-    paths = traffic.files(endpoint, start, end, variant=variant)
-    hours = [list(files) for _, files in groupby(paths, key=_hour_of)]
-    yield from reversed(hours)
-
-
-def _hour_of(path: Path) -> tuple[str, ...]:
-    return path.parts[-3:-1] if path.suffix == ".parquet" else ()
+) -> Iterator[list["pl.DataFrame"]]:
+    """The rows of each hour, newest first; what could not be compacted is read at once, since any hour may be in it."""
+    last = end if before is None else min(end, datetime.fromtimestamp(before[0] / 1e6, UTC))
+    files: dict[str, list[Path]] = defaultdict(list)
+    journals: dict[str, list[pl.DataFrame]] = defaultdict(list)
+    for path in traffic.files(endpoint, start, last, variant=variant):
+        if path.suffix == ".parquet":
+            files["/".join(path.parts[-3:-1])].append(path)
+            continue
+        for hour, frame in by_hour(traffic.read_part(path, start, end)):
+            journals[hour].append(frame)
+    for hour in sorted({*files, *journals}, reverse=True):
+        yield [*(traffic.read_part(path, start, end) for path in files[hour]), *journals[hour]]
 
 
 def _own(frame: "pl.DataFrame") -> "pl.DataFrame":

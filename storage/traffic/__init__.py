@@ -15,7 +15,14 @@ Columns that are to be redacted (`storage/redaction.py`) are so before a journal
 in the memory of what reads it, has ever held their values.
 """
 
-from storage.traffic.frames import HASHED_PREFIX, MASKED_PREFIX, OUTPUT_PREFIX, frame_of_blocks, redactions_of
+from storage.traffic.frames import (
+    HASHED_PREFIX,
+    MASKED_PREFIX,
+    OUTPUT_PREFIX,
+    by_hour,
+    frame_of_blocks,
+    redactions_of,
+)
 from storage.traffic.journal import Header, Invocation, JournalWriter, plain_frame, read_journal
 from storage.traffic.traffic import Traffic
 
@@ -27,6 +34,7 @@ __all__ = [
     "Invocation",
     "JournalWriter",
     "Traffic",
+    "by_hour",
     "frame_of_blocks",
     "plain_frame",
     "read_journal",

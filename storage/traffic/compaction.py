@@ -9,13 +9,13 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage.errors import StoreError
-from storage.traffic.frames import OUTPUT_PREFIX, frame_of_journal, redacted_text
+from storage.traffic.frames import by_hour, frame_of_journal, redacted_text
 from storage.traffic.journal import Journal, is_complete, is_of_later_version, read_journal
 
 if TYPE_CHECKING:
@@ -59,12 +59,14 @@ class Compaction:
         """
         if self._parquet.exists() and not self._parquet.is_dir():
             raise NotADirectoryError(str(self._parquet))
-        next(self._root.iterdir(), None)  # for its error
         os.listdir(self._root)  # noqa: PTH208 - for its error
+        # In the order that journals go. One that another process moves on meanwhile is missed where it was, which is
+        # told; in another order it would not be listed at all.
+        complete = self._complete()
         claims = list(self._claims.iterdir()) if self._claims.exists() else []
         begun = [claim for claim in claims if claim.suffix != _DONE]
-        journals = [path for claim in begun for path in sorted(claim.glob("*.journal"))]
-        return Left(frozenset(claim.name for claim in begun), [*journals, *self._complete()])
+        journals = [path for claim in begun for path in sorted(claim.iterdir()) if path.suffix == ".journal"]
+        return Left(frozenset(claim.name for claim in begun), [*journals, *complete])
 
     @contextmanager
     def _lock(self) -> Generator[None]:
@@ -117,7 +119,7 @@ class Compaction:
                 frame = pl.concat(parts)
                 rows += frame.height
                 name = f"{claim.name}.{model}.{version}" + (f".{number}" if number else "") + ".parquet"
-                for hour, part in _by_hour(frame):
+                for hour, part in by_hour(frame):
                     _write(part, self._parquet / f"endpoint={endpoint}" / f"variant={variant}" / hour / name)
         return rows
 
@@ -129,14 +131,6 @@ _Subject = tuple[str, str, str, int]
 def _subject(journal: Journal) -> _Subject:
     header = journal.header
     return header.endpoint, header.variant, header.model, header.version
-
-
-def _by_hour(frame: "pl.DataFrame") -> "Iterator[tuple[str, pl.DataFrame]]":
-    import polars as pl
-
-    hour = pl.col(f"{OUTPUT_PREFIX}time").dt.strftime("date=%Y-%m-%d/hour=%H").alias("hour")
-    for (name,), part in frame.with_columns(hour).partition_by("hour", as_dict=True, include_key=False).items():
-        yield str(name), part
 
 
 def _write(frame: "pl.DataFrame", path: Path) -> None:

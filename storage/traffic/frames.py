@@ -1,7 +1,7 @@
 """Journals as frames: inputs typed as `boundary.typed` does, answers, and where they came from."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,6 +57,15 @@ def frame_of_blocks(signature: Signature, blocks: Blocks) -> "pl.DataFrame":
         micros = pl.Series(blocks.time[:, index], dtype=pl.Int64)
         columns[name] = micros.set(micros == MISSING_TIME, None).cast(pl.Datetime("us"))
     return pl.DataFrame({name: columns[name] for name in signature.names})
+
+
+def by_hour(frame: "pl.DataFrame") -> "Iterator[tuple[str, pl.DataFrame]]":
+    """The rows of each hour, by the folders that they lie in as Parquet, such as `date=2024-05-01/hour=13`."""
+    import polars as pl
+
+    hour = pl.col(f"{OUTPUT_PREFIX}time").dt.strftime("date=%Y-%m-%d/hour=%H").alias("hour")
+    for (name,), part in frame.with_columns(hour).partition_by("hour", as_dict=True, include_key=False).items():
+        yield str(name), part
 
 
 def redacted_text(redact: Mapping[str, Redaction]) -> str | None:

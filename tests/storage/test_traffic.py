@@ -373,13 +373,16 @@ for step in range(1, 1000):
 
 @pytest.mark.slow
 def test_compaction_killed_anywhere_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    """Killed at each file that it opens, renames or removes in turn; the next compaction finds every row once."""
+    """Killed at each file that it opens, renames or removes in turn; whoever reads finds every row once, also while
+    the disk is full, and the next compaction leaves no journal."""
     expected = _fill_three_journals(tmp_path / "traffic")
     for step in range(1, 60):
         shutil.copytree(tmp_path / "traffic", tmp_path / f"traffic{step}")
     steps = int(processes.run(KILL_AT_EACH_STEP, tmp_path))
     assert 15 < steps < 60
     for step in range(1, steps + 1):
+        with disk_with_room_for(100):
+            assert all_names(Traffic(tmp_path / f"traffic{step}")) == expected, step
         assert all_names(Traffic(tmp_path / f"traffic{step}")) == expected, step
         left = [path for path in (tmp_path / f"traffic{step}").rglob("*") if path.suffix in (".journal", ".done")]
         assert left == [], step
@@ -468,6 +471,36 @@ def test_what_cannot_be_compacted_is_listed_exported_and_replayed(store: Store, 
     assert (replayed.rows, replayed.is_identical) == (exported.rows, True)
     in_the_way.unlink()
     assert capture_page(store.traffic, "paid") == found
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    times_us=st.lists(st.integers(0, 2 * HOUR_US), min_size=1, max_size=12, unique=True),
+    is_left=st.lists(st.booleans(), min_size=12, max_size=12),
+    limit=st.integers(1, 5),
+)
+def test_pages_of_what_cannot_be_compacted_follow_each_other(
+    tmp_path_factory: pytest.TempPathFactory, times_us: list[int], is_left: list[bool], limit: int
+) -> None:
+    """The newest first, and each once, whether Parquet or a journal has the newer ones."""
+    traffic = Traffic(tmp_path_factory.mktemp("traffic"))
+    for kind in (False, True):
+        for time_us, left in zip(times_us, is_left, strict=False):
+            if left == kind:
+                writer = traffic.writer(HEADER)
+                writer.append([invocation(str(time_us), NOON_US + time_us)])
+                writer.rotate()
+        if not kind:
+            traffic.compact()
+    found: list[str] = []
+    after = None
+    with disk_with_room_for(100):
+        while True:
+            page = capture_page(traffic, "price", limit=limit, after=after)
+            found += [one.inference_id for one in page.items]
+            if (after := page.next) is None:
+                break
+    assert found == [str(time_us) for time_us in sorted(times_us, reverse=True)]
 
 
 def test_two_compactions_at_once_share_the_work(tmp_path: Path) -> None:
