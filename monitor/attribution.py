@@ -15,7 +15,6 @@ One part of the reference is what predictions are held against, and another is e
 are rows of one kind, and the second test is exact.
 """
 
-import io
 from collections.abc import Mapping
 from datetime import datetime
 from time import perf_counter
@@ -29,10 +28,10 @@ from numpy.typing import NDArray
 
 from monitor.calibrated import check_level
 from monitor.charts import number
+from monitor.performance.reference import read_sample
 from storage.boundary import checked, typed
 from storage.errors import SettingError
 from storage.predictor import Predictor
-from storage.records import ModelVersion
 from storage.signature import Signature
 from storage.store import Store
 from storage.traffic import redactions_of
@@ -165,7 +164,7 @@ def attribution_drift_of_traffic(
     endpoint = store.endpoints.get(endpoint_name)
     version = store.models.get(f"{endpoint.model}:{endpoint.version}")
     predictor = Predictor(store.models.read_file(version))
-    reference = _reference(store, version)
+    reference = read_sample(store, version)
     start, end = window
     traffic = store.traffic.read(endpoint_name, start, end, model=version.name, version=version.version)
     if redacted := [name for name in redactions_of(traffic) if name in version.signature.names]:
@@ -241,10 +240,6 @@ def _labels(signature: Signature) -> tuple[str, ...]:
     """The outputs that are told of: of two classes the second, since the first mirrors it."""
     told = signature.classes[-1:] if signature.task == "binary" else signature.classes
     return tuple(map(str, told)) or ("prediction",)
-
-
-def _reference(store: Store, version: ModelVersion) -> pl.DataFrame:
-    return pl.read_parquet(io.BytesIO(store.models.read_reference(version)))
 
 
 def _sound(predictor: Predictor, frame: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,6 @@
 The traffic is read once, so that all sections of a report speak of the same rows.
 """
 
-import io
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 
 from monitor.drift import Bars, ColumnDrift, Counts, DriftReport, Histogram, Kind
 from monitor.performance.labelled import known_at_time
+from monitor.performance.reference import read_sample
 from monitor.performance.windows import Window, windows_of
 from storage.errors import UnknownNameError
 from storage.labels.joined import with_truth
@@ -49,7 +49,7 @@ class Looked:
         self.store, self.version, self.span = store, version, span
         self.signature = version.signature
         self.kinds = compared_kinds(version.signature)
-        self.sample = pl.read_parquet(io.BytesIO(store.models.read_reference(version)))
+        self.sample = read_sample(store, version)
         self.traffic = store.traffic.read(
             span.endpoint, span.start, span.end, model=version.name, version=version.version, variant=span.variant
         )
@@ -140,7 +140,7 @@ def renamed(frame: pl.DataFrame, signature: Signature) -> pl.DataFrame:
 
 def read_reference(store: Store, version: ModelVersion) -> pl.DataFrame:
     """A model version's reference sample; outputs have the names that `compared_kinds` gives them."""
-    return renamed(pl.read_parquet(io.BytesIO(store.models.read_reference(version))), version.signature)
+    return renamed(read_sample(store, version), version.signature)
 
 
 # ---------------------------------------------------------------------------------------------- what is not told

@@ -10,8 +10,10 @@ where bonus is Ulm 1, Bonn -1, any other town 0; late is 1 for `seen` from 2024 
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -138,6 +140,13 @@ def publish(
     if endpoint is not None:
         store.endpoints.deploy(endpoint, version, now)
     return version
+
+
+def served(root: Path, endpoint: str) -> Iterator[Store]:
+    """A new store in a folder, of which an endpoint serves the classifier; closed when a fixture is done with it."""
+    with closing(Store.open(root)) as store:
+        publish(store, classifier(), endpoint=endpoint)
+        yield store
 
 
 def reference(predictor: Predictor, rows: Sequence[Mapping[str, Any]]) -> bytes:

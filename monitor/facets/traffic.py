@@ -1,6 +1,5 @@
 """The bias of an endpoint's traffic: a window against the model's reference, or against an earlier window."""
 
-import io
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,6 +7,7 @@ import polars as pl
 
 from monitor.facets.bias import Allowed, BiasReport, bias
 from monitor.facets.choice import Choice, Facet
+from monitor.performance.reference import read_sample
 from storage.errors import SettingError
 from storage.labels.joined import TRUTH, labelled_traffic
 from storage.records import ModelVersion
@@ -42,7 +42,7 @@ def bias_of_traffic(
     """
     endpoint = store.endpoints.get(endpoint_name)
     version = store.models.get(f"{endpoint.model}:{endpoint.version}")
-    usual = unlabelled(version.signature, pl.read_parquet(io.BytesIO(store.models.read_reference(version))))
+    usual = unlabelled(version.signature, read_sample(store, version))
     current = _traffic(store, endpoint_name, version, window, usual)
     return bias(
         current,

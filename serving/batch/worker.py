@@ -71,7 +71,7 @@ def _transform(store: Store, job: Job, observe: Callable[[Progress], None]) -> S
         if is_file
         else Predictor(store.models.read_file(store.models.get(transform.model)))
     )
-    resume = job.attempts > 1 or transform.resume or not transform.overwrite
+    resume = job.attempts > 1 or not transform.overwrite
     return transform_files(
         predictor, transform, observe=observe, resume=resume, scratch=scratch_of(store, transform.out)
     )

@@ -21,19 +21,13 @@ HOUR = timedelta(hours=1)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store with an endpoint `flights`, which the commands find."""
     monkeypatch.setenv("AUTOPILOT_STORE", str(tmp_path / "store"))
-    opened = Store.open(tmp_path / "store")
-    portable.publish(opened, portable.classifier(), endpoint="flights")
-    yield opened
-    opened.close()
+    yield from portable.served(tmp_path / "store", "flights")
 
 
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store as above, of those that change nothing."""
-    opened = Store.open(tmp_path_factory.mktemp("untouched"))
-    portable.publish(opened, portable.classifier(), endpoint="flights")
-    yield opened
-    opened.close()
+    yield from portable.served(tmp_path_factory.mktemp("untouched"), "flights")
 
 
 @pytest.fixture(scope="module")
