@@ -6,8 +6,8 @@
     python -m bench.operations kill          kill -9 of the server: what was answered, and is not captured
     options: --changes 200   --rate 2000   --server-cpu 0   --load-cpu 1   --repeats 3
 
-Roll-outs, batch transform and replay have measurements of their own: bench.rollouts, bench.batch, bench.replay; what
-capture costs is in the table of `bench.serving throughput`.
+Roll-outs, batch transform, replay and what capture costs have measurements of their own: bench.rollouts, bench.batch,
+bench.replay, bench.capture.
 
 Load is open-loop (`bench/_serving/open_loop.py`): requests are due at random moments, whatever became of earlier ones.
 """

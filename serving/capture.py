@@ -1,7 +1,8 @@
 """Data capture: what was asked and answered goes to the traffic journal.
 
-    take() ── at the end of the turn: draw, pack ─┬─ async ── queue ── thread, each 0.2 s ── write to a journal
-                                                  └─ sync ─── queue ── thread, at once ───── write ── answers leave
+    take() ── at the end of the turn: pack ─┬─ async ── queue ── thread, each 0.2 s ── write to a journal
+    take_run() ── at once: pack ────────────┤
+                                            └─ sync ─── queue ── thread, at once ───── write ── answers leave
 
 Small answers are packed in the event loop, which costs less than to keep them for a thread (`storage.traffic.journal`);
 large ones, and those of which columns are redacted, are packed by the thread. Each two seconds, a journal is closed and
@@ -19,11 +20,11 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from time import monotonic, sleep
 
-from serving.capture_plan import Plan, Taken, Turn, kept_of
+from serving.capture_plan import Given, Plan, Taken
 from serving.commits import Commits
 from serving.drain import Together
 from serving.journals import Complaint, CountsByEndpoint, Journals, WriteError, reason_of
@@ -36,6 +37,8 @@ _ROTATE_S = 2.0
 _SLICE_BYTES = 250_000  # packed and written before the event loop may run: a millisecond
 _QUEUE_BYTES = 100_000_000
 
+_DEFECT = "Answers of endpoint %r could not be captured."
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +48,7 @@ class Capture:
     def __init__(self, traffic: Traffic) -> None:
         self._journals = Journals(traffic)
         self._commits = Commits(traffic)
-        self._given: dict[Plan, Turn] = {}
+        self._given: list[tuple[Plan, Given]] = []
         self._queue: deque[Taken] = deque()
         self._taken_bytes = 0  # written by the event loop alone,
         self._drained_bytes = 0  # and this by the thread alone: no lock on the hot path
@@ -109,50 +112,39 @@ class Capture:
             return None
         if plan.is_sync:
             kept = asyncio.get_running_loop().create_future()
-        self._turn(plan).alone.append((inference_id, now, blocks, outputs, kept))
+        if not self._given:
+            with suppress(RuntimeError):  # no event loop: `flush` does it
+                asyncio.get_running_loop().call_soon(self.pack)
+        self._given.append((plan, (inference_id, now, blocks, outputs, kept)))
         return kept
 
-    def take_of(
-        self, together: Together, place: int, plan: Plan, inference_id: str, now: float
-    ) -> "asyncio.Future[None] | None":
-        """The same of one of several answers of a run, in its place: cheaper than each alone."""
-        kept: asyncio.Future[None] | None = None
-        if plan.share < 1 and not plan.draws(inference_id):
-            return None
-        if plan.is_sync:
-            kept = asyncio.get_running_loop().create_future()
-            together.kept[place] = kept
-        if not together.since:
-            together.since = now
-            self._turn(plan).runs.append(together)
-        together.ids[place] = inference_id
-        return kept
+    def take_run(self, plan: Plan, together: Together, ids: Sequence[str], now: float) -> None:
+        """The same of all answers of a run, if the plan takes runs: a third of what each alone costs.
 
-    def _turn(self, plan: Plan) -> Turn:
-        """A plan's answers of this turn of the event loop, which are queued at its end."""
-        turn = self._given.get(plan)
-        if turn is None:
-            if not self._given:
-                with suppress(RuntimeError):  # no event loop: `flush` does it
-                    asyncio.get_running_loop().call_soon(self.pack)
-            turn = self._given[plan] = Turn()
-        return turn
+        ids: of each, in their order.
+        """
+        try:
+            self._enqueue(plan, plan.taken_of(together, ids, now))
+        except Exception:  # noqa: BLE001 - they were answered
+            _log.exception(_DEFECT, plan.header.endpoint)
+            self._unqueued[plan.header.endpoint].failed_rows += sum(together.rows)
 
     def pack(self) -> None:
-        """Queue what was given in this turn of the event loop, packed.
+        """Queue what was given alone in this turn of the event loop, packed.
 
         All at once that takes half of the time that it takes between the answers, whose code and data are others.
         """
-        given, self._given = self._given, {}
-        for plan, turn in given.items():
+        given, self._given = self._given, []
+        for plan, answer in given:
             try:
-                for answers in plan.taken(turn):
-                    self._enqueue(plan, answers)
+                self._enqueue(plan, plan.taken(answer))
             except Exception:  # noqa: BLE001 - others are to be captured
-                _log.exception("Answers of endpoint %r could not be captured.", plan.header.endpoint)
-                self._commits.refuse(plan, kept_of(turn.answers), "the server has a defect, which its log tells of")
-                if not plan.is_sync:
-                    self._unqueued[plan.header.endpoint].failed_rows += sum(one[2].rows for one in turn.answers)
+                _log.exception(_DEFECT, plan.header.endpoint)
+                _, _, blocks, _, kept = answer
+                if kept is not None:
+                    self._commits.refuse(plan, [kept], "the server has a defect, which its log tells of")
+                else:
+                    self._unqueued[plan.header.endpoint].failed_rows += blocks.rows
 
     def _enqueue(self, plan: Plan, answers: Taken) -> None:
         if plan.is_sync:

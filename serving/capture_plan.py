@@ -1,19 +1,18 @@
 """What is kept of a variant's answers: worked out once for each revision of an endpoint."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from zlib import crc32
 
 from msgspec import Struct
 
-from serving.drain import Together, rows_of
+from serving.drain import Together
 from storage.boundary import Blocks
 from storage.predictor import Outputs
 from storage.records import Endpoint, Variant
 from storage.redaction import redacts
 from storage.signature import Signature
-from storage.traffic import Header, Invocation, plain_frame
+from storage.traffic import Header, Invocation, packed, packed_inputs
 
 _ALL = 2**32
 _MASK = _ALL - 1
@@ -28,23 +27,8 @@ _REQUEST_BYTES = 500
 Given = tuple[str, float, Blocks, Outputs, asyncio.Future[None] | None]
 
 
-class Turn:
-    """What was given of one plan in a turn of the event loop: answers that ran alone, and runs of several."""
-
-    __slots__ = ("alone", "runs")
-
-    def __init__(self) -> None:
-        self.alone: list[Given] = []
-        self.runs: list[Together] = []
-
-    @property
-    def answers(self) -> list[Given]:
-        """Each answer for itself."""
-        return [*self.alone, *chain.from_iterable(map(_parts, self.runs))]
-
-
 class Taken(Struct, gc=False):
-    """Answers of one plan that wait to be written. frame: if they are packed; else the one invocation is to be packed.
+    """Answers of one plan that wait to be written. batch: if they are packed; else the one invocation is to be packed.
 
     since: when the first was given. size_bytes: what they take in memory, about. kept: are done when this is written.
     """
@@ -53,7 +37,7 @@ class Taken(Struct, gc=False):
     since: float
     rows: int
     size_bytes: int
-    frame: bytes | None
+    batch: bytes | None
     invocation: Invocation | None
     kept: list[asyncio.Future[None]]
 
@@ -61,13 +45,18 @@ class Taken(Struct, gc=False):
 class Plan(Struct, frozen=True, eq=False):
     """What is kept of one variant's answers. Two plans are never equal.
 
-    share: of requests, above 0. is_sync: before they leave. is_plain: no column is redacted.
+    share: of requests, above 0. is_sync: before they leave. is_plain: no column is redacted. takes_runs: what ran
+    together is taken as one, since all of it is kept as it was sent, and no answer waits.
     """
 
     header: Header
     share: float
     is_sync: bool
     is_plain: bool
+
+    @property
+    def takes_runs(self) -> bool:
+        return self.is_plain and self.share >= 1 and not self.is_sync
 
     def draws(self, inference_id: str) -> bool:
         """Whether a request is among those that are captured. The same id always is, or never, whatever variant it
@@ -81,24 +70,18 @@ class Plan(Struct, frozen=True, eq=False):
         mixed = crc32(inference_id.encode()) * _ODD & _MASK
         return (mixed ^ mixed >> 15) * _ODD & _MASK < self.share * _ALL
 
-    def taken(self, turn: Turn) -> Iterator[Taken]:
-        """Answers as they wait to be written: packed if that is quick, else as they are for a thread to pack."""
-        for run in turn.runs:
-            if self.is_plain and None not in run.ids:
-                ids: list[str] = run.ids  # pyright: ignore[reportAssignmentType] - none is None
-                frame = plain_frame(ids, int(run.since * 1e6), run.rows, run.blocks, run.outputs)
-                kept = [one for one in run.kept if one is not None] if self.is_sync else []
-                yield Taken(self, run.since, len(run.blocks.number), len(frame), frame, None, kept)
-            else:
-                yield from map(self._of_one, _parts(run))
-        yield from map(self._of_one, turn.alone)
+    def taken_of(self, together: Together, ids: Sequence[str], now: float) -> Taken:
+        """The answers of a run, packed. ids: of each."""
+        batch = packed(ids, int(now * 1e6), together.rows, together.inputs, together.outputs)
+        return Taken(self, now, sum(together.rows), len(batch), batch, None, [])
 
-    def _of_one(self, given: Given) -> Taken:
+    def taken(self, given: Given) -> Taken:
+        """An answer as it waits to be written: packed if that is quick, else as it is for a thread to pack."""
         name, now, blocks, outputs, kept = given
         waiting, time_us = [] if kept is None else [kept], int(now * 1e6)
         if self.is_plain and blocks.rows <= _FEW_ROWS:
-            frame = plain_frame([name], time_us, [blocks.rows], blocks, outputs)
-            return Taken(self, now, blocks.rows, len(frame), frame, None, waiting)
+            batch = packed([name], time_us, [blocks.rows], packed_inputs(blocks), outputs)
+            return Taken(self, now, blocks.rows, len(batch), batch, None, waiting)
         invocation = Invocation(name, time_us, blocks, outputs)
         return Taken(self, now, blocks.rows, _size_bytes(blocks), None, invocation, waiting)
 
@@ -118,21 +101,6 @@ def plan_of(record: Endpoint, variant: Variant, signature: Signature) -> Plan | 
         share=policy.share,
     )
     return Plan(header, policy.share, policy.mode == "sync", not redacts(signature, policy.redact))
-
-
-def kept_of(given: Sequence[Given]) -> list[asyncio.Future[None]]:
-    """What waits for some answers to be captured."""
-    return [one[4] for one in given if one[4] is not None]
-
-
-def _parts(run: Together) -> Iterator[Given]:
-    """The answers of a run that are to be captured, each for itself."""
-    start = 0
-    for name, rows, kept in zip(run.ids, run.rows, run.kept, strict=True):
-        stop = start + rows
-        if name is not None:
-            yield name, run.since, run.blocks.slice(start, stop), rows_of(run.outputs, start, stop), kept
-        start = stop
 
 
 def _size_bytes(blocks: Blocks) -> int:

@@ -13,46 +13,44 @@ model is loaded.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
-from msgspec import Struct
 
 from serving.metrics import EndpointMetrics
 from storage.boundary import Blocks
 from storage.predictor import Outputs, Predictor
+from storage.traffic import packed_inputs
+
+_log = logging.getLogger(__name__)
 
 
-class Together(Struct, eq=False):
-    """What ran together: the number of rows of each request, all rows one below another, and what the graph gave.
+class Together(NamedTuple):
+    """What ran together, for capture, which takes a run as one.
 
-    The requests' own arrays are not kept: what is freed later is cold by then, 0.3 us a request.
-
-    ids, kept, since: for capture, which takes a run as one: in the place of its request, the inference id of each
-    answer that it is to have, and what waits for that; and when the first was given, seconds since 1970, 0 before.
+    rows: of each request. inputs: all rows one below another, packed. outputs: what the graph gave for them. No array
+    of what was asked is kept: what is freed later is cold by then, 0.3 us a request.
     """
 
     rows: list[int]
-    blocks: Blocks
+    inputs: bytes
     outputs: Outputs
-    ids: list[str | None]
-    kept: "list[asyncio.Future[None] | None]"
-    since: float = 0.0
 
 
 class Ran(NamedTuple):
     """What a run gave for one request, and when the run began and ended, by `perf_counter`.
 
-    together: the whole run, if there were other requests in it; place: of this one among them.
+    together: the whole run, if there were other requests in it and it was packed.
     """
 
     outputs: Outputs
     began: float
     ended: float
     together: Together | None = None
-    place: int = 0
 
 
 class Drain:
@@ -86,14 +84,16 @@ class Drain:
         self._waiting.append((blocks, future))
         return future
 
-    def run_all(self, requests: Sequence[Blocks]) -> "list[Ran | Exception]":
-        """What the model gives for each of several requests' rows, at most 50 each; for all of a run what it raised."""
-        answers: list[Ran | Exception] = []
+    def runs(self, requests: Sequence[Blocks], *, packs: bool = False) -> "Iterator[list[Ran | Exception]]":
+        """What the model gives for each of several requests' rows, at most 50 each, run by run; for all of a run what
+        it raised.
+
+        packs: whether what ran together is packed for capture.
+        """
         start = 0
         for stop in self._stops(requests):
-            answers += self._run_together(requests[start:stop])
+            yield self._run_together(requests[start:stop], packs=packs)
             start = stop
-        return answers
 
     def _stops(self, requests: Sequence[Blocks]) -> Iterator[int]:
         """Where each run ends: as many requests as it may have rows, or one where the model is not steady."""
@@ -110,15 +110,17 @@ class Drain:
         self._waiting = []
         if not waiting:
             return
-        for (_, future), ran in zip(waiting, self.run_all([blocks for blocks, _ in waiting]), strict=True):
+        rans = chain.from_iterable(self.runs([blocks for blocks, _ in waiting]))
+        for (_, future), ran in zip(waiting, rans, strict=True):
             if isinstance(ran, Exception):
                 future.set_exception(ran)
             else:
                 future.set_result(ran)
 
-    def _run_together(self, requests: Sequence[Blocks]) -> "list[Ran | Exception]":
+    def _run_together(self, requests: Sequence[Blocks], *, packs: bool) -> "list[Ran | Exception]":
         """One run."""
         blocks = requests[0] if len(requests) == 1 else _joined(requests)
+        inputs = _packed(blocks) if packs and len(requests) > 1 else None
         began = perf_counter()
         try:
             outputs = self._predictor.run_once(blocks)
@@ -128,12 +130,12 @@ class Drain:
         self._metrics.ran(blocks.rows)
         if len(requests) == 1:
             return [Ran(outputs, began, ended)]
-        rows, nobody = [len(own.number) for own in requests], [None] * len(requests)
-        together = Together(rows, blocks, outputs, [*nobody], [*nobody])
+        rows = [len(own.number) for own in requests]
+        together = None if inputs is None else Together(rows, inputs, outputs)
         answers: list[Ran | Exception] = []
         start = 0
-        for place, own in enumerate(rows):
-            answers.append(Ran(rows_of(outputs, start, start + own), began, ended, together, place))
+        for own in rows:
+            answers.append(Ran(rows_of(outputs, start, start + own), began, ended, together))
             start += own
         return answers
 
@@ -148,6 +150,15 @@ def is_steady(predictor: Predictor, rows: Blocks) -> bool:
                 if not _same(alone[start + at], rows_of(together, at, at + 1)):
                     return False
     return True
+
+
+def _packed(blocks: Blocks) -> bytes | None:
+    """What was asked, packed; None if it cannot be: it is answered all the same, and each is captured alone."""
+    try:
+        return packed_inputs(blocks)
+    except Exception:  # noqa: BLE001 - capture never costs an answer
+        _log.exception("What was asked could not be packed for capture.")
+        return None
 
 
 def _joined(parts: Sequence[Blocks]) -> Blocks:

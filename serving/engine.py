@@ -10,7 +10,7 @@ captured and counted here, for every protocol.
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, perf_counter
 from typing import NamedTuple, TypeVar
@@ -19,6 +19,7 @@ import numpy as np
 
 from serving.admission import Admission
 from serving.capture import Capture
+from serving.capture_plan import Plan
 from serving.drain import Ran
 from serving.endpoints import Answered, LiveVariant
 from serving.errors import (
@@ -197,12 +198,28 @@ class Engine:
         return Begun(_as_told(call, asked), asked, began, perf_counter())
 
     def finish(self, begun: "Begun", ran: Ran) -> Written:
-        """The answer to what was begun and is quick, once it was run."""
+        """The answer to what was begun and is quick, once it was run. `capture_run` captures what was packed."""
         call, asked, began, read = begun
         written = asked.write(Answer(ran.outputs, asked.options))
         times = (began, read, ran.began, ran.ended, perf_counter())
         kept = self._note(call, asked.blocks, ran.outputs, times, ran)
         return written if kept is None else written._replace(kept=kept)
+
+    def capture_run(
+        self, plan: Plan, begun: "Sequence[Begun]", rans: Sequence[Ran | Exception], answered: Sequence[bool]
+    ) -> None:
+        """Capture those of a run's requests that were answered. What ran alone was captured by `finish`.
+
+        plan: one that takes runs. Call it from the event loop only.
+        """
+        now = time.time()
+        together = None if isinstance(rans[0], Exception) else rans[0].together
+        if together is not None and all(answered):
+            self._capture.take_run(plan, together, [one.call.inference_id for one in begun], now)
+        elif together is not None:
+            for one, ran, is_answered in zip(begun, rans, answered, strict=True):
+                if is_answered and not isinstance(ran, Exception):
+                    self._capture.take(plan, one.call.inference_id, now, one.asked.blocks, ran.outputs)
 
     async def _in_thread(self, call: Call, do: "Callable[[_Work], _Done]", *, explains: bool = False) -> Written:
         """Do a call's work in a thread, unless its client goes away before.
@@ -256,11 +273,8 @@ class Engine:
     ) -> "asyncio.Future[None] | None":
         """Capture and count what was answered. Gives what the answer has to wait for, if anything."""
         endpoint, now, kept = call.endpoint, time.time(), None
-        if (plan := endpoint.capture) is not None:
-            if ran is not None and ran.together is not None:
-                kept = self._capture.take_of(ran.together, ran.place, plan, call.inference_id, now)
-            else:
-                kept = self._capture.take(plan, call.inference_id, now, blocks, outputs)
+        if (plan := endpoint.capture) is not None and (ran is None or ran.together is None):
+            kept = self._capture.take(plan, call.inference_id, now, blocks, outputs)
         endpoint.metrics.answer(blocks.rows, times, now)
         note_answer(blocks.rows, times)
         for watch in endpoint.watchers:

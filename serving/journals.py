@@ -59,12 +59,12 @@ class Journals:
 
     def append(self, plan: Plan, answers: Sequence[Taken]) -> None:
         """Hand answers to the operating system, all or none. Raises what is a `WriteError`."""
-        frames = [answer.frame for answer in answers if answer.frame is not None]
+        batches = [answer.batch for answer in answers if answer.batch is not None]
         others = [answer.invocation for answer in answers if answer.invocation is not None]
         writer = self._writers.get(plan)
         if writer is None:
             writer = self._writers[plan] = self._traffic.writer(plan.header)
-        written_bytes = writer.append(others, frames)
+        written_bytes = writer.append(others, batches)
         counts = self.counts[plan.header.endpoint]
         counts.rows += sum(answer.rows for answer in answers)
         counts.bytes += written_bytes

@@ -7,7 +7,7 @@ become 10. So there are as many bodies as a server cannot remember.
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -45,12 +45,13 @@ class Subject(NamedTuple):
         """Names of columns and whether they hold numbers: all that an echo of a typed row has to know."""
         return self.folder / "columns.json"
 
-    def store(self, folder: Path, *, capture: bool) -> Path:
+    def store(self, folder: Path, *, capture: bool, mode: Literal["async", "sync"] = "async") -> Path:
         """A store of its own for one server, without traffic."""
         copy = shutil.copytree(self.folder / "store", folder / "store")
         with_endpoint = Store.open(copy)
         version = with_endpoint.models.get("bench")
-        with_endpoint.endpoints.deploy(ENDPOINT, version, datetime.now(UTC), capture=CapturePolicy(float(capture)))
+        policy = CapturePolicy(float(capture), mode)
+        with_endpoint.endpoints.deploy(ENDPOINT, version, datetime.now(UTC), capture=policy)
         with_endpoint.close()
         return copy
 

@@ -23,7 +23,14 @@ from storage.traffic.frames import (
     frame_of_blocks,
     redactions_of,
 )
-from storage.traffic.journal import Header, Invocation, JournalWriter, plain_frame, read_journal
+from storage.traffic.journal import (
+    Header,
+    Invocation,
+    JournalWriter,
+    packed,
+    packed_inputs,
+    read_journal,
+)
 from storage.traffic.traffic import Traffic
 
 __all__ = [
@@ -36,7 +43,8 @@ __all__ = [
     "Traffic",
     "by_hour",
     "frame_of_blocks",
-    "plain_frame",
+    "packed",
+    "packed_inputs",
     "read_journal",
     "redactions_of",
 ]

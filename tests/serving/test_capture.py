@@ -15,7 +15,7 @@ from serving import capture as capture_module
 from serving import capture_plan as capture_plan_module
 from serving import commits as commits_module
 from serving.capture import Capture
-from serving.capture_plan import Plan, Turn, plan_of
+from serving.capture_plan import Plan, plan_of
 from serving.drain import Together
 from serving.errors import UncapturedError
 from serving.journals import Complaint
@@ -24,7 +24,7 @@ from storage import Predictor, Store
 from storage.boundary import Blocks, blocks_of_rows
 from storage.records import CapturePolicy, Endpoint, Variant
 from storage.redaction import Redaction
-from storage.traffic import JournalWriter
+from storage.traffic import JournalWriter, packed_inputs
 from tests.portable import REGRESSOR, ROWS, regressor
 
 PREDICTOR = Predictor(regressor())
@@ -170,7 +170,7 @@ def test_an_answer_that_cannot_be_packed_is_given_all_the_same(
     def broken(*_: Any) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(capture_plan_module, "plain_frame", broken)
+    monkeypatch.setattr(capture_plan_module, "packed", broken)
     with Capture(store.traffic) as capture:
         assert take(capture, plan()) is None
     assert (read(store).height, capture.counts["demo"].failed_rows) == (0, 1)
@@ -248,38 +248,49 @@ def test_what_waits_is_counted_in_bytes() -> None:
         for rows in (1, 51):
             blocks = blocks_of_rows(REGRESSOR, [{**ROWS[0], "town": "x" * 8_000}] * rows)
             one = plan(redact=redact)
-            turn = Turn()
-            turn.alone.append(("id", NOW_S, blocks, PREDICTOR.run(blocks), None))
-            (answers,) = one.taken(turn)
-            assert (answers.frame is not None) == (rows == 1 and not redact)
+            answers = one.taken(("id", NOW_S, blocks, PREDICTOR.run(blocks), None))
+            assert (answers.batch is not None) == (rows == 1 and not redact)
             assert (answers.rows, answers.since) == (rows, NOW_S)
             assert 8_000 * rows < answers.size_bytes < 9_000 * rows
 
 
-#: Where the rows of requests of one, two and three rows begin.
-FIRST = (0, 1, 3)
-
-
-@pytest.mark.parametrize("redact", [{}, {"seen": "drop"}])
-@pytest.mark.parametrize("taken", [[0, 1, 2], [0, 2], [1, 2], [2, 1, 0], [0], []])
-def test_what_ran_together_is_captured_as_if_each_had_run_alone(
-    store: Store, taken: list[int], redact: dict[str, Redaction]
-) -> None:
-    """All of it, some, in whatever order, packed by whomever; and what ran alone beside it."""
-    requests = [blocks_of_rows(REGRESSOR, [{**ROWS[0], "visits": at}] * (at + 1)) for at in range(3)]
+def run(ids: list[str]) -> tuple[Together, list[float]]:
+    """Requests of one, two, three ... rows that ran together; and what was predicted."""
+    requests = [blocks_of_rows(REGRESSOR, [{**ROWS[0], "visits": at}] * (at + 1)) for at in range(len(ids))]
     whole = Blocks(*(np.concatenate(blocks) for blocks in zip(*requests, strict=True)))
-    together = Together([1, 2, 3], whole, PREDICTOR.run(whole), [None] * 3, [None] * 3)
-    plan_of_run = plan(redact=redact)
+    outputs = PREDICTOR.run(whole)
+    return Together([one.rows for one in requests], packed_inputs(whole), outputs), np.asarray(
+        outputs.prediction
+    ).tolist()
+
+
+def test_what_ran_together_is_captured_as_if_each_had_run_alone(store: Store) -> None:
+    """Beside what did run alone."""
+    together, predicted = run(["0", "1", "2"])
     with Capture(store.traffic) as capture:
-        take(capture, plan_of_run, name="alone")
-        for at in taken:
-            capture.take_of(together, at, plan_of_run, f"{at}", NOW_S + at)
-        take(capture, plan_of_run, name="after")
-    found = read(store).filter(pl.col("autopilot.inference_id").is_in(["0", "1", "2"]))
-    rows = found.select("autopilot.inference_id", "visits", "autopilot.prediction").rows()
-    predicted = np.asarray(together.outputs.prediction).tolist()
-    assert sorted(rows) == sorted((f"{at}", float(at), one) for at in taken for one in predicted[FIRST[at] :][: at + 1])
-    assert sorted(names(store)) == sorted(["alone", "after", *(f"{at}" for at in taken for _ in range(at + 1))])
+        take(capture, one := plan(), name="alone")
+        capture.take_run(one, together, ["0", "1", "2"], NOW_S)
+        take(capture, one, name="after")
+    rows = read(store).filter(pl.col("autopilot.inference_id").is_in(["0", "1", "2"])).sort("autopilot.inference_id")
+    assert rows.get_column("visits").to_list() == [0.0, 1.0, 1.0, 2.0, 2.0, 2.0]
+    assert rows.get_column("autopilot.prediction").to_list() == predicted
+    assert rows.get_column("autopilot.row").to_list() == [0, 0, 1, 0, 1, 2]
+    assert sorted(set(names(store))) == ["0", "1", "2", "after", "alone"]
+
+
+def test_a_run_that_cannot_be_packed_is_counted_as_lost(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its answers were given."""
+
+    def broken(*_: Any) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(capture_plan_module, "packed", broken)
+    with Capture(store.traffic) as capture:
+        capture.take_run(plan(), run(["0", "1"])[0], ["0", "1"], NOW_S)
+    assert (read(store).height, capture.counts["demo"].failed_rows) == (0, 3)
+    assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.parametrize("rows", [0, 1, 50, 51, 1_000])
@@ -382,7 +393,7 @@ def test_a_defect_refuses_sync_answers(
         raise ZeroDivisionError
 
     async def answer(capture: Capture) -> None:
-        for where, name in ((capture_plan_module, "plain_frame"), (JournalWriter, "append")):
+        for where, name in ((capture_plan_module, "packed"), (JournalWriter, "append")):
             with monkeypatch.context() as patched:
                 patched.setattr(where, name, broken)
                 with pytest.raises(UncapturedError, match="the server has a defect, which its log tells of"):

@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from serving.drain import Drain, is_steady
+from serving import drain as drain_module
+from serving.drain import Drain, Ran, is_steady
 from serving.likely_rows import likely_rows
 from serving.metrics import EndpointMetrics
 from storage import Predictor
@@ -93,3 +94,24 @@ def test_a_request_that_was_given_up_is_not_run() -> None:
 
     asyncio.run(ask())
     assert metrics.batch.total == 1
+
+
+def test_what_cannot_be_packed_for_capture_is_answered(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And each answer is left to be captured alone."""
+
+    def broken(_: Blocks) -> bytes:
+        raise ZeroDivisionError
+
+    together, _ = drain(regressor())
+    asked = [likely_rows(REGRESSOR, 1, seed) for seed in range(2)]
+    (packed,) = together.runs(asked, packs=True)
+    monkeypatch.setattr(drain_module, "packed_inputs", broken)
+    (rans,) = together.runs(asked, packs=True)
+    for one, other in zip(packed, rans, strict=True):
+        assert isinstance(one, Ran)
+        assert isinstance(other, Ran)
+        assert (one.together is None, other.together) == (False, None)
+        np.testing.assert_array_equal(one.outputs.prediction, other.outputs.prediction)
+    assert "ZeroDivisionError" in caplog.text

@@ -3,15 +3,19 @@
 import asyncio
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic, sleep
+from typing import Literal
 
+import polars as pl
 import pytest
 from msgspec.structs import replace
 
 from serving.capture import Capture
+from serving.drain import Ran
 from serving.endpoints import LiveVariant
 from serving.engine import Asked, Call, Engine, Written
 from serving.errors import AbandonedError, BodyTooLargeError, DeadlineError, OptionError, TooManyRowsError
@@ -19,7 +23,7 @@ from serving.formats import Answer
 from serving.options import DEFAULT, Options
 from serving.requests import Request
 from storage import InputError, Predictor, Store
-from storage.records import EndpointLimits
+from storage.records import CapturePolicy, EndpointLimits
 from tests.portable import ROWS, SCORES, regressor
 from tests.records import endpoint_record
 
@@ -88,6 +92,33 @@ def test_the_answer_is_the_same_in_the_event_loop_and_in_a_thread(
     assert endpoint.metrics.answered == 2
     assert endpoint.metrics.rows == 8
     assert endpoint.metrics.waiting == 0
+
+
+@pytest.mark.parametrize("answered", [[True] * 3, [True, False, True], [False] * 3])
+@pytest.mark.parametrize("redact", [{}, {"seen": "drop"}])
+def test_of_what_ran_together_all_is_captured_that_was_answered(
+    store: Store, answered: list[bool], redact: dict[str, Literal["drop"]]
+) -> None:
+    """Once. An answer may be refused after the run: what was asked cannot be written as the client wants it."""
+    policy = CapturePolicy(redact=redact)  # type: ignore[arg-type]
+    endpoint = LiveVariant(replace(endpoint_record("demo"), capture=policy), Predictor(regressor()))
+    plan = endpoint.capture
+    assert plan is not None
+    with Capture(store.traffic) as capture, Engine(capture, threads=1, max_body_bytes=10**6, max_rows=60) as engine:
+        begun = [engine.begin(call(endpoint)._replace(inference_id=f"{at}")) for at in range(3)]
+        (rans,) = endpoint.drain.runs([one.asked.blocks for one in begun], packs=plan.takes_runs)
+        for one, ran, was_answered in zip(begun, rans, answered, strict=True):
+            assert isinstance(ran, Ran)
+            if was_answered:
+                engine.finish(one, ran)
+        engine.capture_run(plan, begun, rans, answered)
+    found = store.traffic.read("demo", datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC))
+    captured = Counter(found.get_column("autopilot.inference_id").to_list() if found.width else [])
+    assert captured == {f"{at}": len(ROWS) for at in range(3) if answered[at]}
+    if captured:
+        scores = found.filter(pl.col("autopilot.inference_id") == "0").get_column("autopilot.prediction")
+        assert scores.to_list() == list(SCORES)
+        assert ("seen" in found.columns) == (not redact)
 
 
 def test_an_endpoints_own_limits_hold_where_they_are_tighter(engine: Engine) -> None:

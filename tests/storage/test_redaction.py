@@ -20,7 +20,7 @@ from storage.boundary import MISSING_TIME, Blocks
 from storage.errors import StoreError
 from storage.predictor import Outputs
 from storage.redaction import REDACTIONS, Redaction, Redactor, discreet_signature, key_of, plain_signature
-from storage.traffic import Header, Invocation, Traffic, plain_frame, redactions_of
+from storage.traffic import Header, Invocation, Traffic, packed, packed_inputs, redactions_of
 from tests import processes
 
 NOON_US = 1_714_564_800_000_000
@@ -177,7 +177,9 @@ def test_what_is_not_redacted_passes_as_it_is() -> None:
 
 def test_what_was_packed_as_it_was_sent_is_not_written_where_columns_are_redacted(tmp_path: Path) -> None:
     """Whoever packs has to know; if not, it is noticed before anything is written."""
-    frame = plain_frame(["id"], NOON_US, [1], blocks_of([(1.0, "Ann", "hi", 5)]), Outputs(None, None, np.zeros(1)))
+    frame = packed(
+        ["id"], NOON_US, [1], packed_inputs(blocks_of([(1.0, "Ann", "hi", 5)])), Outputs(None, None, np.zeros(1))
+    )
     writer = Traffic(tmp_path).writer(Header("e", "m", 1, SIGNATURE, redact={"name": "hash"}))
     with pytest.raises(ValueError, match="Columns are to be redacted"):
         writer.append([], [frame])
