@@ -222,7 +222,7 @@ def _bias(found: BiasReport) -> Iterator[str]:
     yield "\n".join(f"- {text(facet.words)}" for facet in found.facets)
     rows = [
         [
-            text(f"{facet.column} {facet.value_or_threshold}"),
+            text(facet.name),
             text(metric.description),
             number_of(metric.value),
             "-" if metric.low is None else f"{number_of(metric.low)} to {number_of(metric.high)}",
