@@ -7,12 +7,13 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor import charts, pictures
 from monitor.calibrated import MINIMUM_EFFECT, STARVED
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import ColumnDrift, DriftReport
-from monitor.parts import QUALITY, by_harm, examples_text, harm_text, parts
+from monitor.parts import QUALITY, Part, by_harm, examples_text, harm_text, parts
 from monitor.report import EndpointReport
 from storage.drawing import draw
 
@@ -59,7 +60,7 @@ def render(report: DriftReport, subject: Subject | None = None) -> str:
         further_count=len(further),
         further_drifted=sum(column.drifted for column in further),
         drifted=sum(column.drifted for column in report.columns),
-        parts=[(part, _quality_picture(report) if part.title == QUALITY else "") for part in parts(report)],
+        parts=[_with_picture(part, report) for part in parts(report)],
         sentence=report.sentence if isinstance(report, EndpointReport) else "",
     )
 
@@ -115,15 +116,17 @@ def _moments(column: ColumnDrift, report: DriftReport, number: int) -> Markup:
     return draw(pictures.over_time_chart(found), f"m{number}-").svg
 
 
-def _quality_picture(report: DriftReport) -> Markup:
-    if not isinstance(report, EndpointReport):
-        return Markup("")
+def _with_picture(part: Part, report: DriftReport) -> tuple[Part, Markup]:
+    """A section, and its chart where it has one; of one that cannot be drawn the section says so."""
+    if part.title != QUALITY or not isinstance(report, EndpointReport):
+        return part, Markup("")
     try:
         chart = pictures.quality_chart(report.realised, report.estimated)
-        return Markup("") if chart is None else draw(chart, "q-").svg
+        return part, Markup("") if chart is None else draw(chart, "q-").svg
     except Exception as error:  # noqa: BLE001 - as above
         _log.warning("the chart of quality over time failed", exc_info=error)
-        return Markup("")
+        note = f"Its chart could not be drawn ({type(error).__name__}); the log says more."
+        return replace(part, lines=(*part.lines, note)), Markup("")
 
 
 def title(report: DriftReport) -> str:

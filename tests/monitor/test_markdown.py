@@ -53,7 +53,9 @@ def test_no_value_of_a_sensitive_or_redacted_column_is_in_a_report(store: Store)
     version = till.deploy(store, portable.classifier(signature=signature), NOW - timedelta(hours=2))
     sent = [{**row, "town": "Atlantis", "amount": 987654.25} for row in till.rows(200, seed=1)]
     till.send(store, version, sent, NOW - timedelta(hours=1), redact={"amount": "hash"})
-    report, _ = run(store, till.ENDPOINT, now=NOW)
+    report, found = run(store, till.ENDPOINT, now=NOW, check="bias", facets=("town=Atlantis", "town=Ulm"))
+    assert found.bias is not None
+    assert [facet.name for facet in found.bias.facets] == ["town group 1", "town group 2"]
     for data in (store.reports.read_json, store.reports.read_html, store.reports.read_markdown):
         for value in (b"Atlantis", b"987654", b"Ulm", b"Bonn", b"Rome"):
             assert value not in data(report)
