@@ -54,10 +54,10 @@ def test_where_the_report_is_and_what_it_is(
 
 def test_sections_of_an_endpoint_are_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """Groups that are treated otherwise by name, a threshold with its sign."""
-    words = ("run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2", "--check", "bias")
+    words = ("run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2", "--check", "attribution")
     lines = printed(capsys, *words, "--facet", "visits>4")
     assert "Bias: drift ('visits > 4')" in lines
-    assert lines[0].startswith("1 group of 1 treated otherwise in 200 rows of 'till' from ")
+    assert lines[0].startswith("For 'yes' the model looks at the columns in ")
     (attribution,) = (line for line in lines if line.startswith("What the model looks at"))
     assert attribution in ("What the model looks at for 'yes': no drift", "What the model looks at for 'yes': drift")
     (page,) = (line for line in lines if line.startswith("The page with charts:"))
@@ -70,7 +70,7 @@ def test_what_was_not_looked_at_is_not_told_as_no_drift(tmp_path: Path, capsys: 
     now = datetime.now(UTC)
     version = till.deploy(store, portable.classifier(), now - 2 * HOUR)
     till.send(store, version, till.rows(12, seed=2), now - HOUR)
-    lines = printed(capsys, "run", till.ENDPOINT, "--store", str(store.root))
+    lines = printed(capsys, "run", till.ENDPOINT, "--store", str(store.root), "--check", "attribution")
     store.close()
     told = "What the model looks at for 'yes': not looked at. It takes 30 rows on either side; there are 200 and 12."
     assert told in lines

@@ -42,7 +42,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
             row["town"] = "Ulm" if row["amount"] > 5 else "Bonn"
         till.send(store, version, rows, NOW - hours * HOUR)
     till.label(store, NOW)
-    made, report = run(store, till.ENDPOINT, now=NOW, check="bias", facets=("amount>5", "town=Ulm"))
+    made, report = run(store, till.ENDPOINT, now=NOW, check="attribution", facets=("amount>5", "town=Ulm"))
     page, as_markdown = store.reports.read_html(made).decode(), store.reports.read_markdown(made).decode()
     yield Told(report, html.unescape(page), as_markdown)
     store.close()
