@@ -531,8 +531,8 @@ def print_drift(report: dict[str, Any], address: str) -> None:
         say(escape(report["sentence"]))
     for column in order:
         table.add_row(
-            column["name"],
-            column["method"],
+            escape(column["name"]),
+            "not tested" if column["statistic"] is None else column["method"],
             _small(column["statistic"] if column["p_value"] is None else column["p_value"]),
             _small(column["threshold"]),
             _small(column["effect"]),
@@ -548,7 +548,8 @@ def print_drift(report: dict[str, Any], address: str) -> None:
         say(escape(f"  {line}"))
     for one in report.get("left_out", ()):
         say(escape(f"  Left out: {one['section']}. {one['reason']}"))
-    say(f"The page with charts:  {address}")
+    what = "The report" if Path(address).suffix in (".md", ".json") else "The page with charts"
+    say(f"{what}:  {escape(address)}")
 
 
 def _sections(report: dict[str, Any]) -> Iterator[str]:
@@ -564,9 +565,11 @@ def _sections(report: dict[str, Any]) -> Iterator[str]:
         if found := report.get(name):
             yield f"Quality {how}: {found['verdict']}{_judged(found)}"
     if bias := report.get("bias"):
-        yield f"Bias: {bias['verdict']}"
+        groups = [one["name"] for one in bias["facets"] if any(m["outside"] or m["drifted"] for m in one["metrics"])]
+        yield f"Bias: {bias['verdict']}" + (f" ({listed(groups)})" if groups else "")
     for one in report.get("attribution", ()):
-        yield f"What the model looks at for {one['label']!r}: {'drift' if one['drifted'] else 'no drift'}"
+        unknown = f"not looked at. {one['note']}" if one["ndcg"] is None else ""
+        yield f"What the model looks at for {one['label']!r}: {unknown or ('drift' if one['drifted'] else 'no drift')}"
 
 
 def _judged(found: dict[str, Any]) -> str:

@@ -91,7 +91,7 @@ class AttributionDrift(Struct, frozen=True):
     def words(self) -> str:
         """The finding in a sentence, for a report."""
         if self.ndcg is None or self.low is None or self.high is None:
-            return self.note
+            return f"For {self.label!r} nobody knows what the model looks at: answers were not explained. {self.note}"
         score = f"{number(self.ndcg)} of 1, 95% interval {number(self.low)} to {number(self.high)}"
         if not self.drifted:
             return f"For {self.label!r} the model looks at the columns in about the same order ({score})."

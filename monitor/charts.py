@@ -133,15 +133,35 @@ def _bar_chart(chart: Bars) -> Markup:
     """
     reference, current = _shares(chart, "reference"), _shares(chart, "current")
     longest = max(*reference[: len(chart.levels)], *current[: len(chart.levels)]) or 1.0
+    names = level_names(chart)
     parts = [
-        _bar_row(index * _BAR_ROW_HEIGHT, level, reference[index], current[index], longest)
-        for index, level in enumerate(chart.levels)
+        _bar_row(index * _BAR_ROW_HEIGHT, names[index], reference[index], current[index], longest)
+        for index in range(len(chart.levels))
     ]
     height = len(parts) * _BAR_ROW_HEIGHT
     if chart.others:
-        parts.append(_row_text(height, f"{chart.others:,} other levels", reference[-1], current[-1]))
+        parts.append(_row_text(height, names[-1], reference[-1], current[-1]))
         height += 24
     return _svg(f'class="chart" width="100%" height="{height}"', "Share of rows of each level", "".join(parts))
+
+
+def level_names(chart: Bars) -> list[str]:
+    """What the bars are called, and after them the sum of all other levels, if there are any.
+
+    An empty text and that sum have names that no level of the data has: parentheses are added until it is so.
+
+    >>> from monitor.drift import Counts
+    >>> level_names(Bars(("", "Ulm", "(empty)"), (3, 2, 1), (1, 2, 3), 5, Counts(9, 9)))
+    ['((empty))', 'Ulm', '(empty)', '5 other levels']
+    """
+    names = [level or _unlike("(empty)", chart.levels) for level in chart.levels]
+    return [*names, *([_unlike(f"{chart.others:,} other levels", chart.levels)] if chart.others else [])]
+
+
+def _unlike(name: str, levels: Sequence[str]) -> str:
+    while name in levels:
+        name = f"({name})"
+    return name
 
 
 def _bar_row(y: int, name: str, reference: float, current: float, longest: float) -> str:
@@ -162,7 +182,7 @@ def _row_text(y: int, name: str, reference: float, current: float) -> str:
 def _level(name: str) -> str:
     """A level's name, escaped; a long one is cut, and whole in the tooltip."""
     if len(name) <= _NAME_CHARACTERS:
-        return escape(name or "(empty)")
+        return escape(name)
     return f"{escape(name[: _NAME_CHARACTERS - 1])}…<title>{escape(name)}</title>"
 
 

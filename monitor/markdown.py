@@ -4,8 +4,9 @@ Names come from strangers. In text, what Markdown or HTML would read is escaped;
 row, so it becomes a blank.
 """
 
+import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from monitor.attribution import AttributionDrift
 from monitor.charts import number, percent
@@ -15,10 +16,12 @@ from monitor.facets.bias import BiasReport
 from monitor.multivariate import MultivariateDrift
 from monitor.page import Subject, chance, meaning, missing_text, p_text, title
 from monitor.performance import EstimatedQuality, Figure, RealisedQuality
-from monitor.report import EndpointReport
+from monitor.report import EndpointReport, LeftOut
 
 #: Columns and bias metrics that get a row; a sentence counts the others.
 MOST_ROWS = 200
+
+_log = logging.getLogger(__name__)
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
@@ -32,11 +35,26 @@ def markdown(report: DriftReport, subject: Subject | None = None) -> str:
     >>> print(markdown(compare(rows, rows)).splitlines()[0])
     # No drift
     """
-    parts = [f"# {text(title(report))}", *_about(report, subject), *_columns(report)]
-    if isinstance(report, EndpointReport):
-        parts += _sections(report)
-    parts += _tested(report)
-    return "\n\n".join(parts) + "\n"
+    made = [
+        ("About", lambda: _about(report, subject)),
+        ("Columns", lambda: _columns(report)),
+        *(_sections(report) if isinstance(report, EndpointReport) else []),
+        ("What was tested", lambda: _tested(report)),
+    ]
+    told = [line for name, tell in made for line in _safely(name, tell)]
+    return "\n\n".join([f"# {text(title(report))}", *told]) + "\n"
+
+
+_Tell = Callable[[], Iterable[str]]
+
+
+def _safely(name: str, tell: _Tell) -> list[str]:
+    """The lines of a section; of one that cannot be told, a note in its place."""
+    try:
+        return list(tell())
+    except Exception as error:  # noqa: BLE001 - whatever breaks a section must not lose the report
+        _log.warning("section %r of a report in Markdown failed", name, exc_info=error)
+        return [f"## {name}", f"This section could not be told ({type(error).__name__}); the log says more."]
 
 
 def text(value: str) -> str:
@@ -58,19 +76,21 @@ def _about(report: DriftReport, subject: Subject | None) -> Iterator[str]:
     yield text(meaning(report))
 
 
-def _sections(report: EndpointReport) -> Iterator[str]:
-    if report.multivariate is not None:
-        yield from _multivariate(report.multivariate)
-    if report.quality is not None:
-        yield from _quality(report.quality)
-    yield from _performance(report.realised, report.estimated)
-    if report.bias is not None:
-        yield from _bias(report.bias)
-    if report.attribution:
-        yield from _attribution(report.attribution)
-    if report.left_out:
-        yield "## Left out"
-        yield "\n".join(f"- {one.section}: {text(one.reason)}" for one in report.left_out)
+def _sections(report: EndpointReport) -> list[tuple[str, _Tell]]:
+    """The sections of an endpoint's report, of which those that it does not have tell nothing."""
+    return [
+        ("All columns together", lambda: _multivariate(report.multivariate) if report.multivariate else ()),
+        ("Data quality", lambda: _quality(report.quality) if report.quality else ()),
+        ("Quality of answers", lambda: _performance(report.realised, report.estimated)),
+        ("Bias", lambda: _bias(report.bias) if report.bias else ()),
+        ("What the model looks at", lambda: _attribution(report.attribution) if report.attribution else ()),
+        ("Left out", lambda: _left_out(report.left_out) if report.left_out else ()),
+    ]
+
+
+def _left_out(found: Sequence[LeftOut]) -> Iterator[str]:
+    yield "## Left out"
+    yield "\n".join(f"- {one.section}: {text(one.reason)}" for one in found)
 
 
 # ---------------------------------------------------------------------------------------------------------- columns
@@ -222,7 +242,7 @@ def _bias(found: BiasReport) -> Iterator[str]:
     yield "\n".join(f"- {text(facet.words)}" for facet in found.facets)
     rows = [
         [
-            text(f"{facet.column} {facet.value_or_threshold}"),
+            text(facet.name),
             text(metric.description),
             number_of(metric.value),
             "-" if metric.low is None else f"{number_of(metric.low)} to {number_of(metric.high)}",

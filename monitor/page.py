@@ -7,12 +7,13 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from msgspec import Struct
+from msgspec.structs import replace
 
 from monitor import charts, pictures
-from monitor.calibrated import MINIMUM_EFFECT
+from monitor.calibrated import MINIMUM_EFFECT, STARVED
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import ColumnDrift, DriftReport
-from monitor.parts import QUALITY, by_harm, examples_text, harm_text, parts
+from monitor.parts import QUALITY, Part, by_harm, examples_text, harm_text, parts
 from monitor.report import EndpointReport
 from storage.drawing import draw
 
@@ -59,7 +60,7 @@ def render(report: DriftReport, subject: Subject | None = None) -> str:
         further_count=len(further),
         further_drifted=sum(column.drifted for column in further),
         drifted=sum(column.drifted for column in report.columns),
-        parts=[(part, _quality_picture(report) if part.title == QUALITY else "") for part in parts(report)],
+        parts=[_with_picture(part, report) for part in parts(report)],
         sentence=report.sentence if isinstance(report, EndpointReport) else "",
     )
 
@@ -115,15 +116,17 @@ def _moments(column: ColumnDrift, report: DriftReport, number: int) -> Markup:
     return draw(pictures.over_time_chart(found), f"m{number}-").svg
 
 
-def _quality_picture(report: DriftReport) -> Markup:
-    if not isinstance(report, EndpointReport):
-        return Markup("")
+def _with_picture(part: Part, report: DriftReport) -> tuple[Part, Markup]:
+    """A section, and its chart where it has one; of one that cannot be drawn the section says so."""
+    if part.title != QUALITY or not isinstance(report, EndpointReport):
+        return part, Markup("")
     try:
         chart = pictures.quality_chart(report.realised, report.estimated)
-        return Markup("") if chart is None else draw(chart, "q-").svg
+        return part, Markup("") if chart is None else draw(chart, "q-").svg
     except Exception as error:  # noqa: BLE001 - as above
         _log.warning("the chart of quality over time failed", exc_info=error)
-        return Markup("")
+        note = f"Its chart could not be drawn ({type(error).__name__}); the log says more."
+        return replace(part, lines=(*part.lines, note)), Markup("")
 
 
 def title(report: DriftReport) -> str:
@@ -153,10 +156,7 @@ def headline(report: DriftReport) -> str:
 def meaning(report: DriftReport) -> str:
     """What the verdict means and how far it can be trusted, in a few sentences."""
     if report.verdict == "too few rows":
-        return (
-            f"A comparison needs at least {MINIMUM_ROWS} rows on either side. There are {report.rows:,} current rows "
-            f"and {report.reference_rows:,} reference rows, so nothing was judged: this is not a finding of no drift."
-        )
+        return f"{why_too_few(report)} So nothing was judged: this is not a finding of no drift."
     if report.method != "calibrated":
         return (
             f"Judged by the method {report.method!r}, which states no chance of a false alarm: it may see drift in few "
@@ -177,10 +177,24 @@ def meaning(report: DriftReport) -> str:
     )
 
 
+def why_too_few(report: DriftReport) -> str:
+    """Why nothing was judged: too few rows on a side, or rows that depend so much that they are worth too few.
+
+    >>> why_too_few(DriftReport("too few rows", False, 12, 5000, "calibrated", 0.05, ()))
+    'There are 12 current rows and 5,000 reference rows, and a comparison needs 30 on either side.'
+    """
+    there = f"There are {report.rows:,} current rows and {report.reference_rows:,} reference rows"
+    starved = next((column for column in report.columns if STARVED in column.note), None)
+    if starved is None:
+        return f"{there}, and a comparison needs {MINIMUM_ROWS} on either side."
+    return f"{there}, but they depend on one another. Column {starved.name!r}: {starved.note}"
+
+
 def reading(column: ColumnDrift, report: DriftReport) -> str:
     """What was found in a column, in a sentence or two."""
     if column.statistic is None or column.threshold is None:
-        return f"Not compared. {column.note}".strip()
+        times = "Later rows have later times, whatever has changed." if column.kind == "time" else ""
+        return f"Not compared. {column.note or times}".strip()
     if column.p_value is None or report.method != "calibrated":
         return f"{_what_was_measured(column)} {column.note}".strip()
     change = f"{_what_changed(column, report)} {column.note}".strip()

@@ -121,7 +121,7 @@ def _bias(report: EndpointReport) -> Part | None:
         return None
     rows = [
         [
-            f"{facet.column} {facet.value_or_threshold}",
+            facet.name,
             metric.description,
             _told(metric.value),
             _told(metric.baseline),

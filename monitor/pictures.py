@@ -5,12 +5,14 @@ Grey is the reference, blue what is looked at. They are drawn without a browser 
 0.6 s before the first. So the page draws them for some columns (`page.DRAWN_COLUMNS`), and thumbnails by hand.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
+from monitor.charts import level_names
 from monitor.drift import Bars, ColumnDrift, Histogram
 from monitor.performance.estimated import EstimatedQuality
 from monitor.performance.realised import RealisedQuality
@@ -78,21 +80,25 @@ def _heights(counts: Sequence[int]) -> list[float]:
 
 
 def _bars(name: str, chart: Bars) -> dict[str, Any]:
+    """A bar for each place: levels whose names were cut may look the same, and are two all the same."""
+    names = level_names(chart)
     rows: list[dict[str, Any]] = []
     rest = (chart.rest.reference, chart.rest.current)
     for side, counts, others in zip(_SIDES, (chart.reference, chart.current), rest, strict=True):
         total = sum(counts) + others or 1
-        names = [
-            *(level or "(empty)" for level in chart.levels),
-            *([f"{chart.others:,} others"] if chart.others else []),
-        ]
         of_each = [*counts, *([others] if chart.others else [])]
-        rows += [{"level": a, "side": side, "share": count / total} for a, count in zip(names, of_each, strict=True)]
+        rows += [{"place": place, "side": side, "share": count / total} for place, count in enumerate(of_each)]
     spec = {
         "data": {"values": rows},
         "mark": "bar",
         "encoding": {
-            "y": {"field": "level", "type": "nominal", "title": None, "sort": None},
+            "y": {
+                "field": "place",
+                "type": "nominal",
+                "title": None,
+                "sort": None,
+                "axis": {"labelExpr": f"{json.dumps(names)}[datum.value]"},  # texts of JSON are texts of Vega
+            },
             "yOffset": {"field": "side", "type": "nominal", "sort": list(_SIDES)},
             "x": _SHARE | {"field": "share"},
             "color": {
@@ -103,7 +109,7 @@ def _bars(name: str, chart: Bars) -> dict[str, Any]:
             },
         },
     }
-    return framed(spec, f"{name}: both sides", height=60 + 24 * (len(chart.levels) + bool(chart.others)))
+    return framed(spec, f"{name}: both sides", height=60 + 24 * len(names))
 
 
 def over_time_chart(found: OverTime) -> "alt.LayerChart":

@@ -184,10 +184,15 @@ def by_facet(looked: Looked, asked: Asked) -> BiasReport:
         level=asked.level,
     )
     facets = (
-        replace(facet, value_or_threshold=f"group {number}") if facet.column in looked.sensitive else facet
+        _masked(facet, number) if facet.column in looked.sensitive else facet
         for number, facet in enumerate(found.facets, 1)
     )
     return replace(found, facets=tuple[FacetBias, ...](facets))
+
+
+def _masked(facet: FacetBias, number: int) -> FacetBias:
+    """A facet of a sensitive column, of which nobody is told the value or the threshold."""
+    return replace(facet, name=f"{facet.column} group {number}", value_or_threshold=f"group {number}")
 
 
 def attributions(looked: Looked, asked: Asked) -> tuple[AttributionDrift, ...]:

@@ -3,19 +3,22 @@
 Each check has a function here: what was found, how bad it is, in which window, and how sure that is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from monitor.charts import number, percent
 from monitor.checks import Violation
+from monitor.checks.check import LEAST_ROWS
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import DriftReport
+from monitor.facets.bias import BiasReport, FacetBias
 from monitor.looked import Span
-from monitor.page import chance
+from monitor.page import chance, why_too_few
 from monitor.performance.estimated import EstimatedQuality
 from monitor.performance.figures import Drop
 from monitor.performance.realised import RealisedQuality
 from monitor.sections import Sections
+from storage.errors import listed
 from storage.records import CheckKind
 
 #: The field of the report that a check's verdict is of.
@@ -54,7 +57,7 @@ def verdict_of(check: CheckKind, drift: DriftReport, sections: Sections, span: S
 
 def _drift(drift: DriftReport, _: Sections, span: Span) -> Verdict:
     if drift.verdict == "too few rows":
-        return Verdict(drift.verdict, None, _too_few(drift.rows, span))
+        return Verdict(drift.verdict, None, _nobody_can_say("whether columns drifted", span, why_too_few(drift)))
     drifted = [column for column in drift.ranked if column.drifted]
     if not drifted:
         what = f"None of {_count(drift.tested, 'tested column')} has drifted in {_rows(drift.rows)}"
@@ -70,7 +73,8 @@ def _drift(drift: DriftReport, _: Sections, span: Span) -> Verdict:
 def _multivariate(drift: DriftReport, sections: Sections, span: Span) -> Verdict:
     found = _made(sections.multivariate)
     if found.verdict == "too few rows":
-        return Verdict(found.verdict, None, _too_few(drift.rows, span))
+        why = f"There are {_rows(drift.rows)}. {found.words}"
+        return Verdict(found.verdict, None, _nobody_can_say("whether all columns together drifted", span, why))
     auc = found.classifier.auc
     apart = "" if auc is None else f" (area under the ROC curve {number(auc)}, where 0.5 is a guess)"
     if not found.drifted:
@@ -85,7 +89,8 @@ def _data_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
     if found.verdict == "no violations":
         return Verdict(found.verdict, False, f"{_rows(found.rows)} {_where(span)} keep what the reference keeps.")
     if found.verdict != "violations":
-        return Verdict(found.verdict, None, _too_few(found.rows, span))
+        why = f"There are {_rows(found.rows)}; that nothing was found in fewer than {LEAST_ROWS} says nothing."
+        return Verdict(found.verdict, None, _nobody_can_say("whether data are as they should be", span, why))
     first = _broken(found.violations[0])
     broken = f"{_count(len(found.violations), 'constraint')} of data quality broken in {_rows(found.rows)}"
     return Verdict(found.verdict, True, f"{broken} {_where(span)}, first of all {first}; {_promise(found.level)}.")
@@ -102,23 +107,33 @@ def _broken(violation: Violation) -> str:
 def _model_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
     """By labels; where they are too few to judge by, as estimated without them."""
     realised, estimated = _made(sections.realised), sections.estimated
-    if realised.verdict in _JUDGED or estimated is None or estimated.verdict not in _JUDGED:
-        whole = realised.whole
-        by = f"by the labels of {whole.labelled:,} of {_rows(whole.rows)}"
-        return _performance(realised, by, span)
-    by = f"as estimated without labels ({realised.verdict}) of {_rows(estimated.whole.rows)}"
-    return _performance(estimated, by, span)
+    if realised.verdict in _JUDGED:
+        return _realised(realised, span)
+    if estimated is not None and estimated.verdict in _JUDGED:
+        return _estimated(estimated, realised.verdict, span)
+    labels = f"{realised.whole.labelled:,} of {_rows(realised.whole.rows)} have a label"
+    estimate = "" if estimated is None else f", and there is no estimate either ({estimated.verdict})"
+    why = f"{realised.verdict.capitalize()}: {labels}{estimate}."
+    return Verdict(realised.verdict, None, _nobody_can_say("how good answers were", span, why))
 
 
-def _performance(found: RealisedQuality | EstimatedQuality, by: str, span: Span) -> Verdict:
-    if found.verdict not in _JUDGED:
-        return Verdict(found.verdict, None, f"Nobody can say how good answers were {_where(span)}: {found.verdict}.")
-    drop = _telling(found)
-    figure = _figure(found, drop)
+def _realised(found: RealisedQuality, span: Span) -> Verdict:
+    by = f"by the labels of {found.whole.labelled:,} of {_rows(found.whole.rows)} {_where(span)}"
+    figure = _figure(found, _telling(found), "is")
     if found.verdict == "no drop":
-        return Verdict(found.verdict, False, f"Answers are as good as they were, {by} {_where(span)}: {figure}.")
+        return Verdict(found.verdict, False, f"Answers are as good as they were, {by}: {figure}.")
+    return Verdict(found.verdict, True, f"Answers have got worse, {by}: {figure}; {_promise(found.level)}.")
+
+
+def _estimated(found: EstimatedQuality, labels: str, span: Span) -> Verdict:
+    """What an estimate can tell: as far as inputs and scores show it. labels: why it is not by them."""
+    by = f"estimated from {_rows(found.whole.rows)} {_where(span)} without labels ({labels})"
+    figure = _figure(found, _telling(found), "is probably")
+    limit = "An estimate cannot see that the same inputs have another outcome now; labels will tell"
+    if found.verdict == "no drop":
+        return Verdict(found.verdict, False, f"Nothing says that answers have got worse, {by}: {figure}. {limit}.")
     return Verdict(
-        found.verdict, True, f"Answers have got worse, {by} {_where(span)}: {figure}; {_promise(found.level)}."
+        found.verdict, True, f"Answers have probably got worse, {by}: {figure}; {_promise(found.level)}. {limit}."
     )
 
 
@@ -128,32 +143,48 @@ def _telling(found: RealisedQuality | EstimatedQuality) -> Drop | None:
     return next((drop for drop in drops if drop is not None and drop.dropped), found.whole.drop)
 
 
-def _figure(found: RealisedQuality | EstimatedQuality, drop: Drop | None) -> str:
+def _figure(found: RealisedQuality | EstimatedQuality, drop: Drop | None, verb: str) -> str:
     if drop is None:
         return f"{found.metric} in pieces of the window"
     of = "" if drop == found.whole.drop else " in a piece of the window"
     span = f"a drop of {number(drop.drop)}, 95% interval {number(drop.low)} to {number(drop.high)}"
-    return f"{drop.metric} is {number(drop.current)}{of}, and was {number(drop.reference)} ({span})"
+    return f"{drop.metric} {verb} {number(drop.current)}{of}, and was {number(drop.reference)} ({span})"
 
 
 def _bias(_: DriftReport, sections: Sections, span: Span) -> Verdict:
     found = _made(sections.bias)
-    if found.verdict == "too few rows":
-        return Verdict(found.verdict, None, _too_few(found.rows, span))
-    facets = [facet for facet in found.facets if facet.alarms]
-    if not facets:
-        sentence = f"No group of {len(found.facets)} is treated otherwise than before in {_rows(found.rows)}"
-        return Verdict(found.verdict, False, f"{sentence} {_where(span)}.")
-    told = f"{_count(len(facets), 'group')} of {len(found.facets)} treated otherwise in {_rows(found.rows)}"
-    first = facets[0].words.removesuffix(".")
-    return Verdict(found.verdict, True, f"{told} {_where(span)}, first of all {first}; {_promise(found.level)}.")
+    alarming = [facet for facet in found.facets if facet.alarms]
+    judged = [facet for facet in found.facets if any(metric.p_value is not None for metric in facet.metrics)]
+    if alarming:
+        told = f"{_count(len(alarming), 'group')} of {len(found.facets)} treated otherwise in {_rows(found.rows)}"
+        which = f"{_names(alarming)}; first of all {alarming[0].words.removesuffix('.')}"
+        return Verdict(found.verdict, True, f"{told} {_where(span)}: {which}; {_promise(found.level)}.")
+    if not judged:
+        return Verdict("too few rows", None, _nobody_can_say("whether groups fare otherwise", span, _unjudged(found)))
+    others = [facet for facet in found.facets if facet not in judged]
+    rest = f"; nobody can say so of {_names(others)}" if others else ""
+    sentence = (
+        f"No group is treated otherwise than before in {_rows(found.rows)} {_where(span)}: {_names(judged)}{rest}"
+    )
+    return Verdict(found.verdict, False, f"{sentence}.")
+
+
+def _unjudged(found: BiasReport) -> str:
+    """Why no group was judged: of the one that was nearest to it."""
+    nearest = max(found.facets, key=lambda facet: min(facet.rows, facet.other_rows))
+    why = nearest.note or f"The reference or the window has fewer than {MINIMUM_ROWS} rows of a side with an outcome."
+    return f"There are {_rows(found.rows)}. {nearest.name}: {why}"
+
+
+def _names(facets: Sequence[FacetBias]) -> str:
+    return listed([facet.name for facet in facets])
 
 
 def _attribution(drift: DriftReport, sections: Sections, span: Span) -> Verdict:
     told = [one for one in sections.attribution if one.ndcg is not None]
     if not told:
         note = next((one.note for one in sections.attribution), "There is nothing to explain.")
-        return Verdict("too few rows", None, f"Answers were not explained {_where(span)}: {note}")
+        return Verdict("too few rows", None, _nobody_can_say("what the model looks at", span, note))
     moved = [one for one in told if one.drifted]
     first = (moved or told)[0].words.removesuffix(".")
     sentence = f"{first}, in {_rows(drift.rows)} {_where(span)}"
@@ -181,8 +212,8 @@ def _where(span: Span) -> str:
     return f"of {span.endpoint!r}{variant} from {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC"
 
 
-def _too_few(rows: int, span: Span) -> str:
-    return f"Too few rows {_where(span)} to judge: there are {rows:,}, and a verdict takes {MINIMUM_ROWS}."
+def _nobody_can_say(what: str, span: Span, why: str) -> str:
+    return f"Nobody can say {what} in the traffic {_where(span)}. {why}"
 
 
 def _promise(level: float) -> str:

@@ -104,7 +104,7 @@ def show_report(report_id: FromPath[str], parts: NamedDependency[Parts]) -> Resp
 def show_markdown(report_id: FromPath[str], parts: NamedDependency[Parts]) -> Response[bytes]:
     """A report as Markdown."""
     reports = parts.store.reports
-    return Response(reports.read_markdown(reports.get(report_id)), media_type="text/markdown; charset=utf-8")
+    return Response(reports.read_markdown(reports.get(report_id)), media_type="text/markdown")
 
 
 @get("/", include_in_schema=False, sync_to_thread=True)

@@ -132,7 +132,8 @@ class AsyncView(Struct, frozen=True):
     """An async invocation as it is shown.
 
     due_at: when it is tried (again), while it is queued. expires_at: no attempt begins after it. reason: why it failed,
-    or why the last attempt did. webhook_reason: likewise, of telling the webhook.
+    or why the last attempt did. webhook: without its query, which may hold a token. webhook_reason: as `reason`, of
+    telling the webhook.
     """
 
     id: str

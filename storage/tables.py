@@ -344,7 +344,7 @@ executions = Table(
     Column("status", String, nullable=False, index=True),
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
-    Column("report_id", String),
+    Column("report_id", String, index=True),
     Column("reason", Text),
     Column("asked", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -369,7 +369,7 @@ alert_changes = Table(
     Column("bad", Integer, nullable=False),
     Column("datapoints", Integer, nullable=False),
     Column("of", Integer, nullable=False),
-    Column("report_id", String),
+    Column("report_id", String, index=True),
 )
 
 channels = Table(

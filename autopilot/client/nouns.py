@@ -414,6 +414,12 @@ class Reports(Noun[F]):
         page = yield from ask("GET", at("reports", report_id).removeprefix("/api"), bytes)
         return page.decode()
 
+    @call
+    def markdown(self, report_id: str) -> Steps[str]:
+        """The same as Markdown; UnknownNameError for a report of before there was any."""
+        told = yield from ask("GET", at("reports", report_id, "markdown").removeprefix("/api"), bytes)
+        return told.decode()
+
 
 class Runs(Noun[F]):
     """Runs of `fit`."""

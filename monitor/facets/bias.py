@@ -74,9 +74,12 @@ class MetricBias(Struct, frozen=True):
 class FacetBias(Struct, frozen=True):
     """One facet against all others.
 
-    rows, other_rows: on each side. missing: rows of which nobody knows. note: why there are no metrics, or no verdicts.
+    name: what people are told that it is, such as `sex f` or `age > 40`. column, value_or_threshold: Clarify's name of
+    it, which does not tell a value from a threshold. rows, other_rows: on each side. missing: rows of which nobody
+    knows. note: why there are no metrics, or no verdicts.
     """
 
+    name: str
     column: str
     value_or_threshold: str
     rows: int
@@ -93,13 +96,12 @@ class FacetBias(Struct, frozen=True):
     @property
     def words(self) -> str:
         """The finding in a sentence, for a report."""
-        chosen = f"{self.column} {self.value_or_threshold}"
         if not self.metrics:
-            return f"{chosen}: {self.note}"
+            return f"{self.name}: {self.note}"
         if not self.alarms:
-            return f"{chosen}: no metric alarms. {self.note}".strip()
+            return f"{self.name}: no metric alarms. {self.note}".strip()
         told = ", ".join(f"{one.name} is {_shown(one.value)} ({_why(one)})" for one in self.alarms)
-        return f"{chosen}: {told}."
+        return f"{self.name}: {told}."
 
 
 class BiasReport(Struct, frozen=True):
@@ -333,7 +335,7 @@ class _Judge(NamedTuple):
         if not rows or not others:
             empty = "the facet" if not rows else "the others"
             note = f"No current row belongs to {empty}, so there is nothing to compare."
-            return FacetBias(facet.column, facet.value_or_threshold, rows, others, missing, (), note)
+            return FacetBias(facet.name, facet.column, facet.value_or_threshold, rows, others, missing, (), note)
         enough = min(rows, others) >= MINIMUM_ROWS
         if not enough:
             note = (
@@ -347,7 +349,7 @@ class _Judge(NamedTuple):
         metrics += self._flip_test(facet, now, after) if self.columns.predicted is not None else []
         order = {metric.name: index for index, metric in enumerate((*METRICS, _FLIP_TEST))}
         ordered = tuple(sorted(metrics, key=lambda metric: order[metric.name]))
-        return FacetBias(facet.column, facet.value_or_threshold, rows, others, missing, ordered, note)
+        return FacetBias(facet.name, facet.column, facet.value_or_threshold, rows, others, missing, ordered, note)
 
     def _family(
         self, facet: Facet, family: Sequence[Metric], now: _Rows, old: _Rows | None, *, enough: bool
@@ -479,7 +481,7 @@ def _words(needs: Sequence[Need]) -> str:
 
 
 def _without_metrics(facet: Facet, note: str) -> FacetBias:
-    return FacetBias(facet.column, facet.value_or_threshold, 0, 0, 0, (), note)
+    return FacetBias(facet.name, facet.column, facet.value_or_threshold, 0, 0, 0, (), note)
 
 
 def _with_columns(data: object, side: str, names: Sequence[str]) -> pl.DataFrame:

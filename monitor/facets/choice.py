@@ -66,6 +66,16 @@ class Facet(Choice, frozen=True, kw_only=True):
 
     column: str
 
+    @property
+    def name(self) -> str:
+        """What people are told that the facet is.
+
+        >>> Facet(column="sex", values=("f", "x")).name, Facet(column="age", threshold=40.0).name
+        ('sex f,x', 'age > 40')
+        """
+        above = "" if self.threshold is None else "> "
+        return f"{self.column} {above}{self.value_or_threshold}"
+
 
 def facets_of(series: pl.Series, most: int = 12) -> tuple[Facet, ...]:
     """A facet for each value of a category, the commonest first, each against all others; the first `most` of them.

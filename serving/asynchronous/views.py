@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from serving.asynchronous.webhooks import Url
 from storage.api import AsyncView
 from storage.records import AsyncInvocation
 
@@ -42,7 +43,7 @@ class AsyncReply(Struct, frozen=True):
 
 
 def view(invocation: AsyncInvocation) -> AsyncView:
-    """What is shown of an invocation."""
+    """What is shown of an invocation; its webhook was sound when it was accepted."""
     request = AsyncRequest.of(invocation)
     return AsyncView(
         id=invocation.id,
@@ -57,7 +58,7 @@ def view(invocation: AsyncInvocation) -> AsyncView:
         reason=invocation.reason,
         output_location=request.output_location,
         failure_location=request.failure_location,
-        webhook=invocation.webhook,
+        webhook=None if invocation.webhook is None else Url.of(invocation.webhook).shown,
         webhook_status=invocation.webhook_status,
         webhook_attempts=invocation.webhook_attempts,
         webhook_reason=invocation.webhook_reason,

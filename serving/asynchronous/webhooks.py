@@ -53,6 +53,16 @@ class Url(NamedTuple):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
+    @property
+    def shown(self) -> str:
+        """What others may see of it: not its query, which may hold a token. A user it cannot have.
+
+        >>> Url.of("https://h.invalid:8443/done?token=s3cret").shown
+        'https://h.invalid:8443/done?***'
+        """
+        path, query, _ = self.path.partition("?")
+        return f"{self.scheme}://{self.authority}{path}{'?***' if query else ''}"
+
     def is_below(self, other: "Url") -> bool:
         """Whether it begins as another does, by whole parts of its path."""
         folder = other.path.partition("?")[0].rstrip("/") + "/"
@@ -74,18 +84,18 @@ class Webhooks:
         url = Url.of(text)
         if not self._urls:
             raise WebhookError(
-                f"The webhook {text[:200]!r} cannot be told: this server tells none. Allow it by the setting "
+                f"The webhook {url.shown[:200]!r} cannot be told: this server tells none. Allow it by the setting "
                 "async_webhooks, or ask for the answer from time to time."
             )
         if not any(url.is_below(allowed) for allowed in self._urls):
             raise WebhookError(
-                f"The webhook {text[:200]!r} may not be told. Its address has to begin with "
+                f"The webhook {url.shown[:200]!r} may not be told. Its address has to begin with "
                 f"{' or '.join(self.allowed)}."
             )
 
     async def tell(self, text: str, delivery: str, body: bytes, now_s: int) -> None:
         """Send a body. Raises FailureError unless the receiver answers with a status from 200 to 299 in ten seconds,
-        and WebhookError if it may no longer be told."""
+        and WebhookError if it may no longer be told; what they say is kept and shown, so without the query."""
         self.check(text)
         url = Url.of(text)
         headers = {
@@ -98,11 +108,11 @@ class Webhooks:
             async with asyncio.timeout(_SENT_S):
                 status = await _post(url, headers, body, await self._context(url))
         except TimeoutError as error:
-            raise FailureError(f"{text!r} did not answer in {_SENT_S:.0f} s.") from error
+            raise FailureError(f"{url.shown!r} did not answer in {_SENT_S:.0f} s.") from error
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
-            raise FailureError(f"{text!r} could not be told: {error or type(error).__name__}.") from error
+            raise FailureError(f"{url.shown!r} could not be told: {error or type(error).__name__}.") from error
         if not 200 <= status < 300:
-            raise FailureError(f"{text!r} answered with status {status}.")
+            raise FailureError(f"{url.shown!r} answered with status {status}.")
 
     async def _context(self, url: Url) -> ssl.SSLContext | None:
         """What checks the receiver's certificate. Made once: it reads all authorities, which takes a while."""

@@ -135,6 +135,10 @@ def test_too_few_rows_is_told(linear: Predictor) -> None:
     (found,) = attribution_drift(linear, rows(0, 300), rows(1, 29))
     assert (found.ndcg, found.drifted) == (None, False)
     assert found.note == "It takes 30 rows on either side; there are 200 and 29."
+    assert found.words == (
+        "For 'prediction' nobody knows what the model looks at: answers were not explained. It takes 30 rows on either "
+        "side; there are 200 and 29."
+    )
     assert attribution_drift(linear, rows(0, 40), rows(1, 40))[0].note.endswith("there are 20 and 40.")
     assert attribution_drift(linear, rows(0, 300).clear(), rows(1, 40).clear())[0].ndcg is None
 

@@ -11,6 +11,7 @@ from typing import IO
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from storage import Store
 from storage.records import Report
@@ -90,10 +91,12 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store = Store.open(tmp_path_factory.mktemp("shared") / "store")
     portable.publish(store, portable.classifier(), name="classifier", endpoint="paid")
     portable.publish(store, portable.regressor(), name="regressor", endpoint="price")
-    json, html = store.blobs.put(b'{"verdict": "drift"}'), store.blobs.put(b"<!doctype html><p>drift</p>")
+    bodies = (b'{"verdict": "drift"}', b"<!doctype html><p>drift</p>", "# Drift · été\n".encode())
+    json, html, markdown = map(store.blobs.put, bodies)
     day = datetime(2024, 5, 1, tzinfo=UTC)
     later = day + timedelta(days=1)
-    store.reports.add(Report("r1", "paid", "classifier", 1, day, later, "drift", True, 7, json, html, later))
+    report = Report("r1", "paid", "classifier", 1, day, later, "drift", True, 7, json, html, later)
+    store.reports.add(replace(report, markdown_digest=markdown))
     yield store
     store.close()
 

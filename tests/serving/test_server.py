@@ -288,13 +288,15 @@ class TestOtherPages:
         ]
 
     def test_reports_are_listed_and_given_as_they_were_stored(self, server: ServerProcess) -> None:
-        """As JSON for programs and as a page for people."""
+        """As JSON for programs, as a page for people and as Markdown, each with its charset once."""
         (report,) = server.client.get("/api/reports").json()["items"]
         assert (report["id"], report["verdict"], report["window_start"]) == ("r1", "drift", "2024-05-01T00:00:00Z")
         assert server.client.get("/api/reports", params={"endpoint": "price"}).json()["items"] == []
         assert server.client.get(report["json_path"]).json() == {"verdict": "drift"}
         page = server.client.get(report["html_path"])
         assert (page.headers["content-type"], page.text) == ("text/html; charset=utf-8", "<!doctype html><p>drift</p>")
+        told = server.client.get(report["markdown_path"])
+        assert (told.headers["content-type"], told.text) == ("text/markdown; charset=utf-8", "# Drift · été\n")
 
     def test_the_page_links_reports_and_shows_how_to_ask(self, server: ServerProcess) -> None:
         """The command works as it stands there."""

@@ -1,10 +1,14 @@
 """Drift reports."""
 
 import os
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any, cast
 
 from msgspec.structs import replace
+from sqlalchemy import Engine, event
 
 from storage import Store, UnknownNameError
 from tests.records import HOUR, NOW, report
@@ -53,3 +57,22 @@ def test_many_reports_are_forgotten_some_hundred_at_once(store: Store) -> None:
         store.reports.add(report(f"d{number}", created_at=NOW + number * HOUR))
     later = NOW + 1000 * HOUR
     assert [store.reports.forget(later, later) for _ in range(3)] == [200, 49, 0]
+
+
+def test_what_names_a_report_is_found_by_an_index(store: Store) -> None:
+    """There are as many executions as due times in 400 days: nobody reads them all each hour."""
+    asked: list[tuple[str, object]] = []
+
+    def note(_: object, __: object, statement: str, parameters: object, *___: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        store.reports.forget(NOW, NOW)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    (statement, parameters), *_ = [one for one in asked if "FROM reports" in one[0]]
+    with closing(sqlite3.connect(store.root / "autopilot.db")) as connection:
+        plan = [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", cast("Any", parameters))]
+    for table in ("executions", "alert_changes"):
+        assert [step for step in plan if f"ix_{table}_report_id" in step and step.startswith("SEARCH")]

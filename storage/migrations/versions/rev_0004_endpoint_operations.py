@@ -221,6 +221,7 @@ def _make_schedules_anew() -> None:
     op.drop_table("executions")
     op.rename_table("new_executions", "executions")
     op.create_index("ix_executions_status", "executions", ["status"])
+    op.create_index("ix_executions_report_id", "executions", ["report_id"])
 
 
 def _add_alerts() -> None:
@@ -236,7 +237,7 @@ def _add_alerts() -> None:
         sa.Column("bad", sa.Integer, nullable=False),
         sa.Column("datapoints", sa.Integer, nullable=False),
         sa.Column("of", sa.Integer, nullable=False),
-        sa.Column("report_id", sa.String),
+        sa.Column("report_id", sa.String, index=True),
     )
     op.create_table(
         "channels",

@@ -5,11 +5,13 @@ import inspect
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 import autopilot
 from autopilot.client.calls import Noun
@@ -65,13 +67,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store.runs.start(run("searched", experiment="search"))
     store.runs.add_trial(trial(0, run_id="searched"))
     store.runs.add_event("searched", NOW, "began")
-    page = store.blobs.put(b"<!doctype html>"), store.blobs.put(b'{"verdict": "drift"}')
-    late = report("d1", endpoint="price")
-    store.reports.add(
-        type(late)(
-            **{**{f: getattr(late, f) for f in late.__struct_fields__}, "html_digest": page[0], "json_digest": page[1]}
-        )
+    json_digest, html_digest, markdown_digest = map(
+        store.blobs.put, (b'{"verdict": "drift"}', b"<!doctype html>", "# Drift · été\n".encode())
     )
+    late = replace(report("d1", endpoint="price"), json_digest=json_digest, html_digest=html_digest)
+    store.reports.add(replace(late, markdown_digest=markdown_digest))
+    store.reports.add(replace(late, id="d0", created_at=NOW - timedelta(days=1)))  # of before there was Markdown
     store.schedules.claim(execution("price"))
     yield store
     store.close()
@@ -212,9 +213,12 @@ def test_schedules_reports_runs_and_servers_are_read(client: Any, name: str) -> 
     schedule = resumed
     client.schedules.delete(name, seen=schedule)
     assert [one.status for one in client.schedules.executions("price")] == ["running"]
-    assert [one.id for one in client.reports.list("price")] == ["d1"]
+    assert [one.id for one in client.reports.list("price")] == ["d1", "d0"]
     assert client.reports.get("d1") == {"verdict": "drift"}
     assert client.reports.html("d1") == "<!doctype html>"
+    assert client.reports.markdown("d1") == "# Drift · été\n"
+    with raises(UnknownNameError, "Report d0 is older than reports in Markdown"):
+        client.reports.markdown("d0")
     assert [one.id for one in client.runs.list(experiment="search")] == ["searched"]
     assert client.runs.get("searched").status == "running"
     assert [one.number for one in client.runs.trials("searched")] == [0]

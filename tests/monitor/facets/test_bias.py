@@ -42,7 +42,7 @@ def test_findings_are_told_in_words() -> None:
     assert women.startswith("sex f: DPPL is 0.")
     assert women.endswith("allowed 0.8 to 1.25).")
     assert nobody == "sex x: No current row belongs to the facet, so there is nothing to compare."
-    assert old == "age 50: no metric alarms."
+    assert old == "age > 50: no metric alarms."
 
 
 def test_bias_that_was_there_before_has_not_drifted() -> None:

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.asynchronous import webhooks as webhooks_module
+from serving.asynchronous.views import view
 from serving.asynchronous.webhooks import Url, Webhooks
 from serving.errors import WebhookError
 from storage import FailureError
@@ -92,6 +93,19 @@ def test_a_webhook_that_goes_on_failing_is_given_up(bench: Bench, receiver: Rece
     found = told(bench, bench.add(webhook=f"{receiver.url}/a"), webhooks=Webhooks([receiver.url], SECRET))
     assert (found.status, found.webhook_status, found.webhook_attempts) == ("completed", "failed", 8)
     assert found.webhook_reason == f"'{receiver.url}/a' answered with status 500."
+
+
+def test_the_query_of_a_webhook_is_shown_to_nobody(bench: Bench, receiver: Receiver) -> None:
+    """It may hold a token. It is sent, and told neither by the view nor by the reason."""
+    receiver.statuses = [500] * 8
+    found = told(bench, bench.add(webhook=f"{receiver.url}/a?token=s3cret"), webhooks=Webhooks([receiver.url], SECRET))
+    assert {one.path for one in receiver.received} == {"/a?token=s3cret"}
+    shown = view(found)
+    assert shown.webhook == f"{receiver.url}/a?***"
+    assert shown.webhook_reason == f"'{receiver.url}/a?***' answered with status 500."
+    given_up = told(bench, bench.add(webhook=f"{receiver.url}/a?token=s3cret"))
+    assert given_up.webhook_status == "failed"
+    assert "s3cret" not in (given_up.webhook_reason or "s3cret")
 
 
 def test_a_webhook_that_may_no_longer_be_told_is_given_up_at_once(bench: Bench, receiver: Receiver) -> None:

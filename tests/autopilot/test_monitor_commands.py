@@ -1,0 +1,84 @@
+"""`autopilot monitor run` and `compare`: what they print of a report, and where they say that it is."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from autopilot.__main__ import run
+from storage import Store
+from tests import portable
+from tests.monitor import till
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store whose endpoint `till` answered 200 rows an hour ago, of amounts that go with visits."""
+    opened = Store.open(tmp_path_factory.mktemp("busy"))
+    now = datetime.now(UTC)
+    version = till.deploy(opened, portable.classifier(), now - 20 * HOUR)
+    unlike = [{**row, "amount": row["amount"] + (4 if row["visits"] > 4 else -4)} for row in till.rows(200, seed=1)]
+    till.send(opened, version, unlike, now - HOUR)
+    yield opened
+    opened.close()
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """The lines that a command prints."""
+    assert run(["monitor", *words]) == 0
+    return [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("file", "told"), [("r.md", "The report:"), ("r.json", "The report:"), ("r.html", "The page with charts:")]
+)
+def test_where_the_report_is_and_what_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, told: str
+) -> None:
+    """Only a page has charts. Names that look like markup are names."""
+    paths = [str(tmp_path / name) for name in ("a.parquet", "b.parquet", file)]
+    for path in paths[:2]:
+        pl.DataFrame({"[/bold]": range(50), "day": [date(2024, 5, 1), date(2024, 5, 2)] * 25}).write_parquet(path)
+    lines = printed(capsys, "compare", *paths[:2], "--out", paths[2])
+    assert lines[-1] == f"{told}  {paths[2]}"
+    assert any("[/bold]" in line and "Kolmogorov-Smirnov" in line for line in lines)
+    assert [line for line in lines if "day" in line and "not tested" in line]
+    assert not [line for line in lines if line.startswith("day:")]  # that times go on says nothing of these
+    assert Path(paths[2]).stat().st_size > 100
+
+
+def test_sections_of_an_endpoint_are_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Groups that are treated otherwise by name, a threshold with its sign."""
+    words = ("run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2", "--check", "attribution")
+    lines = printed(capsys, *words, "--facet", "visits>4")
+    assert "Bias: drift ('visits > 4')" in lines
+    assert lines[0].startswith("For 'yes' the model looks at the columns in ")
+    (attribution,) = (line for line in lines if line.startswith("What the model looks at"))
+    assert attribution in ("What the model looks at for 'yes': no drift", "What the model looks at for 'yes': drift")
+    (page,) = (line for line in lines if line.startswith("The page with charts:"))
+    assert f"/reports/{busy.reports.list(till.ENDPOINT, 1)[0].id}" in page
+
+
+def test_what_was_not_looked_at_is_not_told_as_no_drift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twelve rows are too few to explain answers."""
+    store = Store.open(tmp_path / "store")
+    now = datetime.now(UTC)
+    version = till.deploy(store, portable.classifier(), now - 2 * HOUR)
+    till.send(store, version, till.rows(12, seed=2), now - HOUR)
+    lines = printed(capsys, "run", till.ENDPOINT, "--store", str(store.root), "--check", "attribution")
+    store.close()
+    told = "What the model looks at for 'yes': not looked at. It takes 30 rows on either side; there are 200 and 12."
+    assert told in lines
+
+
+def test_the_json_of_a_report_names_groups_as_people_do(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the name that Clarify's files have."""
+    words = ["monitor", "run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2", "--json"]
+    assert run([*words, "--facet", "visits>4", "--facet", "town=Ulm"]) == 0
+    facets = json.loads(capsys.readouterr().out)["bias"]["facets"]
+    assert [(one["name"], one["value_or_threshold"]) for one in facets] == [("visits > 4", "4"), ("town Ulm", "Ulm")]
