@@ -7,11 +7,10 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from storage.endpoints import MAIN
 from storage.errors import InputError, UnknownNameError, listed
 from storage.models import Models
 from storage.predictor import Provider
-from storage.records import Endpoint, EndpointLimits, Variant
+from storage.records import MAIN, Endpoint, EndpointLimits, Variant
 from storage.servers import EndpointStatus, status_of
 from storage.shadows import ShadowReport, shadow_reports
 from storage.store import Store

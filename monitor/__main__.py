@@ -18,10 +18,8 @@ from types import FrameType
 import msgspec
 
 from monitor.commands import add_commands
-from monitor.schedule import watching
 from storage.errors import AutopilotError, InputError
 from storage.settings import Settings
-from storage.store import Store
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,15 +33,19 @@ def main(arguments: list[str] | None = None) -> int:
         if "answer" in chosen:
             print(msgspec.json.encode(chosen.answer(chosen)).decode())
         else:
-            _watch(Store.open(chosen.store or Settings.load().store))
+            _watch(chosen.store or Settings.load().store)
     except AutopilotError as error:
         print(f"monitor: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     return 0
 
 
-def _watch(store: Store) -> None:
+def _watch(url: str) -> None:
     """Until a signal comes."""
+    from monitor.schedule import watching
+    from storage.store import Store
+
+    store = Store.open(url)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each tick that finds the last one at work
     with _signals() as wait, watching(store):
         print(f"Monitoring {store.root}", flush=True)

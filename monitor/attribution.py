@@ -18,7 +18,7 @@ are rows of one kind, and the second test is exact.
 from collections.abc import Mapping
 from datetime import datetime
 from time import perf_counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -33,8 +33,10 @@ from storage.boundary import checked, typed
 from storage.errors import SettingError
 from storage.predictor import Predictor
 from storage.signature import Signature
-from storage.store import Store
 from storage.traffic import redactions_of
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 Values = NDArray[np.float64]
 
@@ -154,7 +156,7 @@ def attribution_drift(
 
 
 def attribution_drift_of_traffic(
-    store: Store, endpoint_name: str, window: tuple[datetime, datetime], *, level: float = 0.05, seed: int = 0
+    store: "Store", endpoint_name: str, window: tuple[datetime, datetime], *, level: float = 0.05, seed: int = 0
 ) -> tuple[AttributionDrift, ...]:
     """Attribution drift of what the version that an endpoint serves now answered in a window, `start <= time < end`.
 

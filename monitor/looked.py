@@ -6,7 +6,7 @@ The traffic is read once, so that all sections of a report speak of the same row
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 from msgspec.structs import replace
@@ -20,8 +20,10 @@ from storage.labels.joined import with_truth
 from storage.records import Endpoint, ModelVersion
 from storage.redaction import Redaction
 from storage.signature import Signature
-from storage.store import Store
 from storage.traffic import OUTPUT_PREFIX, redactions_of
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 #: Quality over time is drawn in at most so many pieces, each of one of these lengths where that is enough.
 MOST_PIECES = 30
@@ -45,7 +47,7 @@ class Looked:
     redacted: the columns that were redacted in any row of the window. sensitive: those of which no value is told.
     """
 
-    def __init__(self, store: Store, version: ModelVersion, span: Span) -> None:
+    def __init__(self, store: "Store", version: ModelVersion, span: Span) -> None:
         self.store, self.version, self.span = store, version, span
         self.signature = version.signature
         self.kinds = compared_kinds(version.signature)
@@ -95,7 +97,7 @@ class Looked:
         return known_at_time(self.labels, known_at) if self.labels.width else self.labels
 
 
-def version_of(store: Store, endpoint: Endpoint, variant: str | None) -> ModelVersion:
+def version_of(store: "Store", endpoint: Endpoint, variant: str | None) -> ModelVersion:
     """The model version that an endpoint, or one variant of it, serves now. Raises UnknownNameError."""
     if variant is None:
         return store.models.get(endpoint.main.spec)
@@ -138,7 +140,7 @@ def renamed(frame: pl.DataFrame, signature: Signature) -> pl.DataFrame:
     return frame.rename(_output_names(signature))
 
 
-def read_reference(store: Store, version: ModelVersion) -> pl.DataFrame:
+def read_reference(store: "Store", version: ModelVersion) -> pl.DataFrame:
     """A model version's reference sample; outputs have the names that `compared_kinds` gives them."""
     return renamed(read_sample(store, version), version.signature)
 

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from monitor.compare import compare
 from monitor.facets.choice import Facet, facets_named
@@ -14,14 +15,16 @@ from monitor.report import EndpointReport
 from monitor.sections import Asked, sections_of
 from monitor.verdict import verdict_of
 from storage.records import CheckKind, Report
-from storage.store import Store
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 #: How far back a report looks where nobody says from when on.
 DEFAULT_WINDOW = timedelta(days=1)
 
 
 def run(
-    store: Store,
+    store: "Store",
     endpoint_name: str,
     *,
     now: datetime,
@@ -80,7 +83,7 @@ def _facets(facets: Sequence[Facet | str], looked: Looked) -> tuple[Facet, ...]:
     return tuple(chain.from_iterable(named))
 
 
-def _record(store: Store, subject: Subject, found: EndpointReport, verdict: str, now: datetime) -> Report:
+def _record(store: "Store", subject: Subject, found: EndpointReport, verdict: str, now: datetime) -> Report:
     report = Report(
         id=uuid.uuid4().hex,
         endpoint=subject.endpoint,

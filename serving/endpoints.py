@@ -47,9 +47,8 @@ from serving.routes import Route, UnloadedRoute
 from serving.shadows import Shadows
 from storage import AutopilotError, InputError, Predictor, Store
 from storage.boundary import Blocks
-from storage.endpoints import MAIN
 from storage.predictor import Outputs
-from storage.records import CapturePolicy, Endpoint, Serving, Variant
+from storage.records import MAIN, CapturePolicy, Endpoint, Serving, Variant
 from storage.shadows import subject_of
 
 if TYPE_CHECKING:

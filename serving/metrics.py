@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, NamedTuple
 
-from storage.endpoints import MAIN
+from storage.records import MAIN
 
 if TYPE_CHECKING:
     from serving.exchange import Exchange

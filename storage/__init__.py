@@ -19,6 +19,7 @@ Decisions:
 """
 
 import os
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -39,7 +40,9 @@ from storage.errors import (
 from storage.predictor import Predictor
 from storage.settings import Settings
 from storage.signature import Column, Signature
-from storage.store import Store
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 __all__ = [
     "AutopilotError",
@@ -60,3 +63,12 @@ __all__ = [
     "StoreVersionError",
     "UnknownNameError",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`Store` is imported when it is first asked for: whoever only needs models or errors is spared SQLAlchemy."""
+    if name != "Store":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from storage.store import Store
+
+    return Store

@@ -10,12 +10,10 @@ from sqlalchemy import Connection, delete, select, update
 from storage.database import Database, insert_record, record_of, values_of
 from storage.errors import ConflictError, InputError, UnknownNameError, listed
 from storage.models import check_name
-from storage.records import CapturePolicy, Endpoint, ModelVersion, Variant
+from storage.records import MAIN, CapturePolicy, Endpoint, ModelVersion, Variant
 from storage.signature import Signature
 from storage.tables import endpoints, models, rollouts, schedules, tallies
 
-#: What the variant of an endpoint with one version is called.
-MAIN = "main"
 #: What servers count of an endpoint's shadows: the revision's number follows.
 SHADOWS_OF = "shadow:{}:"
 

@@ -202,6 +202,10 @@ class Alias(Struct, frozen=True):
     updated_at: datetime
 
 
+#: What the variant of an endpoint with one version is called.
+MAIN = "main"
+
+
 class Variant(Struct, frozen=True):
     """A model version behind an endpoint; production or shadow.
 

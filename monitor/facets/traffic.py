@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -12,15 +13,17 @@ from storage.errors import SettingError
 from storage.labels.joined import TRUTH, labelled_traffic
 from storage.records import ModelVersion
 from storage.signature import Signature
-from storage.store import Store
 from storage.traffic import OUTPUT_PREFIX
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 #: A stretch of time, `start <= time < end`.
 Window = tuple[datetime, datetime]
 
 
 def bias_of_traffic(
-    store: Store,
+    store: "Store",
     endpoint_name: str,
     facets: Sequence[Facet],
     window: Window,
@@ -64,7 +67,7 @@ def unlabelled(signature: Signature, sample: pl.DataFrame) -> pl.DataFrame:
     return sample.with_columns(pl.lit(None, sample.schema[OUTPUT_PREFIX + signature.outputs[0]]).alias(TRUTH))
 
 
-def _traffic(store: Store, endpoint: str, version: ModelVersion, window: Window, usual: pl.DataFrame) -> pl.DataFrame:
+def _traffic(store: "Store", endpoint: str, version: ModelVersion, window: Window, usual: pl.DataFrame) -> pl.DataFrame:
     """Rows of a window with their labels; without any, the columns of the reference."""
     start, end = window
     found = labelled_traffic(store, endpoint, start, end, model=version.name, version=version.version)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,8 +25,10 @@ from monitor.performance.windows import Window, judged_each, with_whole
 from storage.errors import SettingError, listed
 from storage.records import ModelVersion
 from storage.signature import Signature
-from storage.store import Store
 from storage.traffic import OUTPUT_PREFIX
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 #: Windows with a greater share of rows of which the reference tells nothing are not estimated.
 MOST_OUTSIDE = 0.1
@@ -104,7 +106,7 @@ class EstimatedQuality(Struct, frozen=True):
 
 
 def estimated(
-    store: Store,
+    store: "Store",
     endpoint_name: str,
     *,
     start: datetime,

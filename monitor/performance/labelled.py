@@ -1,15 +1,18 @@
 """Captured traffic beside those labels that were known at a time."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from storage.labels.joined import HAPPENED_AT, RECEIVED_AT, TRUTH, with_truth
-from storage.store import Store
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 
 def labelled_at(
-    store: Store, endpoint: str, start: datetime, end: datetime, known_at: datetime, *, model: str, version: int
+    store: "Store", endpoint: str, start: datetime, end: datetime, known_at: datetime, *, model: str, version: int
 ) -> pl.DataFrame:
     """Rows that a version answered in `start <= time < end`, as `Traffic.read` gives them, with their labels.
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -23,8 +23,10 @@ from storage.labels.items import LabelItem
 from storage.labels.joined import keys_of, unknown_of
 from storage.records import ModelVersion
 from storage.signature import Signature
-from storage.store import Store
 from storage.traffic import OUTPUT_PREFIX
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 #: Fewer rows with labels are not judged, as fewer rows are not in a drift report; nor fewer of either of two classes.
 LEAST_LABELLED = 30
@@ -117,7 +119,7 @@ class Restatement(Struct, frozen=True):
 
 
 def realised(
-    store: Store,
+    store: "Store",
     endpoint_name: str,
     *,
     start: datetime,
@@ -147,7 +149,7 @@ def realised(
 
 
 def restated(
-    store: Store, endpoint_name: str, *, start: datetime, end: datetime, known_at: Sequence[datetime]
+    store: "Store", endpoint_name: str, *, start: datetime, end: datetime, known_at: Sequence[datetime]
 ) -> tuple[Restatement, ...]:
     """How the figures of a period changed as labels came: as they were known at each of these times.
 
@@ -216,7 +218,7 @@ class Asked(NamedTuple):
 
 
 def asked_of(
-    store: Store, endpoint_name: str, period: Window, every: timedelta | None, metric: str | None, level: float
+    store: "Store", endpoint_name: str, period: Window, every: timedelta | None, metric: str | None, level: float
 ) -> Asked:
     """The version that the endpoint serves, the period in windows, and the metric that is asked for, or that the model
     was chosen by. Raises as `realised` does."""
@@ -363,7 +365,7 @@ def _selection(part: _Part) -> Outcome | None:
 # ---------------------------------------------------------------------------------------------- labels of no rows
 
 
-def with_labels(store: Store, found: RealisedQuality) -> RealisedQuality:
+def with_labels(store: "Store", found: RealisedQuality) -> RealisedQuality:
     """The report with the number of the endpoint's labels; where none has met a row, with what is wrong with them."""
     count = store.labels.count(found.endpoint)
     found = msgspec.structs.replace(found, labels=count)

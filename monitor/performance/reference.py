@@ -2,7 +2,7 @@
 
 import io
 import math
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 
@@ -11,7 +11,9 @@ from monitor.performance.metrics import Measured, measure, metrics_of
 from storage.labels.joined import TRUTH
 from storage.records import ModelVersion, Scores
 from storage.signature import Signature
-from storage.store import Store
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 #: Where the reference's figures are from: the reference sample's rows with what happened, or the model's card alone.
 Source = Literal["sample", "card", "none"]
@@ -63,7 +65,7 @@ def reference_of_answers(signature: Signature, answers: Answers) -> Reference:
     return Reference("sample", rows, {name: one for name, one in found.items() if math.isfinite(one.value)})
 
 
-def reference_of_version(store: Store, version: ModelVersion) -> Reference:
+def reference_of_version(store: "Store", version: ModelVersion) -> Reference:
     """A model version's reference: of its sample, if that tells what happened, else of its card."""
     frame = read_sample(store, version)
     if TRUTH in frame.columns:
@@ -71,6 +73,6 @@ def reference_of_version(store: Store, version: ModelVersion) -> Reference:
     return Reference("card", version.card.scores.test_rows, {}, version.card.scores)
 
 
-def read_sample(store: Store, version: ModelVersion) -> pl.DataFrame:
+def read_sample(store: "Store", version: ModelVersion) -> pl.DataFrame:
     """A version's reference sample as captured traffic is named; with `autopilot.truth`, if it tells what happened."""
     return pl.read_parquet(io.BytesIO(store.models.read_reference(version)))

@@ -19,8 +19,7 @@ Decisions:
 """
 
 from storage.labels.items import LabelItem, items_of
-from storage.labels.labels import Labels
 from storage.labels.receive import Received, put_labels
 from storage.labels.summary import LabelSummary, VersionQuality
 
-__all__ = ["LabelItem", "LabelSummary", "Labels", "Received", "VersionQuality", "items_of", "put_labels"]
+__all__ = ["LabelItem", "LabelSummary", "Received", "VersionQuality", "items_of", "put_labels"]

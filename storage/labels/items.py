@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +27,15 @@ class LabelItem(Struct, frozen=True, forbid_unknown_fields=True):
     label: str | int | float | bool
     row: int = 0
     happened_at: datetime | None = None
+
+
+class NewLabel(NamedTuple):
+    """A label that was checked. happened_us: microseconds since 1970 UTC."""
+
+    inference_id: str
+    row: int
+    label: str | int | float
+    happened_us: int
 
 
 class _Body(Struct, forbid_unknown_fields=True):

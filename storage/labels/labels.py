@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from storage.database import Database, record_of
 from storage.errors import ConflictError, InputError
+from storage.labels.items import NewLabel
 from storage.records import Label
 from storage.tables import Moment, labels
 
@@ -53,15 +54,6 @@ _incoming = Table(
 )
 Index("incoming_labels_by_key", _incoming.c.inference_id, _incoming.c.row, _incoming.c.number)
 _as_text = type_coerce(labels.c.label, Text)
-
-
-class NewLabel(NamedTuple):
-    """A label that was checked. happened_us: microseconds since 1970 UTC."""
-
-    inference_id: str
-    row: int
-    label: str | int | float
-    happened_us: int
 
 
 class Counts(NamedTuple):

@@ -9,8 +9,7 @@ from msgspec import Struct
 from storage.boundary.faults import held
 from storage.boundary.written_times import micros_of_datetime
 from storage.errors import InputError
-from storage.labels.items import LabelItem
-from storage.labels.labels import NewLabel
+from storage.labels.items import LabelItem, NewLabel
 from storage.labels.truths import Truths
 from storage.signature import Signature
 

@@ -31,8 +31,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from storage.boundary import Blocks
-from storage.endpoints import MAIN
 from storage.predictor import Outputs
+from storage.records import MAIN
 from storage.redaction import Redaction, Redactor, discreet_signature, redacts
 from storage.signature import Signature
 

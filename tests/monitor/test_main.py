@@ -130,6 +130,21 @@ def test_two_files_can_be_compared(tmp_path: Path) -> None:
     assert "<h1>Drift in 1 of 1 column</h1>" in Path(page).read_text(encoding="utf-8")
 
 
+def test_whoever_compares_two_files_waits_for_no_database(tmp_path: Path) -> None:
+    """Nor for what opens models and makes schedules: their libraries take as long to load as small files to compare."""
+    reference, page = str(tmp_path / "a.parquet"), str(tmp_path / "page.html")
+    pl.DataFrame({"x": range(100)}).write_parquet(reference)
+    code = """
+import sys
+from monitor.__main__ import main
+assert main(["compare", sys.argv[1], sys.argv[1], "--out", sys.argv[2]]) == 0
+print(sorted({"apscheduler", "obstore", "onnxruntime", "sqlalchemy"} & set(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", code, reference, page], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
 def test_what_cannot_be_read_as_a_schedule_is_told() -> None:
     """Exit code 2, and no traceback."""
     for words in (["backtest", "{}", "--from", "1d", "--to", "0d"], ["finds", "hourly"]):

@@ -21,8 +21,8 @@ from storage.batch import chunks
 from storage.boundary import blocks_of_rows
 from storage.labels import LabelItem, Received, items_of, put_labels
 from storage.labels.files import LabelColumns, put_file
+from storage.labels.items import NewLabel
 from storage.labels.joined import label_summary, labelled_traffic
-from storage.labels.labels import NewLabel
 from storage.labels.truths import Truths
 from storage.predictor import Outputs
 from storage.quality import Quality
@@ -193,7 +193,7 @@ KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
 from storage import Store
-from storage.labels.labels import NewLabel
+from storage.labels.items import NewLabel
 def items():
     yield from (NewLabel(f"x{n}", 0, "yes", 0) for n in range(25_000))
     os.kill(os.getpid(), signal.SIGKILL)

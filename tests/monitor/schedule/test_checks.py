@@ -8,7 +8,7 @@ import pytest
 from monitor.report import EndpointReport
 from monitor.schedule import SETTLE, Watch, Window, check
 from storage import SettingError, Store
-from storage.labels.labels import NewLabel
+from storage.labels.items import NewLabel
 from storage.records import CheckKind, Execution, ModelVersion, Schedule
 from storage.schedules import CHECKS
 from storage.traffic import OUTPUT_PREFIX

@@ -1,19 +1,23 @@
-"""`python -m monitor backtest` and `finds`: what a schedule would have found, and how small a drift it will find."""
+"""`python -m monitor backtest` and `finds`: what a schedule would have found, and how small a drift it will find.
+
+Beside the schedules and not among them: the program that compares two files knows these commands, and is to load
+neither APScheduler nor SQLAlchemy.
+"""
 
 import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from monitor.schedule.finds import finds
-from monitor.sketches import backtest
 from storage.errors import SettingError
 from storage.instants import instant_of
 from storage.records import Schedule
 from storage.settings import Settings
-from storage.store import Store
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -35,6 +39,8 @@ def _take_schedule(parser: argparse.ArgumentParser) -> None:
 
 
 def _backtest(chosen: argparse.Namespace) -> dict[str, Any]:
+    from monitor.sketches import backtest
+
     now = _now()
     start, end = instant_of(chosen.start, "--from", now), instant_of(chosen.end, "--to", now)
     found = backtest(_store(chosen), _schedule(chosen.schedule), start, end, now=now)
@@ -43,10 +49,14 @@ def _backtest(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _finds(chosen: argparse.Namespace) -> dict[str, Any]:
+    from monitor.schedule.finds import finds
+
     return msgspec.to_builtins(finds(_store(chosen), _schedule(chosen.schedule), _now(), rows=chosen.rows))
 
 
-def _store(chosen: argparse.Namespace) -> Store:
+def _store(chosen: argparse.Namespace) -> "Store":
+    from storage.store import Store
+
     return Store.open(chosen.store or Settings.load().store)
 
 
