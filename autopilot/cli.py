@@ -448,7 +448,11 @@ def monitor_run(
     hours: float = 24.0,
     check: CheckKind = "drift",
     facet: Annotated[
-        list[str] | None, Parameter(negative="", help="Whose bias; may be given several times: sex=female, age>40, sex")
+        list[str] | None,
+        Parameter(
+            negative="",
+            help="Whose bias; may be given several times: sex=female, age>40, sex; default: of fit's --fairness.",
+        ),
     ] = None,
     out: Annotated[
         str | None, Parameter(name=["--out", "-o"], help="Also write the report to this file: .html, .md or .json.")

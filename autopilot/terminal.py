@@ -180,6 +180,8 @@ def _facts(found: "Description") -> Table:
         table.add_row("one row", f"{found.card.latency_us:.0f} us where it was trained")
     for note in found.card.notes:
         table.add_row("", escape(note))
+    if found.card.fairness:
+        table.add_row("fairness", f"compared by the groups of {escape(listed(list(found.card.fairness)))}")
     table.add_row("test vectors", f"{found.vectors}; autopilot verify replays them" if found.vectors else "none")
     table.add_row("made with", ", ".join(f"{name} {version}" for name, version in found.card.versions.items()))
     return table
