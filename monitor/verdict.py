@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from monitor.charts import number, percent
-from monitor.checks import Violation
+from monitor.checks import Quality, Violation
+from monitor.checks.kept import SUGGESTED
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import DriftReport
 from monitor.looked import Span
@@ -83,12 +84,21 @@ def _multivariate(drift: DriftReport, sections: Sections, span: Span) -> Verdict
 def _data_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
     found = _made(sections.quality)
     if found.verdict == "no violations":
-        return Verdict(found.verdict, False, f"{_rows(found.rows)} {_where(span)} keep what the reference keeps.")
+        asked = f"the baseline {found.baseline}" if _is_kept(found) else "what the reference keeps"
+        return Verdict(found.verdict, False, f"{_rows(found.rows)} {_where(span)} keep {asked}.")
     if found.verdict != "violations":
         return Verdict(found.verdict, None, _too_few(found.rows, span))
     first = _broken(found.violations[0])
-    broken = f"{_count(len(found.violations), 'constraint')} of data quality broken in {_rows(found.rows)}"
-    return Verdict(found.verdict, True, f"{broken} {_where(span)}, first of all {first}; {_promise(found.level)}.")
+    of = f"the baseline {found.baseline}" if _is_kept(found) else "data quality"
+    broken = f"{_count(len(found.violations), 'constraint')} of {of} broken in {_rows(found.rows)}"
+    is_tested = all(one.rows is None or one.p_value is not None for one in found.violations)
+    promise = f"; {_promise(found.level)}" if is_tested else ""  # whoever makes a rule has promised nothing of chance
+    return Verdict(found.verdict, True, f"{broken} {_where(span)}, first of all {first}{promise}.")
+
+
+def _is_kept(found: Quality) -> bool:
+    """Whether somebody has kept a baseline for the endpoint; reports of older programs do not say."""
+    return found.baseline not in ("", SUGGESTED)
 
 
 def _broken(violation: Violation) -> str:

@@ -525,6 +525,18 @@ class Report(Struct, frozen=True):
     markdown_digest: str | None = None
 
 
+class KeptBaseline(Struct, frozen=True):
+    """What is asked of an endpoint's rows by checks of data quality, in place of what the reference suggests.
+
+    source: where it came from: the file as the user wrote it, or `HTTP`. body: JSON, a document of `storage.baselines`.
+    """
+
+    endpoint: str
+    source: str
+    body: str
+    kept_at: datetime
+
+
 class StoredProfile(Struct, frozen=True):
     """The profile of an hour of an endpoint's traffic: what reports on any period are made of without the rows.
 
