@@ -5,8 +5,6 @@ and messages go to standard error. What a command needs is imported inside it, s
 """
 
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +14,7 @@ from msgspec.structs import asdict
 
 from autopilot import __version__
 from autopilot.alert_commands import add_commands as add_alert_commands
+from autopilot.baseline_commands import add_commands as add_baseline_commands
 from autopilot.endpoint_commands import endpoints
 from autopilot.model_commands import models
 from autopilot.parameters import Json, StorePath, open_store
@@ -31,6 +30,7 @@ app = App(
     help_on_error=False,
 )
 monitor = App(name="monitor", help="Drift reports on an endpoint's traffic: now, on a schedule, or of two files.")
+add_baseline_commands(monitor)
 add_schedule_commands(monitor)
 add_alert_commands(monitor)
 app.command(monitor)
@@ -448,7 +448,11 @@ def monitor_run(
     hours: float = 24.0,
     check: CheckKind = "drift",
     facet: Annotated[
-        list[str] | None, Parameter(negative="", help="Whose bias; may be given several times: sex=female, age>40, sex")
+        list[str] | None,
+        Parameter(
+            negative="",
+            help="Whose bias; may be given several times: sex=female, age>40, sex; default: of fit's --fairness.",
+        ),
     ] = None,
     out: Annotated[
         str | None, Parameter(name=["--out", "-o"], help="Also write the report to this file: .html, .md or .json.")
@@ -536,91 +540,6 @@ def monitor_compare(
         terminal.print_json(report)
     else:
         terminal.print_drift(report, out or "name a file by --out to get it")
-
-
-@monitor.command(name="baseline")
-def monitor_baseline(
-    file: str,
-    /,
-    *,
-    out: Annotated[str, Parameter(name=["--out", "-o"], help="The folder to write to.")] = "baseline",
-    rows: int | None = None,
-    level: float = 0.05,
-    json: Json = False,
-) -> None:
-    """Suggest what later files are to keep of one: baseline.json, and SageMaker's statistics and constraints.
-
-    It also says how small a drift `monitor compare` finds in files of so many rows.
-
-    Parameters
-    ----------
-    file
-        What was usual: csv, tsv, parquet, ndjson or arrow.
-    rows
-        That later files are expected to have; default: as many as this one.
-    level
-        Chance of any alarm in a comparison without drift.
-    """
-    from autopilot import servers, terminal
-
-    given = [] if rows is None else ["--rows", str(rows)]
-    with _as_parquet(file) as (path,):
-        told = servers.ask_monitor("baseline", path, "--out", out, "--level", str(level), *given)
-    if json:
-        terminal.print_json(told)
-    else:
-        terminal.print_baseline(told)
-
-
-@monitor.command(name="check")
-def monitor_check(
-    baseline: str,
-    file: str,
-    /,
-    *,
-    level: float = 0.05,
-    rules: Literal["chance", "sagemaker"] = "chance",
-    out: Annotated[
-        str | None, Parameter(name=["--out", "-o"], help="Also write constraint_violations.json to this file.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Check a file against a data-quality baseline: what is missing, new, unreadable or out of its limits?
-
-    Parameters
-    ----------
-    baseline
-        A folder that `monitor baseline` wrote, or one with SageMaker's statistics.json and constraints.json.
-    file
-        What is to be checked: csv, tsv, parquet, ndjson or arrow.
-    level
-        Chance of any false violation.
-    rules
-        By what chance explains, or by SageMaker's thresholds.
-    """
-    from autopilot import servers, terminal
-
-    with _as_parquet(file) as (path,):
-        options = ["--level", str(level), "--rules", rules, *(["--out", out] if out is not None else [])]
-        told = servers.ask_monitor("check", baseline, path, *options)
-    if json:
-        terminal.print_json(told)
-    else:
-        terminal.print_violations(told)
-
-
-@contextmanager
-def _as_parquet(*places: str) -> Generator[list[str]]:
-    """Tables of any format as Parquet files, which the monitor reads."""
-    import tempfile
-
-    from autopilot.table.read import read
-
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [str(Path(folder) / f"{index}.parquet") for index in range(len(places))]
-        for place, path in zip(places, paths, strict=True):
-            read(place).write_parquet(path)
-        yield paths
 
 
 @app.command

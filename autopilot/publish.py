@@ -299,6 +299,7 @@ def make_card(
         plans=assembled.plans,
         latency_us=assembled.latency_us,
         notes=notes,
+        fairness=() if table.facets is None else tuple(table.facets.columns),
     )
 
 

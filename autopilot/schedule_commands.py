@@ -39,7 +39,11 @@ def schedule(
     name: str | None = None,
     check: CheckKind = "drift",
     facet: Annotated[
-        list[str] | None, Parameter(negative="", help="Whose bias; may be given several times: sex=female, age>40, sex")
+        list[str] | None,
+        Parameter(
+            negative="",
+            help="Whose bias; may be given several times: sex=female, age>40, sex; default: of fit's --fairness.",
+        ),
     ] = None,
     variant: str | None = None,
     zone: str = "UTC",

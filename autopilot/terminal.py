@@ -180,6 +180,8 @@ def _facts(found: "Description") -> Table:
         table.add_row("one row", f"{found.card.latency_us:.0f} us where it was trained")
     for note in found.card.notes:
         table.add_row("", escape(note))
+    if found.card.fairness:
+        table.add_row("fairness", f"compared by the groups of {escape(listed(list(found.card.fairness)))}")
     table.add_row("test vectors", f"{found.vectors}; autopilot verify replays them" if found.vectors else "none")
     table.add_row("made with", ", ".join(f"{name} {version}" for name, version in found.card.versions.items()))
     return table
@@ -556,9 +558,8 @@ def _sections(report: dict[str, Any]) -> Iterator[str]:
     """A line for each section of an endpoint's report below its columns."""
     if quality := report.get("quality"):
         found = len(quality["violations"])
-        yield f"Data quality: {quality['verdict']}" + (
-            f" ({found}), such as: {quality['violations'][0]['sentence']}" if found else ""
-        )
+        told = f" ({found}), such as: {quality['violations'][0]['sentence']}" if found else ""
+        yield f"Data quality by the baseline {quality['baseline']}: {quality['verdict']}{told}"
     if both := report.get("multivariate"):
         yield f"All columns together: {both['verdict']}"
     for name, how in (("realised", "by labels"), ("estimated", "estimated")):
@@ -586,12 +587,27 @@ def _judged(found: dict[str, Any]) -> str:
 
 def print_baseline(told: dict[str, Any]) -> None:
     """What each column of a data-quality baseline is asked."""
-    table = _table(f"{told['rows']:,} rows suggest", "column", "kind", "asked for")
-    for column in told["columns"]:
-        table.add_row(column["name"], column["kind"], column["note"] or ", ".join(sorted(column["constraints"])))
-    out.print(table)
+    out.print(_asked(f"{told['rows']:,} rows suggest", told["columns"]))
     print_finds(told["finds"])
     say(f"Written to  {told['folder']}  (edit the constraints in baseline.json)")
+
+
+def print_kept(told: dict[str, Any]) -> None:
+    """What an endpoint's rows are asked, and where that comes from."""
+    out.print(_asked(escape(f"{told['endpoint']}: the baseline is {told['baseline']}"), told["columns"]))
+    if told["folder"]:
+        say(f"Written to  {told['folder']}")
+    told_how = f"autopilot monitor baseline {told['folder'] or 'FILE'} --endpoint {told['endpoint']}"
+    say(f"To change it, edit a baseline.json and keep it:  {told_how}")
+
+
+def _asked(title: str, columns: Sequence[dict[str, Any]]) -> Table:
+    table = _table(title, "column", "kind", "asked for")
+    for column in columns:
+        table.add_row(
+            escape(column["name"]), column["kind"], escape(column["note"]) or ", ".join(sorted(column["constraints"]))
+        )
+    return table
 
 
 def print_violations(told: dict[str, Any]) -> None:

@@ -6,13 +6,14 @@ import msgspec
 from msgspec import Struct
 
 from storage.errors import UnknownNameError, listed
+from storage.signature import AnyKind
 
 if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
 #: What a column is compared as: the four kinds of a signature, and `other` for what no test takes (lists, bytes).
-Kind = Literal["number", "category", "text", "time", "other"]
+Kind = AnyKind
 
 Verdict = Literal["drift", "no drift", "too few rows"]
 

@@ -176,8 +176,10 @@ def _multivariate(found: MultivariateDrift) -> Iterator[str]:
 
 def _quality(found: Quality) -> Iterator[str]:
     yield "## Data quality"
-    if not found.violations:
-        yield f"{found.verdict.capitalize()}."
+    words = [] if found.violations else [f"{found.verdict.capitalize()}."]
+    words += [f"The baseline was {text(found.baseline)}."] if found.baseline else []
+    if words:
+        yield " ".join(words)
     lines = [f"- {text(one.sentence)}{_examples(one.examples)}" for one in found.violations]
     lines += [f"- {text(one.column)} was not checked: {text(one.note)}" for one in found.unchecked]
     if lines:

@@ -107,7 +107,8 @@ def _quality(report: EndpointReport) -> Part | None:
         return None
     rows = [[one.sentence, ", ".join(one.examples)] for one in found.violations]
     rows += [[f"{one.column} was not checked: {one.note}", ""] for one in found.unchecked]
-    return _part("Data quality", [f"{found.verdict.capitalize()}."], ("finding", "such as"), rows)
+    lines = [f"{found.verdict.capitalize()}.", f"The baseline was {found.baseline}." if found.baseline else ""]
+    return _part("Data quality", lines, ("finding", "such as"), rows)
 
 
 def _multivariate(report: EndpointReport) -> Part | None:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from monitor.compare import compare
-from monitor.facets.choice import Facet, facets_named
+from monitor.facets.choice import Facet, facets_by_default, facets_named
 from monitor.looked import Looked, Span, masked, version_of, with_redacted
 from monitor.markdown import markdown
 from monitor.page import Subject, render
@@ -49,11 +49,12 @@ def run(
     now: the report's time; it, `since`, `until` and `known_at` are aware, in any zone.
     level: the chance of any alarm in a report without drift; each section has it for itself.
     check: whose verdict is the report's. facets: whose bias is looked at, also as texts, `sex=female`, `age>40`, or
-    `sex` for each of its commonest values; by default nobody's. known_at: labels that were received later do not count;
-    by default `now`.
+    `sex` for each of its commonest values; by default nobody's, and for the check `bias` those of the columns that the
+    model was fitted with as `fairness=`. known_at: labels that were received later do not count; by default `now`.
 
     Raises UnknownNameError for an endpoint or a variant that the store does not hold, SettingError for a level out of
-    its range or a facet of no column, and StoreError if the store cannot be read or written.
+    its range, a facet of no column, or a check of bias for which nobody knows a facet, and StoreError if the store
+    cannot be read or written.
     """
     endpoint = store.endpoints.get(endpoint_name)
     version = version_of(store, endpoint, variant)
@@ -63,7 +64,7 @@ def run(
     names = looked.compared
     drift = compare(looked.reference.select(names), looked.current.select(names), level=level, kinds=looked.kinds)
     drift = masked(with_redacted(drift, looked.kinds, looked.redacted), looked.signature)
-    sections = sections_of(looked, drift, Asked(check, level, now, known_at or now, _facets(facets, looked)))
+    sections = sections_of(looked, drift, Asked(check, level, now, known_at or now, _facets(check, facets, looked)))
     verdict = verdict_of(check, drift, sections, looked.span)
     report = EndpointReport(
         **{name: getattr(drift, name) for name in drift.__struct_fields__},
@@ -76,7 +77,9 @@ def run(
     return _record(store, subject, report, verdict.word, now), report
 
 
-def _facets(facets: Sequence[Facet | str], looked: Looked) -> tuple[Facet, ...]:
+def _facets(check: CheckKind, facets: Sequence[Facet | str], looked: Looked) -> tuple[Facet, ...]:
+    if check == "bias" and not facets:
+        return facets_by_default(looked.version, looked.reference)
     named = (
         facets_named((one,), looked.signature, looked.reference) if isinstance(one, str) else (one,) for one in facets
     )

@@ -11,7 +11,9 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from monitor.attribution import AttributionDrift, attribution_drift, cost_of, importances
-from monitor.checks import Quality, check, suggest
+from monitor.checks import Quality, check
+from monitor.checks.kept import asked_of
+from monitor.checks.suggest import suggested_of
 from monitor.drift import DriftReport, Kind
 from monitor.facets.bias import BiasReport, FacetBias, bias
 from monitor.facets.choice import Facet
@@ -105,13 +107,14 @@ def _why(section: str, error: BaseException) -> str:
 
 
 def data_quality(looked: Looked, asked: Asked) -> Quality:
-    """The window against what is asked of the reference's inputs."""
-    kinds: dict[str, Kind] = {column.name: column.kind for column in looked.signature.columns}
-    usual = looked.sample.select(looked.signature.names)
-    baseline = suggest(usual, kinds, now=asked.now, sensitive=looked.sensitive)
-    return check(
+    """The window against the endpoint's own baseline, or what the reference's inputs suggest."""
+    baseline, source = asked_of(
+        looked.store.baselines.find(looked.span.endpoint), suggested_of(looked.signature, looked.sample, asked.now)
+    )
+    found = check(
         looked.answers, baseline, level=asked.level, now=asked.now, sensitive=looked.sensitive, absent=looked.redacted
     )
+    return replace(found, baseline=source)
 
 
 def moments(looked: Looked) -> tuple[OverTime, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.serial import Worth, studentised
+from monitor.tails import fisher_tail, kolmogorov_tail
 
 #: Rows that a cell of a contingency table must expect in the smaller sample (Cochran 1954). Cells that expect fewer
 #: are joined with their neighbours.
@@ -69,15 +70,13 @@ def kolmogorov_smirnov(x: NDArray[np.float64], y: NDArray[np.float64], worth: Wo
     >>> kolmogorov_smirnov(np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0, 4.0, 5.0, 6.0])).statistic
     0.5
     """
-    from scipy.stats import kstwo
-
     if not len(x) or not len(y):
         return alike("Kolmogorov-Smirnov")
     distance = _largest_distance(x, y)
     if worth is None and min(len(x), len(y)) < _COUNTED_VALUES and max(len(x), len(y)) <= _COUNTED_BESIDE:
         return Outcome("Kolmogorov-Smirnov", distance, _counted_p(x, y, distance), distance)
     m, n, freedom = (worth.reference, worth.current, worth.freedom) if worth else (len(x), len(y), math.inf)
-    p_value = float(kstwo.sf(distance, max(round(m * n / (m + n)), 1)))
+    p_value = kolmogorov_tail(distance, max(round(m * n / (m + n)), 1))
     return Outcome("Kolmogorov-Smirnov", distance, studentised(p_value, freedom), distance)
 
 
@@ -220,11 +219,10 @@ def _pearson(totals: NDArray[np.int64], rows: NDArray[np.int64], current: NDArra
 
 def _table_p(table: NDArray[np.int64], statistic: float) -> float:
     from scipy.special import chdtrc
-    from scipy.stats import fisher_exact
 
     cells = table.shape[1]
     if cells == 2:
-        return float(cast("tuple[float, float]", fisher_exact(table))[1])
+        return fisher_tail(table)
     p_value = float(chdtrc(cells - 1, statistic))
     least = table.sum(axis=0).min() * expected_share(table[0], table[1])
     if least < _SPARSE_EXPECTED and cells <= _PERMUTED_CELLS and _PERMUTED_P[0] < p_value < _PERMUTED_P[1]:
@@ -235,14 +233,13 @@ def _table_p(table: NDArray[np.int64], statistic: float) -> float:
 def _discounted_p(table: NDArray[np.int64], statistic: float, worth: Worth) -> float:
     """The p-value of a table whose rows are worth less than they are; `statistic` is X² over their excess."""
     from scipy.special import chdtrc
-    from scipy.stats import fisher_exact
 
     cells = table.shape[1]
     if cells == 2:  # small counts of independent rows with the same shares
         whole = np.array([[worth.reference], [worth.current]])
         first = np.rint(whole * table[:, :1] / table.sum(axis=1, keepdims=True))
         small = np.hstack([first, np.rint(whole) - first]).astype(np.int64)
-        p_value = float(cast("tuple[float, float]", fisher_exact(small))[1])
+        p_value = fisher_tail(small)
     else:
         p_value = float(chdtrc((cells - 1) / worth.spread, statistic / worth.spread))
     return studentised(p_value, worth.freedom)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from monitor.charts import number, percent
-from monitor.checks import Violation
+from monitor.checks import Quality, Violation
 from monitor.checks.check import LEAST_ROWS
+from monitor.checks.kept import SUGGESTED
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import DriftReport
 from monitor.facets.bias import BiasReport, FacetBias
@@ -87,13 +88,22 @@ def _multivariate(drift: DriftReport, sections: Sections, span: Span) -> Verdict
 def _data_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
     found = _made(sections.quality)
     if found.verdict == "no violations":
-        return Verdict(found.verdict, False, f"{_rows(found.rows)} {_where(span)} keep what the reference keeps.")
+        asked = f"the baseline {found.baseline}" if _is_kept(found) else "what the reference keeps"
+        return Verdict(found.verdict, False, f"{_rows(found.rows)} {_where(span)} keep {asked}.")
     if found.verdict != "violations":
         why = f"There are {_rows(found.rows)}; that nothing was found in fewer than {LEAST_ROWS} says nothing."
         return Verdict(found.verdict, None, _nobody_can_say("whether data are as they should be", span, why))
     first = _broken(found.violations[0])
-    broken = f"{_count(len(found.violations), 'constraint')} of data quality broken in {_rows(found.rows)}"
-    return Verdict(found.verdict, True, f"{broken} {_where(span)}, first of all {first}; {_promise(found.level)}.")
+    of = f"the baseline {found.baseline}" if _is_kept(found) else "data quality"
+    broken = f"{_count(len(found.violations), 'constraint')} of {of} broken in {_rows(found.rows)}"
+    is_tested = all(one.rows is None or one.p_value is not None for one in found.violations)
+    promise = f"; {_promise(found.level)}" if is_tested else ""  # whoever makes a rule has promised nothing of chance
+    return Verdict(found.verdict, True, f"{broken} {_where(span)}, first of all {first}{promise}.")
+
+
+def _is_kept(found: Quality) -> bool:
+    """Whether somebody has kept a baseline for the endpoint; reports of older programs do not say."""
+    return found.baseline not in ("", SUGGESTED)
 
 
 def _broken(violation: Violation) -> str:

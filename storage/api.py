@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from storage.baselines import Baseline, ConstraintsFile
 from storage.predictor import Provider
 from storage.records import (
     AlertRule,
@@ -128,6 +129,19 @@ class EndpointHealth(Struct, frozen=True):
     shadows: list[ShadowReport]
 
 
+class BaselineView(Struct, frozen=True):
+    """What is asked of an endpoint's rows by checks of data quality: one of the two forms, as it was kept.
+
+    source: the file that it came from, as it was called by who kept it, or `HTTP`.
+    """
+
+    endpoint: str
+    source: str
+    kept_at: datetime
+    baseline: Baseline | None = None
+    constraints: ConstraintsFile | None = None
+
+
 class AsyncView(Struct, frozen=True):
     """An async invocation as it is shown.
 
@@ -225,7 +239,7 @@ class DeliveryView(Struct, frozen=True):
     reason: str | None
 
 
-def tag_of(seen: Alias | Endpoint | EndpointDetails | EndpointSummary | Schedule) -> str:
+def tag_of(seen: Alias | BaselineView | Endpoint | EndpointDetails | EndpointSummary | Schedule) -> str:
     """The entity tag of what can be changed only as it was seen, in its quotes.
 
     Endpoints count their changes; one that was deleted and made again has another date.
@@ -236,6 +250,8 @@ def tag_of(seen: Alias | Endpoint | EndpointDetails | EndpointSummary | Schedule
     """
     if isinstance(seen, Alias):
         return f'"{seen.version}-{_micros(seen.updated_at)}"'
+    if isinstance(seen, BaselineView):
+        return f'"{_micros(seen.kept_at)}"'
     if isinstance(seen, Schedule):
         return f'"{_micros(seen.created_at)}"'
     return f'"{seen.revision}-{_micros(seen.created_at)}"'

@@ -12,7 +12,7 @@ from storage.errors import ConflictError, InputError, UnknownNameError, listed
 from storage.models import check_name
 from storage.records import MAIN, CapturePolicy, Endpoint, ModelVersion, Variant
 from storage.signature import Signature
-from storage.tables import endpoints, models, rollouts, schedules, tallies
+from storage.tables import baselines, endpoints, models, rollouts, schedules, tallies
 
 #: What servers count of an endpoint's shadows: the revision's number follows.
 SHADOWS_OF = "shadow:{}:"
@@ -69,10 +69,12 @@ class Endpoints:
             return _put(connection, old, with_weights(old, weights), now, expected)
 
     def delete(self, name: str, *, expected: int | None = None) -> None:
-        """Delete an endpoint and its schedule; captured traffic and reports stay. Raises UnknownNameError."""
+        """Delete an endpoint, its schedule and its baseline; captured traffic and reports stay. Raises
+        UnknownNameError."""
         with self._database.write() as connection:
             _check_revision(name, _known(connection, name), expected)
-            connection.execute(delete(schedules).where(schedules.c.endpoint == name))
+            for table in (schedules, baselines):
+                connection.execute(delete(table).where(table.c.endpoint == name))
             _forget_counts(connection, name)
             connection.execute(delete(endpoints).where(endpoints.c.name == name))
 

@@ -1,9 +1,13 @@
-"""Facets as a schedule names them: the people whom a model may put at a disadvantage, as text."""
+"""Facets as a schedule names them: the people whom a model may put at a disadvantage, as text.
+
+Where nobody names any, they are of the columns that the model was fitted with as `fairness=`.
+"""
 
 import math
 from typing import NamedTuple
 
 from storage.errors import SettingError, listed
+from storage.records import ModelVersion
 from storage.signature import Signature
 
 
@@ -44,6 +48,28 @@ def parse_facet(text: str, signature: Signature) -> NamedFacet:
             f"Write a number after > and a column of numbers before it, or {column}=VALUE."
         )
     return NamedFacet(column, threshold=threshold)
+
+
+def fairness_columns(version: ModelVersion) -> tuple[str, ...]:
+    """The columns whose facets a bias check looks at where nobody names any: those of the card's `fairness` that the
+    model takes, since traffic has no others; times have no groups.
+
+    Raises SettingError where there is none, as for each version that was fitted without `fairness=`.
+    """
+    kinds = {column.name: column.kind for column in version.signature.columns}
+    found = tuple(name for name in version.card.fairness if kinds.get(name, "time") != "time")
+    if found:
+        return found
+    fitted = (
+        f"compared the groups of {listed(list(version.card.fairness))} when it was fitted, and traffic has no groups "
+        "of these"
+        if version.card.fairness
+        else "was fitted without fairness="
+    )
+    raise SettingError(
+        f"No facet was named, and {version.name}:{version.version} {fitted}. Name one, such as sex=female, age>40, or "
+        f"sex for each level, with one of {listed(list(kinds))}."
+    )
 
 
 def _number(text: str) -> float | None:

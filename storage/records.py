@@ -157,7 +157,8 @@ class Card(Struct, frozen=True):
     digest: sha256 of the graph, metadata left out. versions: of the libraries that trained and wrote it.
     plans: by recipe, what each step of the features does, in words. What the file itself tells (size, operators,
     columns) is not repeated here: `autopilot inspect` reads it there. latency_us: of one row, measured where it was
-    trained; 0 if unknown. notes: what was decided beside the search, in words.
+    trained; 0 if unknown. notes: what was decided beside the search, in words. fairness: columns by whose groups the
+    report on the run compares rates, also such that the model does not take; empty in cards of older programs.
     """
 
     name: str
@@ -173,6 +174,7 @@ class Card(Struct, frozen=True):
     plans: dict[str, tuple[str, ...]] = {}
     latency_us: float = 0.0
     notes: tuple[str, ...] = ()
+    fairness: tuple[str, ...] = ()
 
 
 class ModelVersion(Struct, frozen=True):
@@ -527,6 +529,18 @@ class Report(Struct, frozen=True):
     markdown_digest: str | None = None
 
 
+class KeptBaseline(Struct, frozen=True):
+    """What is asked of an endpoint's rows by checks of data quality, in place of what the reference suggests.
+
+    source: where it came from: the file as the user wrote it, or `HTTP`. body: JSON, a document of `storage.baselines`.
+    """
+
+    endpoint: str
+    source: str
+    body: str
+    kept_at: datetime
+
+
 class StoredProfile(Struct, frozen=True):
     """The profile of an hour of an endpoint's traffic: what reports on any period are made of without the rows.
 
@@ -569,8 +583,8 @@ class Schedule(Struct, frozen=True):
     variant: which is looked at; None is the main one. missed: what becomes of due times at which no monitor was there:
     each is made up for, the latest covers them all, or they are only recorded. start_offset, end_offset: the window
     from the due time, as ISO 8601 durations such as `-P8D` and `-P1D`; None is since the window before, and up to the
-    due time. facets: whose bias is looked at, as `sex=female`, `age>40`, or `sex` for each level. budget: of false
-    alarms, such as `1 per quarter`.
+    due time. facets: whose bias is looked at, as `sex=female`, `age>40`, or `sex` for each level; without any, that of
+    the columns that the model was fitted with as `fairness=`. budget: of false alarms, such as `1 per quarter`.
     """
 
     name: str

@@ -21,7 +21,7 @@ from storage.budget import parse_budget
 from storage.database import Database, insert_record, record_of, values_of
 from storage.endpoints import endpoint_within
 from storage.errors import InputError, SettingError, UnknownNameError
-from storage.facets import parse_facet
+from storage.facets import fairness_columns, parse_facet
 from storage.models import check_name, find_version
 from storage.records import CheckKind, Endpoint, Execution, Schedule
 from storage.tables import channels, executions, schedules
@@ -361,10 +361,10 @@ def check_schedule(schedule: Schedule) -> None:
         raise SettingError(
             f"check is {schedule.check!r}, which this version cannot make. Those that it can: {', '.join(CHECKS)}."
         )
-    if (schedule.check == "bias") != bool(schedule.facets):
+    if schedule.facets and schedule.check != "bias":
         raise SettingError(
-            f"A schedule for {schedule.check} has {len(schedule.facets)} facets. One for bias names at least one, such "
-            "as sex=female, age>40, or sex for each level; others have none."
+            f"A schedule for {schedule.check} has {len(schedule.facets)} facets. Only one for bias has any: leave them "
+            "out, or have it check bias."
         )
     offsets = [duration_of(text or "PT0M") for text in (schedule.start_offset, schedule.end_offset)]
     if offsets[1] > timedelta(0) or (schedule.start_offset is not None and offsets[0] >= offsets[1]):
@@ -380,16 +380,18 @@ def check_schedule(schedule: Schedule) -> None:
 
 
 def _check_names(connection: Connection, schedule: Schedule, endpoint: Endpoint) -> None:
-    """Raises UnknownNameError for what a schedule names and there is not, SettingError for a facet of no column."""
+    """Raises UnknownNameError for what a schedule names and there is not, SettingError for a facet of no column, and
+    for none where the model knows of none."""
     variants = {variant.name: variant for variant in endpoint.variants}
     if schedule.variant is not None and schedule.variant not in variants:
         raise UnknownNameError(
             f"Endpoint {endpoint.name!r} has no variant {schedule.variant[:80]!r}. It has: {', '.join(variants)}."
         )
-    if schedule.facets:
+    if schedule.check == "bias":
         watched = endpoint.main if schedule.variant is None else variants[schedule.variant]
-        for text in schedule.facets:
-            parse_facet(text, find_version(connection, watched.spec).signature)
+        version = find_version(connection, watched.spec)
+        for text in schedule.facets or fairness_columns(version):
+            parse_facet(text, version.signature)
     known: Iterable[str] = connection.execute(select(channels.c.name)).scalars().all()
     for name in schedule.alert.channels:
         if name not in known:

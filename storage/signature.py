@@ -11,6 +11,9 @@ from msgspec import Struct
 Kind = Literal["number", "category", "text", "time"]
 Task = Literal["binary", "multiclass", "regression"]
 
+#: What a column of any table is; `other` is of lists, structs and bytes, which no model takes.
+AnyKind = Literal[Kind, "other"]
+
 #: The blocks of the packed graph, in the order in which a row's values are laid out.
 Block = Literal["number", "text", "time"]
 BLOCKS: tuple[Block, ...] = ("number", "text", "time")

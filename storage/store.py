@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from storage.aliases import Aliases
 from storage.async_invocations import AsyncInvocations
+from storage.baselines.baselines import Baselines
 from storage.blobs import Blobs
 from storage.database import Database
 from storage.endpoints import Endpoints
@@ -67,6 +68,7 @@ class Store:
         self.labels = Labels(self._database)
         self.idempotency = IdempotencyKeys(self._database)
         self.reports = Reports(self._database, self.blobs)
+        self.baselines = Baselines(self._database)
         self.profiles = Profiles(self._database, self.blobs)
         self.schedules = Schedules(self._database)
         self.traffic = Traffic(root / "traffic")

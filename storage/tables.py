@@ -299,6 +299,16 @@ reports = Table(
     Column("markdown_digest", String),
 )
 
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("endpoint", String, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("kept_at", Moment, nullable=False),
+    ForeignKeyConstraint(["endpoint"], ["endpoints.name"]),
+)
+
 profiles = Table(
     "profiles",
     metadata,
@@ -406,6 +416,7 @@ __all__ = [
     "alert_changes",
     "aliases",
     "async_invocations",
+    "baselines",
     "channels",
     "deliveries",
     "endpoints",

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from autopilot.client.calls import F, Noun, call
 from autopilot.client.nouns import (
     AsyncInvocations,
+    Baselines,
     Captures,
     Endpoints,
     Jobs,
@@ -37,6 +38,7 @@ class _Surface(Noun[F]):
         self.endpoints: Endpoints[F] = Endpoints(transport)
         self.rollouts: Rollouts[F] = Rollouts(transport)
         self.captures: Captures[F] = Captures(transport)
+        self.baselines: Baselines[F] = Baselines(transport)
         self.labels: Labels[F] = Labels(transport)
         self.jobs: Jobs[F] = Jobs(transport)
         self.schedules: Schedules[F] = Schedules(transport)

@@ -11,6 +11,7 @@ from storage.api import (
     AlertView,
     AliasTarget,
     AsyncView,
+    BaselineView,
     DeliveryView,
     EndpointChange,
     EndpointConfig,
@@ -22,6 +23,7 @@ from storage.api import (
     ScheduleConfig,
     tag_of,
 )
+from storage.baselines import Baseline, ConstraintsFile
 from storage.batch import Transform, TransformJob
 from storage.captures import Captured, CaptureSummary
 from storage.errors import FailureError
@@ -56,7 +58,7 @@ _LOOK_S = 0.2  # a server follows the store four times a second
 _LOOK_AT_JOB_S = 1.0
 _REPLAY_S = 3600.0
 
-Seen = Alias | Endpoint | EndpointDetails | EndpointSummary | Schedule
+Seen = Alias | BaselineView | Endpoint | EndpointDetails | EndpointSummary | Schedule
 
 
 def _when(seen: Seen | None, *, only_new: bool = False) -> dict[str, str]:
@@ -249,6 +251,34 @@ class Captures(Noun[F]):
         asked = ReplaySpec(**spec)
         path = at("endpoints", endpoint, "replay")
         return (yield from ask("POST", path, Replay, body=asked, timeout_s=_REPLAY_S))
+
+
+class Baselines(Noun[F]):
+    """What checks of data quality ask of endpoints' rows, where somebody has said so."""
+
+    @call
+    def get(self, endpoint: str) -> Steps[BaselineView]:
+        """The one that is kept for an endpoint. Raises UnknownNameError if the reference suggests what is asked."""
+        return (yield from ask("GET", at("endpoints", endpoint, "baseline"), BaselineView))
+
+    @call
+    def put(
+        self,
+        endpoint: str,
+        document: bytes | Mapping[str, Any] | Baseline | ConstraintsFile,
+        *,
+        seen: BaselineView | None = None,
+        only_new: bool = False,
+    ) -> Steps[BaselineView]:
+        """Keep one: the bytes of a `baseline.json` or of SageMaker's `constraints.json`, or what either holds. seen:
+        what it was; a ConflictError tells that another has kept one since. only_new: refuse if there is one."""
+        path, headers = at("endpoints", endpoint, "baseline"), _when(seen, only_new=only_new)
+        return (yield from ask("PUT", path, BaselineView, body=document, headers=headers))
+
+    @call
+    def delete(self, endpoint: str, *, seen: BaselineView | None = None) -> Steps[None]:
+        """Have the reference suggest again what is asked."""
+        yield from ask("DELETE", at("endpoints", endpoint, "baseline"), type(None), headers=_when(seen))
 
 
 class Labels(Noun[F]):

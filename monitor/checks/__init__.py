@@ -16,9 +16,9 @@ Decisions:
     Everything is plain data: people edit the constraints as JSON.
 """
 
-from monitor.checks.baseline import Baseline, ColumnBaseline, Constraints
 from monitor.checks.check import check
 from monitor.checks.suggest import suggest
 from monitor.checks.violation import Quality, Violation
+from storage.baselines.baseline import Baseline, ColumnBaseline, Constraints
 
 __all__ = ["Baseline", "ColumnBaseline", "Constraints", "Quality", "Violation", "check", "suggest"]

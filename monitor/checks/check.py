@@ -8,11 +8,11 @@ import polars as pl
 
 from monitor.calibrated import check_level
 from monitor.checks import chance
-from monitor.checks.baseline import Baseline, ColumnBaseline
 from monitor.checks.questions import Question, questions
 from monitor.checks.reading import Reading, read
 from monitor.checks.suggest import distinct_rows
 from monitor.checks.violation import Quality, QualityVerdict, Unchecked, Violation
+from storage.baselines.baseline import Baseline, ColumnBaseline
 from storage.boundary import held
 from storage.traffic import OUTPUT_PREFIX
 

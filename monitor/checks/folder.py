@@ -11,18 +11,16 @@ from pathlib import Path
 
 import polars as pl
 
-from monitor.checks.baseline import Baseline
 from monitor.checks.sagemaker import (
     ConstraintsFile,
     StatisticsFile,
     baseline_of,
     constraints_of,
-    read_constraints,
-    read_statistics,
     statistics_of,
 )
 from monitor.checks.suggest import suggest
-from storage.errors import StoreError
+from storage.baselines import Baseline, Document, parse_document
+from storage.errors import DataError, StoreError
 
 _OURS, _STATISTICS, _CONSTRAINTS = "baseline.json", "statistics.json", "constraints.json"
 
@@ -33,6 +31,15 @@ def write_baseline(frame: pl.DataFrame, folder: Path, *, now: datetime | None = 
     Raises DataError for a table without columns, and StoreError if the folder cannot be written to.
     """
     baseline = suggest(frame, now=now)
+    write_files(frame, baseline, folder)
+    return baseline
+
+
+def write_files(frame: pl.DataFrame, baseline: Baseline, folder: Path) -> None:
+    """Write a baseline, SageMaker's constraints of it, and SageMaker's statistics of a table. Makes the folder.
+
+    Raises StoreError if it cannot be written to.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -40,7 +47,6 @@ def write_baseline(frame: pl.DataFrame, folder: Path, *, now: datetime | None = 
     baseline.write(folder / _OURS)
     statistics_of(frame, baseline).write(folder / _STATISTICS)
     constraints_of(baseline).write(folder / _CONSTRAINTS)
-    return baseline
 
 
 def read_baseline(place: Path) -> Baseline:
@@ -54,7 +60,20 @@ def read_baseline(place: Path) -> Baseline:
     return baseline_of(*read_sagemaker(place))
 
 
+def read_document(place: Path) -> Document:
+    """The baseline of a folder or a file, as `read_baseline`; or SageMaker's constraints alone, where a file of them
+    has no statistics beside it. Raises DataError for what is none."""
+    has_both = place.name == _CONSTRAINTS and (place.parent / _STATISTICS).exists()
+    if place.is_dir() or has_both:
+        return read_baseline(place)
+    try:
+        data = place.read_bytes()
+    except OSError as error:
+        raise DataError(f"The baseline {str(place)!r} cannot be read: {error.strerror}. Name another file.") from error
+    return parse_document(data, repr(str(place)))
+
+
 def read_sagemaker(place: Path) -> tuple[StatisticsFile, ConstraintsFile]:
     """SageMaker's two files of a folder, or a `constraints.json` and its neighbour. Raises DataError."""
     folder = place if place.is_dir() else place.parent
-    return read_statistics(folder / _STATISTICS), read_constraints(folder / _CONSTRAINTS)
+    return StatisticsFile.read(folder / _STATISTICS), ConstraintsFile.read(folder / _CONSTRAINTS)

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from monitor.checks import chance
-from monitor.checks.baseline import ColumnBaseline, Limits
 from monitor.checks.suggest import micros_of
 from monitor.checks.violation import Check
 from monitor.drift import Kind
+from storage.baselines.baseline import ColumnBaseline, Limits
 
 #: The two sides of a `Reading`, as the frame that is counted names them.
 given, value = pl.col("given"), pl.col("value")

@@ -8,7 +8,11 @@ from typing import Any, cast
 import polars as pl
 from msgspec.structs import replace
 
-from monitor.checks.baseline import (
+from monitor.checks.chance import wilson
+from monitor.checks.reading import Reading, read
+from monitor.drift import Kind
+from monitor.pair import kind_of
+from storage.baselines.baseline import (
     Baseline,
     ColumnBaseline,
     Completeness,
@@ -20,11 +24,8 @@ from monitor.checks.baseline import (
     Statistics,
     ValueType,
 )
-from monitor.checks.chance import wilson
-from monitor.checks.reading import Reading, read
-from monitor.drift import Kind
-from monitor.pair import kind_of
-from storage.errors import DataError
+from storage.errors import DataError, listed
+from storage.signature import Signature
 
 #: A category with more levels has no domain; a signature keeps as many.
 MOST_LEVELS = 1000
@@ -74,6 +75,21 @@ def suggest(
     is_distinct = frame.height > 0 and repeated <= MOST_REPEATED * frame.height
     share = Share(wilson(repeated, frame.height)[1]) if is_distinct else None
     return Baseline(rows=frame.height, repeated=repeated, columns=columns, distinct_rows=share)
+
+
+def suggested_of(signature: Signature, frame: pl.DataFrame, now: datetime | None = None) -> Baseline:
+    """What a table suggests of the columns that a model takes, as the model reads them; the others are left aside.
+
+    frame: a reference sample, or another table. now: as of `suggest`. Raises DataError for a column that it lacks.
+    """
+    if lacking := [name for name in signature.names if name not in frame.columns]:
+        raise DataError(
+            f"The table lacks column {lacking[0]!r}, which the model takes. It has {listed(frame.columns)}: give one "
+            f"with all of {listed(list(signature.names))}."
+        )
+    kinds: dict[str, Kind] = {column.name: column.kind for column in signature.columns}
+    hidden = {column.name for column in signature.columns if column.sensitive}
+    return suggest(frame.select(signature.names), kinds, now=now, sensitive=hidden)
 
 
 def distinct_rows(frame: pl.DataFrame) -> int:

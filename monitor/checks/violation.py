@@ -61,6 +61,8 @@ class Quality(Struct, frozen=True):
     level: the chance of any false violation. tests: among how many tests it was shared out; threshold: level / tests,
         the p-value at or below which each of them finds one.
     violations: columns that are missing or new first, then in the baseline's order.
+    baseline: of an endpoint, where what is asked comes from: `suggested by the reference`, or when it was kept and of
+        which file; empty for tables.
     """
 
     verdict: QualityVerdict
@@ -71,6 +73,7 @@ class Quality(Struct, frozen=True):
     threshold: float
     violations: tuple[Violation, ...]
     unchecked: tuple[Unchecked, ...] = ()
+    baseline: str = ""
 
     def json(self) -> bytes:
         """As one JSON document, which `Quality.parse` reads back."""

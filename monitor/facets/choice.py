@@ -1,6 +1,7 @@
 """Choices: which rows belong to a facet, and which outcomes are the favourable ones."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from monitor.pair import values_of
 from storage.errors import SettingError
-from storage.facets import NamedFacet, parse_facet
+from storage.facets import NamedFacet, fairness_columns, parse_facet
+from storage.records import ModelVersion
 from storage.signature import Signature
 
 #: A value that a choice may name.
@@ -96,6 +98,35 @@ def facets_named(texts: Sequence[str], signature: Signature, usual: pl.DataFrame
     """
     named = [parse_facet(text, signature) for text in texts]
     return tuple(facet for one in named for facet in _facets(one, usual))
+
+
+def facets_by_default(version: ModelVersion, usual: pl.DataFrame) -> tuple[Facet, ...]:
+    """The facets of the columns that a model was fitted with as `fairness=`: each of the commonest values, and of
+    numbers those above each quartile, as the report on the run compares quarters.
+
+    usual: as of `facets_named`. Raises SettingError as `fairness_columns` does.
+    """
+    kinds = {column.name: column.kind for column in version.signature.columns}
+    names = fairness_columns(version)
+    return tuple(
+        facet
+        for name in names
+        for facet in (quarters_of(usual[name]) if kinds[name] == "number" else facets_of(usual[name]))
+    )
+
+
+def quarters_of(series: pl.Series) -> tuple[Facet, ...]:
+    """A facet of the numbers above each quartile, which is a value of the column; numbers of few values have fewer.
+
+    >>> [facet.threshold for facet in quarters_of(pl.Series("age", [20, 30, 40, 50, None]))]
+    [20.0, 30.0, 40.0]
+    >>> [facet.threshold for facet in quarters_of(pl.Series("member", [False, True]))]
+    [0.0]
+    """
+    values = values_of(series, "number").drop_nulls()
+    cuts = [values.quantile(share, "lower") for share in (0.25, 0.5, 0.75)]
+    found = sorted({cut for cut in cuts if cut is not None and cut < cast("float", values.max())})
+    return tuple(Facet(column=series.name, threshold=cut) for cut in found)
 
 
 def _facets(named: NamedFacet, usual: pl.DataFrame) -> tuple[Facet, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.calibrated import GROUPS
+from monitor.tails import kolmogorov_tail
 from monitor.two_sample import LEAST_EXPECTED, Outcome, contingency
 
 #: Kolmogorov's law at (√N + 0.12 + 0.11/√N)·D (Stephens 1970), over the exact p-value, is at least 0.949; and at most,
@@ -71,10 +72,8 @@ def ask_smirnov(reference: NDArray[np.int64], current: NDArray[np.int64], asked:
 
 
 def _smirnov(distances: NDArray[np.float64], sizes: NDArray[np.float64], at: int) -> Outcome:
-    from scipy.stats import kstwo
-
     distance = float(distances[at])
-    return Outcome("Kolmogorov-Smirnov", distance, float(kstwo.sf(distance, sizes[at])), distance)
+    return Outcome("Kolmogorov-Smirnov", distance, kolmogorov_tail(distance, int(sizes[at])), distance)
 
 
 def ask_contingency(

@@ -23,6 +23,7 @@ from typing import Any
 
 from serving.control import (
     async_invocations,
+    baselines,
     captures,
     endpoints,
     jobs,
@@ -41,6 +42,7 @@ ROUTES: tuple[Any, ...] = (
     *endpoints.ROUTES,
     *rollouts.ROUTES,
     *captures.ROUTES,
+    *baselines.ROUTES,
     *labels.ROUTES,
     *replays.ROUTES,
     *jobs.ROUTES,

@@ -48,9 +48,17 @@ async def change(request: AnyRequest, parts: Parts, work: Callable[[], Done]) ->
 
 async def change_by(request: AnyRequest, parts: Parts, kind: type[B], work: Callable[[B], Done]) -> Response[Any]:
     """Make a change as a JSON body asks."""
+    return await change_as(request, parts, lambda body: decode(body, kind), work)
+
+
+async def change_as(
+    request: AnyRequest, parts: Parts, parse: Callable[[bytes], B], work: Callable[[B], Done]
+) -> Response[Any]:
+    """Make a change as a body asks that is read in a way of its own. parse: raises InputError for what it cannot
+    read."""
 
     def read(body: bytes) -> Make:
-        asked = decode(body, kind)
+        asked = parse(body)
         return lambda key: once(parts.store, key, lambda: work(asked).answer)
 
     return await _changed(request, parts, read)

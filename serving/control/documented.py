@@ -43,8 +43,9 @@ def changing(
 ) -> dict[str, Any]:
     """Arguments of a route that changes something.
 
-    body: what is sent, as JSON; media: media types beside it. status: of success, and 201 beside 200 where `told` is
-    what is told of what is new. conditional: whether `If-Match` and `If-None-Match` are looked at.
+    body: what is sent, as JSON, or a tuple of what may be; media: media types beside it. status: of success, and 201
+    beside 200 where `told` is what is told of what is new. conditional: whether `If-Match` and `If-None-Match` are
+    looked at.
     """
     new = {201: ResponseSpec(told, description="It is new.", generate_examples=False)} if told is not None else {}
     return {
@@ -81,7 +82,9 @@ def _completed(operation: Any, method: str, route: HTTPRouteHandler, document: d
     completed = {**operation, "parameters": parameters, "responses": responses}
     body = route.opt.get("body")
     if body is not None:
-        (schema,), components = msgspec.json.schema_components([body], ref_template="#/components/schemas/{name}")
+        kinds: tuple[Any, ...] = body if isinstance(body, tuple) else (body,)
+        schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+        schema = schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
         for name, component in components.items():
             document["components"]["schemas"].setdefault(name, component)
         content: dict[str, Any] = {"application/json": {"schema": schema}}

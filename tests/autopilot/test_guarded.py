@@ -103,6 +103,7 @@ def test_groups_are_compared_on_held_out_rows_by_a_column_that_is_not_learnt_fro
     assert len(quarters.groups) == 4
     assert sum(group.rows for group in towns.groups) == (found.metrics.test_rows or 1200)
     assert "By town" in found.charts
+    assert found.best.card.fairness == ("town", "a")
     assert "By town" in found.report().html
 
 

@@ -98,7 +98,10 @@ def test_a_schedule_is_run_paused_resumed_and_removed(store: Store, capsys: pyte
         (["nobody", "--cron", "0 * * * *"], "The store has no endpoint 'nobody'."),
         (["flights", "--cron", "99 * * * *"], "The minute in cron '99 * * * *' is '99'."),
         (["flights", "--cron", "every hour", "--zone", "Moon"], "zone is 'Moon', which is no time zone."),
-        (["flights", "--cron", "every hour", "--check", "bias"], "A schedule for bias has 0 facets."),
+        (
+            ["flights", "--cron", "every hour", "--check", "bias"],
+            "No facet was named, and demo:1 was fitted without fairness=.",
+        ),
         (["flights", "--cron", "every hour", "--check", "bias", "--facet", "sex"], "of no column that the model takes"),
         (["flights", "--cron", "every hour", "--budget", "seldom"], "The alarm budget is 'seldom'."),
         (

@@ -133,12 +133,12 @@ def test_two_files_can_be_compared(tmp_path: Path) -> None:
 def test_whoever_compares_two_files_waits_for_no_database(tmp_path: Path) -> None:
     """Nor for what opens models and makes schedules: their libraries take as long to load as small files to compare."""
     reference, page = str(tmp_path / "a.parquet"), str(tmp_path / "page.html")
-    pl.DataFrame({"x": range(100)}).write_parquet(reference)
+    pl.DataFrame({"x": range(500), "y": [None] + ["a"] * 499}).write_parquet(reference)
     code = """
 import sys
 from monitor.__main__ import main
 assert main(["compare", sys.argv[1], sys.argv[1], "--out", sys.argv[2]]) == 0
-print(sorted({"apscheduler", "obstore", "onnxruntime", "sqlalchemy"} & set(sys.modules)))
+print(sorted({"apscheduler", "obstore", "onnxruntime", "scipy.stats", "sqlalchemy"} & set(sys.modules)))
 """
     ran = subprocess.run([sys.executable, "-c", code, reference, page], cwd=ROOT, capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -1,11 +1,17 @@
 """Facets as schedules name them."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from storage import Column, SettingError, Signature
-from storage.facets import NamedFacet, parse_facet
+from storage.facets import NamedFacet, fairness_columns, parse_facet
+from storage.records import Card, ModelVersion
+from tests import portable
+from tests.records import NOW
+from tests.refusals import raises
 
 
 def model(*columns: tuple[str, str]) -> Signature:
@@ -62,3 +68,34 @@ def test_any_column_and_value_is_read_back(column: str, value: str, threshold: f
     signature = model((column, "number"))
     assert parse_facet(f"{column}={value}", signature) == NamedFacet(column, value)
     assert parse_facet(f"{column}>{threshold!r}", signature) == NamedFacet(column, threshold=threshold)
+
+
+def fitted(*fairness: str) -> ModelVersion:
+    """`paid:3`, which takes amount, town, visits and the time seen, fitted with `fairness=`."""
+    card = replace(portable.card("binary"), fairness=fairness)
+    return ModelVersion("paid", 3, "r1", "0" * 64, 1, "1" * 64, portable.CLASSIFIER, card, NOW)
+
+
+def test_facets_are_of_the_columns_that_the_model_was_fitted_with_and_takes() -> None:
+    """An ignored column is not in traffic, and times have no groups."""
+    assert fairness_columns(fitted("town", "id", "seen", "amount")) == ("town", "amount")
+
+
+@pytest.mark.parametrize(
+    ("fairness", "message"),
+    [
+        ((), "No facet was named, and paid:3 was fitted without fairness=. Name one, such as sex=female,"),
+        (("id", "seen"), "No facet was named, and paid:3 compared the groups of 'id', 'seen' when it was fitted,"),
+    ],
+)
+def test_without_such_a_column_one_has_to_be_named(fairness: tuple[str, ...], message: str) -> None:
+    """The columns to choose from are told."""
+    with raises(SettingError, message):
+        fairness_columns(fitted(*fairness))
+
+
+def test_a_card_of_an_older_program_knows_no_such_column() -> None:
+    """It is read all the same."""
+    older = msgspec.to_builtins(portable.card("binary"))
+    del older["fairness"]
+    assert msgspec.convert(older, Card).fairness == ()

@@ -48,7 +48,7 @@ def test_an_endpoint_has_schedules_by_name(deployed: Store) -> None:
             SettingError,
             "check is 'taste', which this version cannot make. Those that it can: drift,",
         ),
-        ({"check": "bias"}, SettingError, "A schedule for bias has 0 facets."),
+        ({"check": "bias"}, SettingError, "No facet was named, and demo:1 was fitted without fairness=."),
         ({"facets": ("town=Ulm",)}, SettingError, "A schedule for drift has 1 facets."),
         ({"check": "bias", "facets": ("sex",)}, SettingError, "The facet 'sex' is of no column that the model takes."),
         ({"budget": "seldom"}, SettingError, "The alarm budget is 'seldom'. Write '1 per quarter'"),

@@ -24,6 +24,7 @@ TABLES: dict[str, type[Struct]] = {
     "jobs": records.Job,
     "async_invocations": records.AsyncInvocation,
     "idempotency_keys": records.IdempotencyKey,
+    "baselines": records.KeptBaseline,
     "profiles": records.StoredProfile,
     "reports": records.Report,
     "schedules": records.Schedule,

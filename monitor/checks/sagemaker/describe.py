@@ -4,7 +4,25 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.checks.baseline import (
+from monitor.checks.chance import wilson
+from monitor.checks.reading import read
+from monitor.checks.sagemaker.files import (
+    Bucket,
+    Categorical,
+    Common,
+    Dataset,
+    FeatureStatistics,
+    Kll,
+    LevelBucket,
+    LevelDistribution,
+    NumberDistribution,
+    NumericalStatistics,
+    StatisticsFile,
+    StringStatistics,
+)
+from monitor.checks.sagemaker.sketch import sketched
+from monitor.drift import Kind
+from storage.baselines.baseline import (
     Baseline,
     ColumnBaseline,
     Completeness,
@@ -15,31 +33,15 @@ from monitor.checks.baseline import (
     Share,
     Statistics,
 )
-from monitor.checks.chance import wilson
-from monitor.checks.reading import read
-from monitor.checks.sagemaker.files import (
-    Bucket,
-    Categorical,
-    Common,
+from storage.baselines.sagemaker import (
     ConstraintsFile,
-    Dataset,
     DistributionConstraints,
     FeatureConstraints,
-    FeatureStatistics,
     InferredType,
-    Kll,
-    LevelBucket,
-    LevelDistribution,
     MonitoringConfig,
-    NumberDistribution,
     NumConstraints,
-    NumericalStatistics,
-    StatisticsFile,
     StringConstraints,
-    StringStatistics,
 )
-from monitor.checks.sagemaker.sketch import sketched
-from monitor.drift import Kind
 
 #: Buckets of a column of numbers; SageMaker has always ten.
 BUCKETS = 10

@@ -14,16 +14,13 @@ from monitor.checks.sagemaker.describe import READ_AS
 from monitor.checks.sagemaker.distance import chi_square, level_distance, robust, value_distance
 from monitor.checks.sagemaker.files import (
     ConstraintCheck,
-    ConstraintsFile,
     ConstraintViolation,
-    DistributionConstraints,
-    FeatureConstraints,
     FeatureStatistics,
-    MonitoringConfig,
     StatisticsFile,
     ViolationsFile,
 )
 from monitor.checks.sagemaker.sketch import sketched, values_of
+from storage.baselines.sagemaker import ConstraintsFile, DistributionConstraints, FeatureConstraints, MonitoringConfig
 
 
 def judge(frame: pl.DataFrame, statistics: StatisticsFile, constraints: ConstraintsFile) -> ViolationsFile:
@@ -54,7 +51,7 @@ Observed: Only 99.0% of data is Integral.
                 violation
                 for asked in constraints.features
                 if asked.name in frame.columns
-                for violation in _feature(frame[asked.name], asked, held.get(asked.name), constraints.monitoring_config)
+                for violation in _feature(frame[asked.name], asked, held.get(asked.name), constraints.config_of(asked))
             ),
         )
     )
@@ -77,7 +74,6 @@ def _feature(
     series: pl.Series, asked: FeatureConstraints, held: FeatureStatistics | None, config: MonitoringConfig
 ) -> Iterator[ConstraintViolation]:
     """A column's violations; one that cannot be read is all of another type."""
-    config = _configured(asked, config)
     if config.evaluate_constraints == "Disabled":
         return
     reading = read(series, *READ_AS[asked.inferred_type])
@@ -86,20 +82,6 @@ def _feature(
         found += _drift(reading, held, config.distribution_constraints)
     for check, description in found:
         yield ConstraintViolation(asked.name, check, description)
-
-
-def _configured(asked: FeatureConstraints, config: MonitoringConfig) -> MonitoringConfig:
-    """The file's configuration, but for what the column overrides."""
-    own = asked.overrides
-    if own is None:
-        return config
-    return MonitoringConfig(
-        own.evaluate_constraints or config.evaluate_constraints,
-        own.emit_metrics or config.emit_metrics,
-        config.datatype_check_threshold if own.datatype_check_threshold is None else own.datatype_check_threshold,
-        config.domain_content_threshold if own.domain_content_threshold is None else own.domain_content_threshold,
-        own.distribution_constraints or config.distribution_constraints,
-    )
 
 
 _Found = Iterator[tuple[ConstraintCheck, str]]

@@ -148,6 +148,7 @@ def upgrade() -> None:
     _make_schedules_anew()
     _add_alerts()
     _add_profiles()
+    _add_baselines()
 
 
 def _widen_reports() -> None:
@@ -280,4 +281,15 @@ def _add_profiles() -> None:
         sa.Column("digest", sa.String, nullable=False, index=True),
         sa.Column("size_bytes", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
+    )
+
+
+def _add_baselines() -> None:
+    op.create_table(
+        "baselines",
+        sa.Column("endpoint", sa.String, primary_key=True),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("kept_at", sa.BigInteger, nullable=False),
+        sa.ForeignKeyConstraint(["endpoint"], ["endpoints.name"]),
     )

@@ -104,6 +104,20 @@ def name(request: pytest.FixtureRequest, store: Store) -> str:
     return name
 
 
+def test_a_baseline_is_kept_and_removed(client: Any, name: str) -> None:
+    """As it was seen, or not at all."""
+    constraints = {"features": [{"name": "visits", "inferred_type": "Integral", "completeness": 0.5}]}
+    made = client.baselines.put(name, constraints, only_new=True)
+    assert client.baselines.get(name) == made
+    again = client.baselines.put(name, made.constraints.json(), seen=made)
+    assert again.constraints == made.constraints
+    with raises(ConflictError, "If-Match is"):
+        client.baselines.delete(name, seen=made)
+    client.baselines.delete(name, seen=again)
+    with raises(UnknownNameError, "No baseline is kept for endpoint"):
+        client.baselines.get(name)
+
+
 def test_an_endpoint_is_made_changed_and_deleted(client: Any) -> None:
     """As it was seen, or not at all."""
     made = client.endpoints.put("shop", [MAIN], only_new=True)

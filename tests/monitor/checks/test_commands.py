@@ -11,7 +11,7 @@ import pytest
 from monitor.checks import check, suggest
 from monitor.checks.commands import add_commands
 from monitor.checks.folder import read_baseline, read_sagemaker
-from monitor.checks.sagemaker import judge, read_violations
+from monitor.checks.sagemaker import ViolationsFile, judge
 from storage.errors import DataError
 
 MAY = pl.DataFrame({"age": [20, 31, 45, 58] * 250, "town": ["Ulm", "Bonn"] * 500})
@@ -59,7 +59,7 @@ def test_a_window_is_checked(folder: Path) -> None:
     told = asked("check", str(folder / "baseline"), str(folder / "june.parquet"), "--out", str(out))
     assert told["verdict"] == "violations"
     assert told["threshold"] == check(JUNE, suggest(MAY)).threshold
-    [violation] = read_violations(out).violations
+    [violation] = ViolationsFile.read(out).violations
     assert violation.description == told["violations"][0]["sentence"]
 
 
@@ -70,7 +70,7 @@ def test_a_window_is_judged_by_sagemakers_rules(folder: Path) -> None:
         "check", str(folder / "baseline"), str(folder / "june.parquet"), "--rules", "sagemaker", "--out", str(out)
     )
     assert told["verdict"] == "violations"
-    assert read_violations(out) == judge(JUNE, *read_sagemaker(folder / "baseline"))
+    assert ViolationsFile.read(out) == judge(JUNE, *read_sagemaker(folder / "baseline"))
     alright = asked("check", str(folder / "baseline"), str(folder / "may.parquet"), "--rules", "sagemaker")
     assert alright == {"verdict": "no violations", "rows": 1000, "violations": []}
 

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from monitor.checks import Baseline, ColumnBaseline, check, suggest
-from monitor.checks.baseline import Completeness, Limits, Share
 from monitor.checks.chance import wilson
+from storage.baselines.baseline import Completeness, Limits, Share
 from storage.errors import DataError
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -65,6 +65,39 @@ def test_facets_are_those_that_the_schedule_names(store: Store, version: ModelVe
     assert names == {("town", "Ulm"), ("town", "Bonn"), ("town", "Rome"), ("amount", "5")}
 
 
+def fitted_with(store: Store, version: ModelVersion, *fairness: str) -> ModelVersion:
+    """The next version of the model, fitted with `fairness=`, deployed."""
+    card = msgspec.structs.replace(version.card, fairness=fairness)
+    newer = store.models.publish(msgspec.structs.replace(version, card=card))
+    store.endpoints.deploy(till.ENDPOINT, newer, NOON - 10 * DAY)
+    return newer
+
+
+def test_without_facets_bias_is_of_the_columns_that_the_model_was_fitted_with(
+    store: Store, version: ModelVersion
+) -> None:
+    """Each value of a category, and of numbers those above each quartile of the reference; `id` is in no traffic."""
+    fair = fitted_with(store, version, "town", "amount", "id")
+    till.send(store, fair, till.rows(120, seed=1), NOON - HOUR)
+    schedule = Schedule("fair", till.ENDPOINT, "0 * * * *", 0.05, NOON, check="bias")
+    found = report_of(store, executed(store, schedule, NOON)).bias
+    assert found is not None
+    assert {one.value_or_threshold for one in found.facets if one.column == "town"} == {"Ulm", "Bonn", "Rome"}
+    above = [float(one.value_or_threshold) for one in found.facets if one.column == "amount"]
+    assert above == sorted(sorted(row["amount"] for row in till.rows(400, seed=0))[at] for at in (99, 199, 299))
+
+
+def test_a_later_version_of_which_nobody_knows_a_facet_fails_the_check(store: Store, version: ModelVersion) -> None:
+    """With what to do; it was fitted without fairness= after the schedule was made."""
+    fitted_with(store, version, "town")
+    schedule = Schedule("fair", till.ENDPOINT, "0 * * * *", 0.05, NOON - HOUR, check="bias")
+    store.schedules.put(schedule)
+    store.endpoints.deploy(till.ENDPOINT, version, NOON - HOUR)
+    done = executed(store, schedule, NOON)
+    assert done.status == "failed"
+    assert (done.reason or "").startswith("No facet was named, and demo:2 was fitted without fairness=. Name one,")
+
+
 def test_the_level_is_that_of_the_due_time(store: Store, version: ModelVersion) -> None:
     """By the budget; June has 30 days."""
     till.send(store, version, till.rows(60, seed=1), NOON - HOUR)

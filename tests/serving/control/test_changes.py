@@ -351,7 +351,12 @@ class TestSchedules:
             ("paid", {"cron": "0 25 * * *"}, 400, "The hour in cron '0 25 * * *' is '25'."),
             ("paid", {"cron": "0 * * * *", "level": 2}, 400, "level is 2, the chance of any alarm."),
             ("paid", {"cron": "0 * * * *", "budget": "seldom"}, 400, "The alarm budget is 'seldom'."),
-            ("paid", {"cron": "0 * * * *", "check": "bias"}, 400, "A schedule for bias has 0 facets."),
+            (
+                "paid",
+                {"cron": "0 * * * *", "check": "bias"},
+                400,
+                "No facet was named, and classifier:1 was fitted without fairness=.",
+            ),
             ("paid", {"cron": "0 * * * *", "check": "bias", "facets": ["sex"]}, 400, "no column that the model takes"),
             ("nobody", {"cron": "0 * * * *"}, 404, "The store has no endpoint 'nobody'."),
         ],

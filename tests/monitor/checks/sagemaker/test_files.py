@@ -11,15 +11,9 @@ from typing import Any
 
 import pytest
 
-from monitor.checks.sagemaker import (
-    ConstraintViolation,
-    StatisticsFile,
-    ViolationsFile,
-    read_constraints,
-    read_statistics,
-    read_violations,
-)
-from monitor.checks.sagemaker.files import Bucket, Common, Dataset, FeatureStatistics, NumericalStatistics, Overrides
+from monitor.checks.sagemaker import ConstraintsFile, ConstraintViolation, StatisticsFile, ViolationsFile
+from monitor.checks.sagemaker.files import Bucket, Common, Dataset, FeatureStatistics, NumericalStatistics
+from storage.baselines.sagemaker import Overrides
 from storage.errors import DataError
 
 HERE = Path(__file__).parent
@@ -34,12 +28,12 @@ def constraints(tmp_path: Path, **config: Any) -> Any:
     }
     path = tmp_path / "constraints.json"
     path.write_text(json.dumps(document))
-    return read_constraints(path)
+    return ConstraintsFile.read(path)
 
 
 def test_documented_statistics_are_read() -> None:
     """Both kinds of columns, with their sketch and their levels."""
-    found = read_statistics(HERE / "documented_statistics.json")
+    found = StatisticsFile.read(HERE / "documented_statistics.json")
     number, text = found.features
     assert found.dataset.item_count == 3
     assert number.numerical_statistics is not None
@@ -57,7 +51,7 @@ def test_documented_statistics_are_read() -> None:
 
 def test_documented_constraints_are_read() -> None:
     """Thresholds as in the guide's older text, with its typing error."""
-    found = read_constraints(HERE / "documented_constraints.json")
+    found = ConstraintsFile.read(HERE / "documented_constraints.json")
     assert found.features[0].num_constraints is not None
     assert found.features[0].num_constraints.is_non_negative
     assert found.features[1].string_constraints is not None
@@ -67,7 +61,7 @@ def test_documented_constraints_are_read() -> None:
 
 def test_documented_violations_are_read() -> None:
     """A text that SageMaker wrote."""
-    [found] = read_violations(HERE / "documented_violations.json").violations
+    [found] = ViolationsFile.read(HERE / "documented_violations.json").violations
     assert found.constraint_check_type == "data_type_check"
     assert found.description.endswith("Observed: Only 99.71751412429379% of data is Integral.")
 
@@ -75,9 +69,9 @@ def test_documented_violations_are_read() -> None:
 @pytest.mark.parametrize("name", ["documented_statistics", "documented_constraints", "documented_violations"])
 def test_what_is_read_is_written_the_same(name: str, tmp_path: Path) -> None:
     """The same keys, values and order, in the files' own spelling."""
-    read = {"statistics": read_statistics, "constraints": read_constraints, "violations": read_violations}
+    read = {"statistics": StatisticsFile, "constraints": ConstraintsFile, "violations": ViolationsFile}
     source = HERE / f"{name}.json"
-    read[name.removeprefix("documented_")](source).write(tmp_path / "written.json")
+    read[name.removeprefix("documented_")].read(source).write(tmp_path / "written.json")
     written = (tmp_path / "written.json").read_text(encoding="utf-8")
     expected = source.read_text(encoding="utf-8").replace("comparion_method", "comparison_method")
     assert json.dumps(json.loads(written)) == json.dumps(json.loads(expected))
@@ -102,12 +96,12 @@ def test_overrides_are_read_wherever_they_were_put(place: str, tmp_path: Path) -
     feature[place] = {"domains": ["a"], "monitoring_config_overrides": own} if place == "string_constraints" else own
     path = tmp_path / "constraints.json"
     path.write_text(json.dumps({"version": 0.0, "features": [feature], "monitoring_config": {}}))
-    assert read_constraints(path).features[0].overrides == Overrides(evaluate_constraints="Disabled")
+    assert ConstraintsFile.read(path).features[0].overrides == Overrides(evaluate_constraints="Disabled")
 
 
 def test_a_file_that_the_sdk_changed_is_read() -> None:
     """`Constraints.set_monitoring(False)`, and True for one column."""
-    found = read_constraints(HERE / "changed_by_sdk.json")
+    found = ConstraintsFile.read(HERE / "changed_by_sdk.json")
     assert found.monitoring_config.evaluate_constraints == "Disabled"
     assert [f.overrides.evaluate_constraints for f in found.features if f.overrides] == ["Enabled"]
 
@@ -117,7 +111,7 @@ def test_other_containers_may_add_what_they_like(tmp_path: Path) -> None:
     assert constraints(tmp_path, custom={"a": 1}) == constraints(tmp_path)
     path = tmp_path / "statistics.json"
     path.write_text(json.dumps({"version": 1, "dataset": {"item_count": 1, "p": 2}, "features": [], "more": []}))
-    assert read_statistics(path) == StatisticsFile(version=1.0, dataset=Dataset(1), features=())
+    assert StatisticsFile.read(path) == StatisticsFile(version=1.0, dataset=Dataset(1), features=())
 
 
 def test_numbers_that_json_lacks_are_left_out() -> None:
@@ -146,18 +140,18 @@ def test_a_file_that_is_none_is_told_with_the_place(text: str, place: str, tmp_p
     path = tmp_path / "constraints.json"
     path.write_text(text)
     with pytest.raises(DataError, match=place):
-        read_constraints(path)
+        ConstraintsFile.read(path)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """With the system's reason."""
     with pytest.raises(DataError, match="No such file"):
-        read_violations(tmp_path / "none.json")
+        ViolationsFile.read(tmp_path / "none.json")
 
 
 def test_violations_are_written_in_their_order(tmp_path: Path) -> None:
     """Unicode as it is."""
     file = ViolationsFile((ConstraintViolation("größe", "completeness_check", "…"),))
     file.write(tmp_path / "v.json")
-    assert read_violations(tmp_path / "v.json") == file
+    assert ViolationsFile.read(tmp_path / "v.json") == file
     assert "größe" in (tmp_path / "v.json").read_text(encoding="utf-8")

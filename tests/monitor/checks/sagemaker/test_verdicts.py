@@ -10,7 +10,7 @@ from scipy import stats
 
 from monitor.checks import suggest
 from monitor.checks.sagemaker import ConstraintsFile, constraints_of, judge, statistics_of
-from monitor.checks.sagemaker.files import Overrides
+from storage.baselines.sagemaker import Overrides
 
 RNG = np.random.default_rng(3)
 FRAME = pl.DataFrame(

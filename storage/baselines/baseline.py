@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from monitor.drift import Kind
 from storage.errors import DataError, StoreError
+from storage.signature import AnyKind
 
 #: The form of the file. A file of another form is refused.
 FORM = 1
@@ -25,8 +25,9 @@ FORM = 1
 ValueType = Literal["Integral", "Fractional", "Boolean", "String", "Time", "Unknown"]
 
 
-#: A share of rows, which a file that people edited has to keep.
+#: A share of rows, and a number of them, which a file that people edited has to keep.
 Part = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
 
 
 class Completeness(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,20 +102,20 @@ class Statistics(Struct, frozen=True, omit_defaults=True):
     first two also of times and, for text, of the length. levels: rows of each level, where there are few of them.
     """
 
-    missing: int = 0
-    present: int = 0
-    unreadable: int = 0
-    fractional: int = 0
-    negative: int = 0
-    infinite: int = 0
-    future: int = 0
-    repeated: int = 0
-    distinct: int = 0
+    missing: Count = 0
+    present: Count = 0
+    unreadable: Count = 0
+    fractional: Count = 0
+    negative: Count = 0
+    infinite: Count = 0
+    future: Count = 0
+    repeated: Count = 0
+    distinct: Count = 0
     minimum: float | None = None
     maximum: float | None = None
     mean: float | None = None
     std_dev: float | None = None
-    levels: dict[str, int] = {}
+    levels: dict[str, Count] = {}
 
     @property
     def readable(self) -> int:
@@ -129,7 +130,7 @@ class ColumnBaseline(Struct, frozen=True):
     """
 
     name: str
-    kind: Kind
+    kind: AnyKind
     dtype: str
     statistics: Statistics
     constraints: Constraints
@@ -143,8 +144,8 @@ class Baseline(Struct, frozen=True):
     the baseline lacks.
     """
 
-    rows: int
-    repeated: int
+    rows: Count
+    repeated: Count
     columns: tuple[ColumnBaseline, ...]
     distinct_rows: Share | None = None
     extra_columns: bool = False
@@ -159,13 +160,16 @@ class Baseline(Struct, frozen=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=2)
 
     @classmethod
-    def parse(cls, data: bytes) -> "Baseline":
-        """A baseline from its JSON. Raises DataError that names the place in it that is not as it should be."""
+    def parse(cls, data: bytes, place: str = "This") -> "Baseline":
+        """A baseline from its JSON. place: where it is, for the error.
+
+        Raises DataError that names the place in it that is not as it should be.
+        """
         try:
             found = msgspec.json.decode(data, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DataError(
-                f"This is no data-quality baseline: {error}. Make one with `autopilot monitor baseline FILE`."
+                f"{place} is no data-quality baseline: {error}. Make one with `autopilot monitor baseline FILE`."
             ) from error
         if found.form != FORM:
             raise DataError(f"The baseline is of form {found.form}; this version reads form {FORM}. Make it anew.")
@@ -180,7 +184,7 @@ class Baseline(Struct, frozen=True):
             raise DataError(
                 f"The baseline {str(path)!r} cannot be read: {error.strerror}. Name another file."
             ) from error
-        return cls.parse(data)
+        return cls.parse(data, repr(str(path)))
 
     def write(self, path: Path) -> None:
         """The baseline as a file. Raises StoreError if it cannot be written."""
