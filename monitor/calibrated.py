@@ -212,7 +212,7 @@ class Order:
         step = max(len(self.pair.current) / max(len(after), 1), 1.0)
         worth = weigh(scores(before), scores(after), (rows.reference, rows.current), step)
         if worth:
-            self.notes.append(_note_of(worth, rows))
+            self.notes.append(note_of(worth, rows))
         return worth
 
 
@@ -220,7 +220,7 @@ class Order:
 STARVED = f"; a comparison needs {MINIMUM_WORTH}."
 
 
-def _note_of(worth: Worth, rows: Counts) -> str:
+def note_of(worth: Worth, rows: Counts) -> str:
     """What people should know of rows that are worth less than they are: of the side that is worth less."""
     if worth.current <= worth.reference and worth.current < rows.current:
         said = f"{rows.current:,} current rows count as {worth.current:,.0f}"
@@ -255,7 +255,7 @@ def _word_outcomes(order: Order) -> list[Outcome]:
         return []
     outcome, worth = words(*order.pair.texts)
     if worth:
-        order.notes.append(_note_of(worth, Counts(*(min(side.count(), TEXT_ROWS) for side in order.pair.texts))))
+        order.notes.append(note_of(worth, Counts(*(min(side.count(), TEXT_ROWS) for side in order.pair.texts))))
     return [] if worth and not worth.enough else [outcome]
 
 

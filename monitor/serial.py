@@ -22,6 +22,7 @@ independent rows.
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -106,16 +107,25 @@ class Curve(NamedTuple):
         return self.beyond(_NOTICED)
 
     def beyond(self, deviations: float) -> bool:
-        """Whether some inflation is so many standard deviations above 1, by the chi-square distribution of a variance.
-
-        As normal deviations by Wilson & Hilferty (1931): its upper tail is heavy where blocks are few.
-        """
-        small = self.deviations**2 / 9  # 2 / 9 over the degrees of freedom
-        return bool(np.any(np.cbrt(self.factors) - 1 + small > deviations * np.sqrt(small)))
+        """Whether some inflation is so many standard deviations above 1."""
+        return bool(np.any(beyond(self.factors, self.deviations, deviations)))
 
     def at(self, length: float) -> float:
         """Inflation at a block length, between those that were measured."""
         return float(np.interp(math.log(length), np.log(np.r_[1, self.lengths]), np.r_[1.0, self.factors]))
+
+
+#: Of a column whose order says nothing.
+UNKNOWN = Curve(0, np.array([], dtype=np.int64), *(np.array([]) for _ in range(3)))
+
+
+def beyond(factors: NDArray[np.float64], deviations: NDArray[np.float64], most: float = _NOTICED) -> NDArray[np.bool_]:
+    """Which inflations are more than so many standard deviations above 1, by the chi-square distribution of a variance.
+
+    As normal deviations by Wilson & Hilferty (1931): its upper tail is heavy where blocks are few.
+    """
+    small = deviations**2 / 9  # 2 / 9 over the degrees of freedom
+    return np.cbrt(factors) - 1 + small > most * np.sqrt(small)
 
 
 def weigh(
@@ -129,9 +139,14 @@ def weigh(
     """
     if not all(rows):
         return None
-    before, after = (_curve(scores, round(rows[1] / step)) for scores in (reference, current))
+    before, after = (curve_of(scores, round(rows[1] / step)) for scores in (reference, current))
+    return worth_of(before, after, rows, step)
+
+
+def worth_of(before: Curve, after: Curve, rows: tuple[int, int], step: float = 1.0) -> Worth | None:
+    """As `weigh`, of the reference's and the window's inflation by block length; there are rows on both sides."""
     if before.dependent and _differs(after, before, less=True):
-        before = measure(reference[:0], 0)
+        before = UNKNOWN
     known = before.dependent and before.rows >= BLOCKS / 2 * after.rows and not _differs(after, before, less=False)
     windows = [inflation(curve, rows[1] / step) for curve in ((before,) if known else (before, after))]
     sides = inflation(before, rows[0] / step), max(windows, key=lambda found: found.factor)
@@ -146,32 +161,43 @@ def weigh(
     return Worth(worth[0], worth[1], max(side.spread for side in sides), freedom)
 
 
-def _curve(scores: NDArray[np.float64], window_rows: int) -> Curve:
-    """The inflation of a column; of none where a few changes explain it all: then drift began, and shall be found."""
-    curve = measure(scores, window_rows)
-    if curve.dependent and not measure(_without_changes(scores), window_rows).beyond(_EXPLAINED):
-        return measure(scores[:0], window_rows)
-    return curve
+def curve_of(scores: NDArray[np.float64], window_rows: int) -> Curve:
+    """As `measure`; `UNKNOWN` where a few changes explain it all: then drift began, and shall be found."""
+    return unless_explained(
+        measure(scores, window_rows),
+        lambda: measure(scores - means_by_changes(scores, np.ones(len(scores))), window_rows),
+    )
 
 
-def _without_changes(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores around the means of the parts into which the sharpest changes divide them."""
-    bounds = [0, len(scores)]
+def unless_explained(curve: Curve, without_changes: Callable[[], Curve]) -> Curve:
+    """A curve; `UNKNOWN` where what is left without a few changes of the mean is near to independent rows."""
+    return UNKNOWN if curve.dependent and not without_changes().beyond(_EXPLAINED) else curve
+
+
+def means_by_changes(sums: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of the part in which each bundle of rows is, (N, D), if the sharpest changes divide all of them.
+
+    sums: (N, D) of scores, of bundles with so many rows each, (N,) > 0, in their order.
+    """
+    bounds = [0, len(sums)]
     for _ in range(_CHANGES):
-        found = [_sharpest(scores[start:end]) for start, end in itertools.pairwise(bounds)]
+        found = [_sharpest(sums[start:end], rows[start:end]) for start, end in itertools.pairwise(bounds)]
         part = int(np.argmax([sharpness for sharpness, _ in found]))
         bounds.insert(part + 1, bounds[part] + found[part][1])
-    return np.concatenate([part - part.mean(axis=0) for part in np.split(scores, bounds[1:-1]) if len(part)])
+    means = np.empty_like(sums)
+    for start, end in itertools.pairwise(bounds):
+        means[start:end] = sums[start:end].sum(axis=0) / max(rows[start:end].sum(), 1.0)
+    return means
 
 
-def _sharpest(scores: NDArray[np.float64]) -> tuple[float, int]:
+def _sharpest(sums: NDArray[np.float64], rows: NDArray[np.float64]) -> tuple[float, int]:
     """By how much two means describe a part better than one does (its sum of squares), and where the second begins."""
-    rows = len(scores)
-    if rows < 2:
+    if len(sums) < 2:
         return 0.0, 0
-    sums = np.cumsum(scores - scores.mean(axis=0), axis=0)[:-1]
-    first = np.arange(1, rows)
-    gains = (sums**2).sum(axis=1) * rows / (first * (rows - first))
+    total = rows.sum()
+    away = np.cumsum(sums - rows[:, None] * sums.sum(axis=0) / total, axis=0)[:-1]
+    first = np.cumsum(rows)[:-1]
+    gains = (away**2).sum(axis=1) * total / (first * (total - first))
     place = int(np.argmax(gains))
     return float(gains[place]), place + 1
 
@@ -182,9 +208,14 @@ def in_order_of_values(numbers: NDArray[np.float64]) -> bool:
     >>> in_order_of_values(np.array([1.0, 2.0, 2.0, 7.0, 1.0, 3.0])), in_order_of_values(np.arange(40) % 3.0)
     (True, False)
     """
+    return turns_of(numbers) <= BLOCKS
+
+
+def turns_of(numbers: NDArray[np.float64]) -> int:
+    """How often numbers that rose fall, or the other way round."""
     rising = numbers[1:] > numbers[:-1]
     rising = rising[numbers[1:] != numbers[:-1]]
-    return int(np.count_nonzero(rising[1:] != rising[:-1])) <= BLOCKS
+    return int(np.count_nonzero(rising[1:] != rising[:-1]))
 
 
 def in_order_of_levels(levels: NDArray[np.int64]) -> bool:
@@ -193,8 +224,12 @@ def in_order_of_levels(levels: NDArray[np.int64]) -> bool:
     >>> in_order_of_levels(np.array([1, 1, 0, 0])), in_order_of_levels(np.array([1, 0, 1, 0, 1]))
     (True, False)
     """
-    places = np.count_nonzero(np.diff(levels)) + 1
-    return bool(places <= len(np.unique(levels)) + 1)
+    return changes_of(levels) <= len(np.unique(levels))
+
+
+def changes_of(levels: NDArray[np.int64]) -> int:
+    """How often a row has another level than the one before."""
+    return int(np.count_nonzero(np.diff(levels)))
 
 
 def studentised(p_value: float, freedom: float) -> float:
@@ -235,7 +270,7 @@ def measure(scores: NDArray[np.float64], window_rows: int) -> Curve:
     centred = scores - scores.mean(axis=0) if rows else scores
     variance = float((centred**2).sum()) / max(rows, 1)
     if longest < 2 or variance <= 0:
-        return Curve(rows, np.array([], dtype=np.int64), *(np.array([]) for _ in range(3)))
+        return UNKNOWN._replace(rows=rows)
     lengths = np.unique(
         [*(2**power for power in range(1, longest.bit_length(), 2)), longest, min(window_rows, longest)]
     )
@@ -244,9 +279,15 @@ def measure(scores: NDArray[np.float64], window_rows: int) -> Curve:
     factors, spreads = zip(*(_factor(sums, int(length), variance) for length in lengths), strict=True)
     covariance = _products(centred) / rows
     dimension = variance**2 / float((covariance**2).sum())
-    # Of Σ 2 (1 - k/L) ρ̂ₖ over lags k < L, where independent rows have ρ̂ₖ ~ N(0, 1/rows).
-    deviations = np.sqrt(4 * (lengths - 1) * (2 * lengths - 1) / (6 * lengths) / rows / dimension)
-    return Curve(rows, lengths, np.array(factors), deviations, np.array(spreads))
+    return Curve(rows, lengths, np.array(factors), chance_deviations(lengths, rows * dimension), np.array(spreads))
+
+
+def chance_deviations(lengths: NDArray[np.int64], rows: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard deviations of the inflation of independent rows; rows: times the dimension of their scores.
+
+    Of Σ 2 (1 - k/L) ρ̂ₖ over lags k < L, where independent rows have ρ̂ₖ ~ N(0, 1/rows).
+    """
+    return np.sqrt(4 * (lengths - 1) * (2 * lengths - 1) / (6 * lengths) / rows)
 
 
 def _factor(sums: NDArray[np.float64], length: int, variance: float) -> tuple[float, float]:

@@ -1,9 +1,9 @@
 """Profiles: what is kept of a window of traffic, so that any period can be judged without its rows.
 
 A baseline (`baseline.py`) is made once of the reference: it says into which cells (`cells.py`) the values of each
-column fall. A profile (`window.py`) counts a window's rows over those cells, and keeps exact sums (`exact.py`),
-quantiles (`quantiles.py`) and how many values are distinct (`distinct.py`). Profiles of one baseline add up: hours to
-days, workers to an endpoint.
+column fall. A profile (`window.py`) counts a window's rows over those cells, and keeps exact sums (`exact.py`), sums
+over blocks of neighbours (`blocks.py`), quantiles (`quantiles.py`) and how many values are distinct (`distinct.py`).
+Profiles of one baseline add up: hours to days, workers to an endpoint.
 
     reference ── Baseline.of ── baseline ─┐
     rows ──────────────────── profile ────┴── Profile ── a blob for each hour (`hours.py`, `storage/profiles.py`)
@@ -16,12 +16,14 @@ Decisions:
     Merging in any order, of rows parted in any way, gives the same profile to the bit: counts are whole numbers, sums
     are whole numbers of 2⁻¹¹²⁶, distinct values are a set of coupons. KLL sketches draw coins, so they are not merged
     but kept side by side until an hour is stored, and looked at together: what they tell is right within 2% of the
-    rows, and the same in any order of the hours.
+    rows, and the same in any order of the hours. Blocks lie within a part: merged in any order they are the same, and
+    of rows parted otherwise they tell the same on average.
     Verdicts come from the counts alone, by the tests of `monitor.calibrated`. Cells are chosen so that these stay
     calibrated: rare levels are spread by their names, and frequent ones chosen by another half of the reference than is
     tested.
-    Rows count as independent: a profile does not know their order. Where neighbours depend on one another, the report
-    on the rows themselves says what they are worth, and a backtest tells of more alarms than it.
+    Rows that depend on their neighbours count as what they are worth (`worth.py`), as in the report on the rows
+    themselves. What the reference tells of its own neighbours counts nothing, so it is no part of the baseline's
+    digest, and the hours that an earlier version kept are still found.
 """
 
 from monitor.sketches.apart import Distances, bins_of, distances_of

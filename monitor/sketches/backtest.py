@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monitor.charts import number
 from monitor.drift import Verdict
 from monitor.sketches.hours import HOUR, SETTLED, History, Subject, keep_hours, load, subject_of, whole_hour
-from monitor.sketches.rescore import Verdicts, judge
+from monitor.sketches.rescore import Column, Counted, Verdicts, judge
 from storage.budget import level_of
 from storage.cron import recent
 from storage.errors import SettingError
@@ -139,12 +139,19 @@ def replay(
     bounds = [np.array([int((at - history.start) / HOUR) for at in ends]) for ends in (windows.starts, windows.ends)]
     rows = _within(history.rows[:, None], bounds)[:, 0]
 
-    def counts_of(place: int) -> NDArray[np.int64]:
+    def columns_of(place: int) -> Column:
         own = slice(*subject.baseline.starts[place : place + 2])
-        return _within(history.counts[:, own], bounds)
+        counts, blocks = history.counts[:, own], history.blocks[place]
+
+        def hours_of(window: int) -> Counted:
+            hours = slice(int(bounds[0][window]), int(bounds[1][window]))
+            return Counted(counts[hours].astype(np.int64), blocks[hours].astype(np.int64))
+
+        tallies = _within(blocks.reshape(len(blocks), -1), bounds).reshape(-1, *blocks.shape[1:])
+        return Column(Counted(_within(counts, bounds), tallies), hours_of)
 
     levels = np.array([level_of(schedule, due) for due in windows.due])
-    found = judge(subject.baseline, rows, counts_of, levels=levels)
+    found = judge(subject.baseline, rows, columns_of, levels=levels)
     names = [column.name for column in subject.baseline.columns]
     return Backtest(schedule.name, *period, _outcomes(schedule, windows, rows, levels, found, names))
 

@@ -9,14 +9,26 @@ import msgspec
 import numpy as np
 import polars as pl
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from monitor.drift import Kind
 from monitor.pair import Pair, pair_up
 from monitor.sketches.cells import Cells, LevelCounter, NumberCells, level_cells, number_cells
+from monitor.sketches.neighbours import (
+    NOTHING,
+    Grouping,
+    Neighbours,
+    Ordered,
+    gaps_in_order,
+    grouping_of,
+    levels_in_order,
+    neighbours_of,
+    numbers_in_order,
+)
 from storage.errors import DataError, listed
 
-#: The form of baselines and of profiles. Profiles of another form cannot be merged with ours.
+#: The form of baselines. Profiles by one of another form cannot be merged with ours.
 FORM = 1
 
 #: What is counted of each column before its cells. rows: in which the column was there; missing: of them, without a
@@ -56,15 +68,17 @@ class BaselineColumn(Struct, frozen=True):
         return self.tested != self.whole
 
 
-class Baseline(Struct, frozen=True, dict=True):
+class Baseline(Struct, frozen=True, dict=True, omit_defaults=True):
     """A reference as profiles of windows are compared with it. Made by `Baseline.of`.
 
-    digest names it: profiles that were made by another one cannot be merged.
+    digest names it: profiles that were made by another one cannot be merged. neighbours: how much the reference's rows
+    depend on one another, for each column; empty of a baseline that was read back, which only counts with it.
     """
 
     form: int
     rows: int
     columns: tuple[BaselineColumn, ...]
+    neighbours: tuple[Neighbours, ...] = ()
 
     @classmethod
     def of(
@@ -82,12 +96,13 @@ class Baseline(Struct, frozen=True, dict=True):
         if not reference.width:
             raise DataError("The reference has no columns. Give the rows that windows are compared with.")
         pairs = [pair_up(series, series.clear(), (kinds or {}).get(series.name)) for series in reference]
-        return cls(FORM, reference.height, tuple(_column(pair, pair.name in private) for pair in pairs))
+        cells = cls(FORM, reference.height, tuple(_column(pair, pair.name in private) for pair in pairs))
+        return replace(cells, neighbours=tuple(_neighbours(pair, cells, place) for place, pair in enumerate(pairs)))
 
     @cached_property
     def data(self) -> bytes:
-        """The baseline as bytes, which `parse` reads."""
-        return msgspec.msgpack.encode(self)
+        """The baseline as bytes, which `parse` reads, without its `neighbours`: nothing is counted by them."""
+        return msgspec.msgpack.encode(replace(self, neighbours=()))
 
     @cached_property
     def digest(self) -> str:
@@ -120,6 +135,21 @@ class Baseline(Struct, frozen=True, dict=True):
             None if column.cells is None or isinstance(column.cells, NumberCells) else LevelCounter(column.cells)
             for column in self.columns
         )
+
+    @cached_property
+    def groupings(self) -> tuple[Grouping, ...]:
+        """For each column the groups by which neighbours are compared."""
+        return tuple(grouping_of(column.cells, np.array(column.whole, np.int64)) for column in self.columns)
+
+    def in_order(self, place: int, values: pl.Series) -> Ordered:
+        """A column's values, as its kind and in the order of the rows; nulls are passed over."""
+        column, counter, grouping = self.columns[place], self.counters[place], self.groupings[place]
+        values = values.drop_nulls() if values.null_count() else values
+        if isinstance(column.cells, NumberCells):
+            return numbers_in_order(values, column.cells, grouping)
+        if counter is None:
+            return NOTHING
+        return levels_in_order(values, counter, grouping)
 
     def place(self, name: str) -> int:
         """Which column has this name. Raises DataError if none has."""
@@ -154,6 +184,11 @@ def _column(pair: Pair, private: bool) -> BaselineColumn:
         centre=middle if np.isfinite(middle) else 0.0,
         private=private,
     )
+
+
+def _neighbours(pair: Pair, cells: Baseline, place: int) -> Neighbours:
+    latest = pair.stretches[0]
+    return neighbours_of(cells.in_order(place, latest), gaps_in_order(latest), cells.groupings[place])
 
 
 def _numbers(pair: Pair) -> NDArray[np.float64]:

@@ -191,6 +191,13 @@ class LevelCounter:
         cells = np.concatenate([counts.astype(np.int64), tail])
         return LevelCounts(cells, int(left[~seen].sum()), int(left[~known].sum()))
 
+    def places(self, names: list[str]) -> NDArray[np.int64]:
+        """The cell of each level."""
+        places = np.array([self._places.get(name, -1) for name in names], np.int64)
+        others = np.flatnonzero(places < 0)
+        places[others] = len(self._places) + _tail_places(hashed(names[i] for i in others), self._cells.tail)
+        return places
+
     def _looked_up(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether the reference has each, and whether its choosing half has."""
         if not len(self._rare):
@@ -210,5 +217,8 @@ def hashed(names: Iterable[str]) -> NDArray[np.uint64]:
 
 
 def _tail_counts(hashes: NDArray[np.uint64], rows: NDArray[np.int64], tail: int) -> NDArray[np.int64]:
-    places = (hashes % np.uint64(tail)).astype(np.int64)
-    return np.bincount(places, weights=rows, minlength=tail).astype(np.int64)
+    return np.bincount(_tail_places(hashes, tail), weights=rows, minlength=tail).astype(np.int64)
+
+
+def _tail_places(hashes: NDArray[np.uint64], tail: int) -> NDArray[np.int64]:
+    return (hashes % np.uint64(tail)).astype(np.int64)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.drift import DriftReport
 from monitor.looked import compared_kinds, read_reference
 from monitor.sketches.baseline import Baseline
+from monitor.sketches.blocks import NO_BLOCKS, with_room
 from monitor.sketches.rescore import report_on
 from monitor.sketches.stored import dump, parse, skim
 from monitor.sketches.window import Profile, merge, profile
@@ -39,12 +40,14 @@ class Subject(NamedTuple):
 class History(NamedTuple):
     """The counts of hours in a row, from `start` on.
 
-    counts: (H, K), as `Profile.counts` has them; hours without traffic have none. rows: (H,) of the windows.
+    counts: (H, K), blocks: (C, H, B, `WIDTH`), as `Profile` has them; hours without traffic have none. rows: (H,) of
+    the windows.
     """
 
     start: datetime
     rows: NDArray[np.int64]
     counts: NDArray[np.uint32]
+    blocks: NDArray[np.unsignedinteger]
 
 
 def subject_of(store: Store, endpoint_name: str, variant: str | None = None) -> Subject:
@@ -99,21 +102,30 @@ def load(store: Store, subject: Subject, start: datetime, end: datetime) -> Hist
     hours = int((end - start) / HOUR)
     counts = np.zeros((hours, subject.baseline.starts[-1]), np.uint32)
     rows = np.zeros(hours, np.int64)
+    blocks = np.zeros((len(subject.baseline.columns), hours, *NO_BLOCKS.shape), np.uint32)
     kept = store.profiles
     for one in _listed(store, subject, start, end):
         at = int((one.hour - start) / HOUR)
         skimmed = skim(kept.read(one))
         counts[at] += skimmed.counts.astype(np.uint32)
         rows[at] += skimmed.rows
-    return History(start, rows, counts)
+        lengths = skimmed.blocks.shape[1]
+        blocks = with_room(blocks, lengths, int(skimmed.blocks.max(initial=0)) + int(blocks[:, at].max(initial=0)))
+        blocks[:, at, :lengths] += skimmed.blocks.astype(blocks.dtype)
+    return History(start, rows, counts, blocks)
 
 
 def merged(store: Store, subject: Subject, start: datetime, end: datetime) -> Profile:
     """The profile of all rows of `start <= time < end`, from the hours that are kept; without any, of no rows."""
+    return merge(_profiles(store, subject, start, end))
+
+
+def _profiles(store: Store, subject: Subject, start: datetime, end: datetime) -> list[Profile]:
+    """Those that are kept, by hour; one of no rows where there is none."""
     _check_hours(start, end)
     kept = store.profiles
     found = [parse(kept.read(one)) for one in _listed(store, subject, start, end)]
-    return merge(found or [profile(pl.DataFrame(), subject.baseline)])
+    return found or [profile(pl.DataFrame(), subject.baseline)]
 
 
 def rescore(store: Store, subject: Subject, start: datetime, end: datetime, *, level: float = 0.05) -> DriftReport:
@@ -122,7 +134,8 @@ def rescore(store: Store, subject: Subject, start: datetime, end: datetime, *, l
     start, end: whole hours. level: the chance of any alarm without drift. Raises SettingError for either, and
     StoreError if the store cannot be read.
     """
-    return report_on(merged(store, subject, start, end), subject.baseline, level=level)
+    hours = _profiles(store, subject, start, end)
+    return report_on(merge(hours), subject.baseline, level=level, hours=hours)
 
 
 def _check_hours(start: datetime, end: datetime) -> None:

@@ -6,13 +6,14 @@ the threshold the p-value is, and where they do not, the exact test is asked. So
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.calibrated import GROUPS
+from monitor.serial import Worth, studentised
+from monitor.sketches.worth import Worths
 from monitor.tails import kolmogorov_tail
 from monitor.two_sample import LEAST_EXPECTED, Outcome, contingency
 
@@ -38,8 +39,8 @@ MOST_EXPECTED = 50
 class Question(NamedTuple):
     """One test of one column, asked of W windows.
 
-    asked: (W,), where there is anything to test. effect: exact. low, high: bounds of the p-value. exact: the outcome
-    in a window.
+    asked: (W,), where there is anything to test, and rows are worth enough. effect: as if they were independent; it is
+    exact where they are. low, high: bounds of the p-value. exact: the outcome in a window.
     """
 
     asked: NDArray[np.bool_]
@@ -49,16 +50,19 @@ class Question(NamedTuple):
     exact: Callable[[int], Outcome]
 
 
-def ask_smirnov(reference: NDArray[np.int64], current: NDArray[np.int64], asked: NDArray[np.bool_]) -> Question:
+def ask_smirnov(
+    reference: NDArray[np.int64], current: NDArray[np.int64], asked: NDArray[np.bool_], worths: Worths
+) -> Question:
     """Kolmogorov-Smirnov at the cuts between cells: D, the p-value and the effect as `kolmogorov_smirnov` has them.
 
     reference: (K,) rows in each cell; current: (W, K). Seen at cuts only, D is never larger than the exact one, so the
-    p-value never smaller: a promise on false alarms holds.
+    p-value never smaller: a promise on false alarms holds. Rows that are worth less than they are never tell more: what
+    independent ones would tell bounds their p-value.
     """
     from scipy.special import kolmogorov
 
     ours, theirs = int(reference.sum()), current.sum(axis=1)
-    asked = asked & (theirs > 0) & (ours > 0)
+    asked = asked & (theirs > 0) & (ours > 0) & ~worths.starved
     shares = np.cumsum(current, axis=1) / np.maximum(theirs, 1)[:, None]
     distance = abs(shares - np.cumsum(reference) / max(ours, 1)).max(axis=1)
     size = np.maximum(np.rint(ours * theirs / np.maximum(ours + theirs, 1)), 1)
@@ -68,16 +72,24 @@ def ask_smirnov(reference: NDArray[np.int64], current: NDArray[np.int64], asked:
     for least, most in _STEPHENS_MOST.items():
         low = np.where((size >= least) & (usual >= _STEPHENS_P), usual / most, low)
     high = np.where(size >= min(_STEPHENS_MOST), np.minimum(usual / _STEPHENS_LEAST, 1.0), 1.0)
-    return Question(asked, distance, low, high, partial(_smirnov, distance, size))
+    high[worths.dependent] = 1.0
+
+    def exact(at: int) -> Outcome:
+        return _smirnov(float(distance[at]), float(size[at]), worths.of_part(at, ours))
+
+    return Question(asked, distance, low, high, exact)
 
 
-def _smirnov(distances: NDArray[np.float64], sizes: NDArray[np.float64], at: int) -> Outcome:
-    distance = float(distances[at])
-    return Outcome("Kolmogorov-Smirnov", distance, kolmogorov_tail(distance, int(sizes[at])), distance)
+def _smirnov(distance: float, size: float, worth: Worth | None) -> Outcome:
+    if worth is None:
+        return Outcome("Kolmogorov-Smirnov", distance, kolmogorov_tail(distance, round(size)), distance)
+    m, n = worth.reference, worth.current
+    p_value = studentised(kolmogorov_tail(distance, max(round(m * n / (m + n)), 1)), worth.freedom)
+    return Outcome("Kolmogorov-Smirnov", distance, p_value, distance)
 
 
 def ask_contingency(
-    reference: NDArray[np.int64], current: NDArray[np.int64], asked: NDArray[np.bool_], what: str
+    reference: NDArray[np.int64], current: NDArray[np.int64], asked: NDArray[np.bool_], what: str, worths: Worths
 ) -> Question:
     """Whether rows share themselves out over cells alike: chi-square, or Fisher's exact test of two cells.
 
@@ -89,7 +101,7 @@ def ask_contingency(
     from scipy.special import chdtrc
 
     before = np.broadcast_to(reference, current.shape)
-    asked = asked & (before.sum(axis=1) > 0) & (current.sum(axis=1) > 0)
+    asked = asked & (before.sum(axis=1) > 0) & (current.sum(axis=1) > 0) & ~worths.starved
     first, second = _joined(before, current)
     rows = np.maximum(first.sum(axis=1), 1), np.maximum(second.sum(axis=1), 1)
     totals = first + second
@@ -104,12 +116,14 @@ def ask_contingency(
     pairs, alone = cells == 2, cells < 2
     low[pairs], high[pairs] = _fisher_bounds(first[pairs], second[pairs])
     statistic[alone], effect[alone], low[alone], high[alone] = 0.0, 0.0, 1.0, 1.0
+    high[worths.dependent] = 1.0
 
     def exact(at: int) -> Outcome:
-        outcome = Outcome("chi-square", float(statistic[at]), float(high[at]), float(effect[at]))
-        if pairs[at]:
-            held = totals[at] > 0
-            outcome = contingency(first[at][held], second[at][held])
+        worth, held = worths.of_part(at, int(rows[0][at])), totals[at] > 0
+        outcome = Outcome("chi-square", float(statistic[at]), float(low[at]), float(effect[at]))
+        if worth or pairs[at]:
+            outcome = contingency(first[at][held], second[at][held], worth)
+            outcome = outcome._replace(p_value=max(outcome.p_value, float(low[at])))
         return outcome._replace(method=f"{outcome.method} {what}".strip())
 
     return Question(asked, effect, low, high, exact)

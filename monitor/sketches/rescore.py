@@ -10,6 +10,8 @@ the counts over the baseline's cells:
                    whose level that half lacks
     missing        rows with and without a value
 
+Rows that depend on their neighbours count as what they are worth (`worth.py`).
+
 Measured: of windows of 50 to 5,000 rows without drift, of references of 1,000 and 5,000 (numbers of any tail, whole,
 mostly zero; 2 to 10,000 levels), one column at a level of 0.05 alarms in 0 to 1.1 times as many as that.
 """
@@ -20,13 +22,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.calibrated import GROUPS, MINIMUM_EFFECT, TIED_SHARE, Finding, check_level, corrected, verdict
+from monitor.calibrated import (
+    GROUPS,
+    MINIMUM_EFFECT,
+    TIED_SHARE,
+    Examined,
+    Finding,
+    check_level,
+    corrected,
+    note_of,
+    verdict,
+)
 from monitor.compare import MINIMUM_ROWS, too_few
 from monitor.drift import ColumnDrift, Counts, DriftReport
+from monitor.serial import BLOCKS
 from monitor.sketches.baseline import COUNTERS, Baseline, BaselineColumn
+from monitor.sketches.blocks import OF_VALUES, gaps_of, stacked, values_of
 from monitor.sketches.cells import NumberCells
+from monitor.sketches.neighbours import GAP_SCORES, Grouping, Neighbours
 from monitor.sketches.questions import Question, ask_contingency, ask_smirnov, commonest_first, grouped
 from monitor.sketches.window import Profile, column_counts
+from monitor.sketches.worth import Tallied, Worths
 from monitor.two_sample import Outcome
 from storage.errors import DataError
 
@@ -35,7 +51,8 @@ class Verdicts(NamedTuple):
     """What was found in W windows of C columns.
 
     tested, drifted: (W, C). effects: (W, C), of the test with the largest one; 0 where none was made. enough: (W,),
-    whether a window and the reference have `MINIMUM_ROWS`; where not, nothing is tested.
+    whether a window and the reference have `MINIMUM_ROWS`, and some column's are worth enough; where not, nothing is
+    tested.
     """
 
     tested: NDArray[np.bool_]
@@ -44,10 +61,29 @@ class Verdicts(NamedTuple):
     enough: NDArray[np.bool_]
 
 
-def report_on(window: Profile, baseline: Baseline, *, level: float = 0.05) -> DriftReport:
+class Counted(NamedTuple):
+    """What W windows, or the hours of one in the order of time, have of a column: counts, (W, K), and blocks, (W, B,
+    `WIDTH`)."""
+
+    counts: NDArray[np.int64]
+    blocks: NDArray[np.int64]
+
+
+class Column(NamedTuple):
+    """A column of W windows. hours_of: those of one of them."""
+
+    counted: Counted
+    hours_of: Callable[[int], Counted]
+
+
+def report_on(
+    window: Profile, baseline: Baseline, *, level: float = 0.05, hours: Sequence[Profile] = ()
+) -> DriftReport:
     """The drift report on a window, or on several that were merged, from its profile alone.
 
-    Raises DataError if another baseline made the profile, and SettingError for a level out of its range.
+    hours: those that were merged, in the order of time; without them, drift that began within the window looks like
+    rows that depend on their neighbours, and more of it is needed for an alarm. Raises DataError if another baseline
+    made the profile, and SettingError for a level out of its range.
 
     >>> import polars as pl
     >>> from monitor.sketches.window import profile
@@ -61,8 +97,8 @@ def report_on(window: Profile, baseline: Baseline, *, level: float = 0.05) -> Dr
     check(window, baseline, level)
     places = range(len(baseline.columns))
     enough = min(window.rows, baseline.rows) >= MINIMUM_ROWS
-    found = [_outcomes(column_counts(window, baseline, place), baseline.columns[place]) for place in places]
-    threshold = level / max(sum(bool(outcomes) for outcomes in found), 1)
+    found = [_examined(window, hours or [window], baseline, place) for place in places]
+    threshold = level / max(sum(bool(column.outcomes) for column in found), 1)
     columns = tuple(
         _column(
             column_counts(window, baseline, place),
@@ -72,6 +108,7 @@ def report_on(window: Profile, baseline: Baseline, *, level: float = 0.05) -> Dr
         for place in places
     )
     drifted = any(column.drifted for column in columns)
+    enough &= any(column.outcomes for column in found) or not any(column.starved for column in found)
     return DriftReport(
         verdict="drift" if drifted else "no drift" if enough else "too few rows",
         drifted=drifted,
@@ -87,17 +124,23 @@ def report_on(window: Profile, baseline: Baseline, *, level: float = 0.05) -> Dr
 def judge(
     baseline: Baseline,
     rows: NDArray[np.int64],
-    counts_of: Callable[[int], NDArray[np.int64]],
+    columns_of: Callable[[int], Column],
     *,
     levels: NDArray[np.float64],
 ) -> Verdicts:
     """The verdicts of `report_on` for W windows together.
 
-    rows: (W,). counts_of: a column's counts, (W, K), by its place. levels: (W,).
+    rows, levels: (W,). columns_of: a column of them by its place.
     """
     windows, width = len(rows), len(baseline.columns)
     enough = np.minimum(rows, baseline.rows) >= MINIMUM_ROWS
-    asked = [_questions(counts_of(place), column) for place, column in enumerate(baseline.columns)]
+    asked: list[list[Question]] = []
+    starved = np.zeros(windows, bool)
+    for place in range(width):
+        column = columns_of(place)
+        worths = _worths(column, baseline, place)
+        asked.append(_questions(column.counted.counts, baseline.columns[place], worths))
+        starved |= worths.values.starved | worths.gaps.starved
     tested = np.zeros((windows, width), bool)
     effects = np.zeros((windows, width))
     for place, questions in enumerate(asked):
@@ -107,7 +150,7 @@ def judge(
     thresholds = levels / np.maximum(tested.sum(axis=1), 1)
     alarms = [_alarms(questions, thresholds) for questions in asked]
     drifted = np.stack(alarms, axis=1) & tested if width else np.zeros((windows, 0), bool)
-    return Verdicts(tested, drifted, effects * tested, enough)
+    return Verdicts(tested, drifted, effects * tested, enough & (tested.any(axis=1) | ~starved))
 
 
 def check(window: Profile, baseline: Baseline, level: float) -> None:
@@ -120,7 +163,53 @@ def check(window: Profile, baseline: Baseline, level: float) -> None:
     check_level(level)
 
 
-def _questions(counts: NDArray[np.int64], column: BaselineColumn) -> list[Question]:
+class _Worths(NamedTuple):
+    """Of a column's rows, to tests of values and of missing ones."""
+
+    values: Worths
+    gaps: Worths
+
+
+def _worths(windows: Column, baseline: Baseline, place: int) -> _Worths:
+    column, grouping = baseline.columns[place], baseline.groupings[place]
+    before = baseline.neighbours[place] if baseline.neighbours else Neighbours()
+
+    def values(counted: Counted) -> Tallied:
+        return _tallied_values(counted, grouping, column)
+
+    return _Worths(
+        Worths(
+            before.values,
+            column.present,
+            values(windows.counted),
+            grouping.scores,
+            lambda at: values(windows.hours_of(at)),
+        ),
+        Worths(
+            before.gaps,
+            column.missing + column.present,
+            _tallied_gaps(windows.counted),
+            GAP_SCORES,
+            lambda at: _tallied_gaps(windows.hours_of(at)),
+        ),
+    )
+
+
+def _tallied_values(counted: Counted, grouping: Grouping, column: BaselineColumn) -> Tallied:
+    cells = counted.counts[:, len(COUNTERS) :]
+    totals = np.stack([cells[:, grouping.groups == group].sum(axis=1) for group in range(OF_VALUES)], axis=1)
+    # Of sorted levels each is in one place, but for one of them at most.
+    changes = np.full(len(cells), BLOCKS) if column.measured else (cells > 0).sum(axis=1)
+    return Tallied(values_of(counted.blocks), cells.sum(axis=1), totals, changes)
+
+
+def _tallied_gaps(counted: Counted) -> Tallied:
+    rows, missing = counted.counts[:, 0], counted.counts[:, 1:2]
+    lengths = counted.blocks.shape[1] if missing.any() else 0  # most columns miss no value
+    return Tallied(gaps_of(counted.blocks)[:, :lengths], rows, missing, np.full(len(rows), 2))
+
+
+def _questions(counts: NDArray[np.int64], column: BaselineColumn, worths: _Worths) -> list[Question]:
     """The tests of one column in W windows; counts: (W, K) `COUNTERS` and cells."""
     rows, missing, _, _, _, unknown = counts[:, : len(COUNTERS)].T
     cells = counts[:, len(COUNTERS) :]
@@ -129,28 +218,30 @@ def _questions(counts: NDArray[np.int64], column: BaselineColumn) -> list[Questi
     tested = np.array(column.tested, np.int64)
     questions: list[Question] = []
     if isinstance(column.cells, NumberCells):
-        questions = _ask_numbers(tested, cells, column.cells)
+        questions = _ask_numbers(tested, cells, column.cells, worths.values)
         if column.kind == "text":
             questions = [_named(question, "of length in characters") for question in questions]
     elif column.cells is not None:
-        questions = [ask_contingency(*commonest_first(tested, cells), there, "of levels")]
+        questions = [ask_contingency(*commonest_first(tested, cells), there, "of levels", worths.values)]
         if column.halved:
             known = np.array([tested.sum() - column.unknown, column.unknown])
-            questions.append(
-                ask_contingency(known, np.stack([present - unknown, unknown], axis=1), there, "of unseen levels")
-            )
+            counted = np.stack([present - unknown, unknown], axis=1)
+            questions.append(ask_contingency(known, counted, there, "of unseen levels", worths.values))
     some = (missing + column.missing > 0) & (present + column.present > 0)
     gaps = np.array([column.missing, column.present])
-    return [*questions, ask_contingency(gaps, np.stack([missing, present], axis=1), some, "of missing values")]
+    counted = np.stack([missing, present], axis=1)
+    return [*questions, ask_contingency(gaps, counted, some, "of missing values", worths.gaps)]
 
 
-def _ask_numbers(reference: NDArray[np.int64], cells: NDArray[np.int64], grid: NumberCells) -> list[Question]:
+def _ask_numbers(
+    reference: NDArray[np.int64], cells: NDArray[np.int64], grid: NumberCells, worths: Worths
+) -> list[Question]:
     totals = reference + cells
     points = totals[:, list(grid.points)].max(axis=1, initial=0)
     tied = points >= TIED_SHARE * totals.sum(axis=1)
-    questions = [ask_smirnov(reference, cells, ~tied)]
+    questions = [ask_smirnov(reference, cells, ~tied, worths)]
     if tied.any():
-        questions.append(ask_contingency(*grouped(reference, cells, GROUPS), tied, "of groups"))
+        questions.append(ask_contingency(*grouped(reference, cells, GROUPS), tied, "of groups", worths))
     return questions
 
 
@@ -171,22 +262,48 @@ def _alarms(questions: Sequence[Question], thresholds: NDArray[np.float64]) -> N
         alarms |= able & (question.high * made <= thresholds)
         unsure = able & ~alarms & (question.low * made <= thresholds)
         for at in np.flatnonzero(unsure).tolist():
-            alarms[at] = question.exact(at).p_value * made[at] <= thresholds[at]
+            outcome = question.exact(at)
+            alarms[at] = outcome.p_value * made[at] <= thresholds[at] and outcome.effect >= MINIMUM_EFFECT
     return alarms
 
 
 # ------------------------------------------------------------------------------------------------------- one window
 
 
-def _outcomes(counts: NDArray[np.int64], column: BaselineColumn) -> list[Outcome]:
-    return [question.exact(0) for question in _questions(counts[None], column) if question.asked[0]]
+def _counted(profiles: Sequence[Profile], baseline: Baseline, place: int) -> Counted:
+    counts = [column_counts(one, baseline, place) for one in profiles]
+    return Counted(np.stack(counts), stacked([one.blocks[place] for one in profiles]))
 
 
-def _finding(outcomes: Sequence[Outcome], threshold: float) -> Finding:
+def _examined(window: Profile, hours: Sequence[Profile], baseline: Baseline, place: int) -> Examined:
+    """The tests that a column of a window undergoes, and what its rows are worth."""
+    column, counted = baseline.columns[place], _counted([window], baseline, place)
+    counts = counted.counts
+
+    def hours_of(_: int) -> Counted:
+        return _counted(hours, baseline, place)
+
+    worths = _worths(Column(counted, hours_of), baseline, place)
+    outcomes = [question.exact(0) for question in _questions(counts, column, worths) if question.asked[0]]
+    rows, missing = counts[0, :2].tolist()
+    notes = (
+        _note(worths.values, Counts(column.present, rows - missing)),
+        _note(worths.gaps, Counts(column.missing + column.present, rows)),
+    )
+    starved = bool(worths.values.starved[0] or worths.gaps.starved[0])
+    return Examined(outcomes, " ".join(dict.fromkeys(filter(None, notes))), starved=starved)
+
+
+def _note(worths: Worths, rows: Counts) -> str:
+    worth = worths.at(0)
+    return note_of(worth, rows) if worth else ""
+
+
+def _finding(column: Examined, threshold: float) -> Finding:
     """The verdict of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value."""
-    if not outcomes:
-        return Finding("none", None, None, None, None, drifted=False)
-    return verdict(corrected(outcomes), threshold, MINIMUM_EFFECT)
+    if not column.outcomes:
+        return Finding("none", None, None, None, None, drifted=False, note=column.note, starved=column.starved)
+    return verdict(corrected(column.outcomes), threshold, MINIMUM_EFFECT)._replace(note=column.note)
 
 
 def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding) -> ColumnDrift:

@@ -7,11 +7,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.pair import Pair, pair_up
+from monitor.pair import Pair, pair_up, values_of
 from monitor.sketches.baseline import Baseline, BaselineColumn
+from monitor.sketches.blocks import NO_BLOCKS, stacked
 from monitor.sketches.cells import LevelCounter, NumberCells
 from monitor.sketches.distinct import count_of, distinct_of, together
 from monitor.sketches.exact import exact_sum, mean_of, variance_of
+from monitor.sketches.neighbours import blocks_of, gaps_in_order
 from monitor.sketches.quantiles import sketch_of, values_at
 from storage.errors import DataError
 
@@ -23,16 +25,19 @@ class Profile(NamedTuple):
     """A window of rows by a baseline of C columns.
 
     rows: of the window. counts: (K,) int64, for each column the `COUNTERS` and its cells, one after another, as
-    `Baseline.starts` has it. sums: for each column the exact sums of x - centre and of its square, as `exact` has them.
-    lows, highs: (C,), the extremes; NaN where there is none. quantiles: for each column the KLL sketches of its values;
-    distinct: one sketch. extra: columns that the baseline lacks.
+    `Baseline.starts` has it. blocks: (C, B, `blocks.WIDTH`) int64, the tallies of each column. sums: for each column
+    the exact sums of x - centre and of its square, as `exact` has them. lows, highs: (C,), the extremes; NaN where
+    there is none. quantiles: for each column the KLL sketches of its values; distinct: one sketch. extra: columns that
+    the baseline lacks.
 
-    Everything but the KLL sketches is the same to the bit for the same rows, however they were parted and merged.
+    Everything but the KLL sketches and the blocks is the same to the bit for the same rows, however they were parted
+    and merged. Blocks lie within the parts, and are the same to the bit in whatever order those are merged.
     """
 
     baseline: str
     rows: int
     counts: NDArray[np.int64]
+    blocks: NDArray[np.int64]
     sums: tuple[tuple[int, int], ...]
     lows: NDArray[np.float64]
     highs: NDArray[np.float64]
@@ -65,6 +70,7 @@ class _Column(NamedTuple):
     """One column's part of a profile."""
 
     counts: NDArray[np.int64]
+    blocks: NDArray[np.int64]
     sums: tuple[int, int]
     low: float
     high: float
@@ -77,7 +83,7 @@ def profile(frame: pl.DataFrame, baseline: Baseline) -> Profile:
 
     A column that the window lacks, as when it was redacted, counts no rows; one that the baseline lacks is named as
     extra. What cannot be read as the column's kind counts as missing and lost. Null and NaN are missing, infinities lie
-    in the outermost cells.
+    in the outermost cells. Rows are taken for ordered in time.
 
     >>> baseline = Baseline.of(pl.DataFrame({"age": [20.0, 30.0, 40.0] * 100}))
     >>> window = profile(pl.DataFrame({"age": ["25", "n/a", None, "35"]}), baseline)
@@ -86,14 +92,15 @@ def profile(frame: pl.DataFrame, baseline: Baseline) -> Profile:
     (4, 2, 1, 30.0, 35.0)
     """
     parts = [
-        _counted(frame[column.name], column, counter) if column.name in frame.columns else _absent(column)
-        for column, counter in zip(baseline.columns, baseline.counters, strict=True)
+        _counted(frame[column.name], baseline, place) if column.name in frame.columns else _absent(column)
+        for place, column in enumerate(baseline.columns)
     ]
     names = {column.name for column in baseline.columns}
     return Profile(
         baseline=baseline.digest,
         rows=frame.height,
         counts=np.concatenate([part.counts for part in parts]),
+        blocks=stacked([part.blocks for part in parts]),
         sums=tuple(part.sums for part in parts),
         lows=np.array([part.low for part in parts]),
         highs=np.array([part.high for part in parts]),
@@ -119,6 +126,7 @@ def merge(profiles: Sequence[Profile]) -> Profile:
         baseline=first.baseline,
         rows=sum(one.rows for one in profiles),
         counts=np.sum([one.counts for one in profiles], axis=0),
+        blocks=stacked([one.blocks for one in profiles]).sum(axis=0),
         sums=tuple(
             (sum(total for total, _ in sums), sum(squares for _, squares in sums))
             for sums in zip(*(one.sums for one in profiles), strict=True)
@@ -180,7 +188,8 @@ def column_counts(window: Profile, baseline: Baseline, place: int) -> NDArray[np
 
 
 def _absent(column: BaselineColumn) -> _Column:
-    return _Column(_vector(0, 0, 0, 0, 0, 0, cells=np.zeros(_size(column), np.int64)), (0, 0), np.nan, np.nan, b"", b"")
+    counts = _vector(0, 0, 0, 0, 0, 0, cells=np.zeros(_size(column), np.int64))
+    return _Column(counts, NO_BLOCKS, (0, 0), np.nan, np.nan, b"", b"")
 
 
 def _size(column: BaselineColumn) -> int:
@@ -191,8 +200,17 @@ def _vector(*counters: int, cells: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([np.array(counters, np.int64), cells])
 
 
-def _counted(series: pl.Series, column: BaselineColumn, counter: LevelCounter | None) -> _Column:
+def _counted(series: pl.Series, baseline: Baseline, place: int) -> _Column:
+    column = baseline.columns[place]
     pair = pair_up(series.clear(), series, column.kind)
+    latest = pair.stretches[1]
+    values = latest if len(latest) == len(series) else values_of(series, column.kind)
+    blocks = blocks_of(baseline.in_order(place, values), gaps_in_order(values))
+    return _counted_values(series, pair, column, baseline.counters[place])._replace(blocks=blocks)
+
+
+def _counted_values(series: pl.Series, pair: Pair, column: BaselineColumn, counter: LevelCounter | None) -> _Column:
+    """All but the blocks."""
     rows, missing = len(series), pair.missing.current
     nan = int(series.is_nan().sum()) if series.dtype.is_float() else 0
     lost = missing - series.null_count() - nan
@@ -207,7 +225,7 @@ def _counted_levels(pair: Pair, rows: int, missing: int, lost: int, counter: Lev
     names = pair.levels.get_column("level").to_list()
     counted = counter.count(names, pair.levels.get_column("current").to_numpy())
     counts = _vector(rows, missing, lost, 0, counted.unseen, counted.unknown, cells=counted.cells)
-    return _Column(counts, (0, 0), np.nan, np.nan, b"", distinct_of(names))
+    return _Column(counts, NO_BLOCKS, (0, 0), np.nan, np.nan, b"", distinct_of(names))
 
 
 def _counted_numbers(
@@ -224,6 +242,7 @@ def _counted_numbers(
     shown = len(kept) > 0 and not column.private
     return _Column(
         counts=_vector(rows, missing, lost, len(values) - len(kept), 0, 0, cells=cells.count(values)),
+        blocks=NO_BLOCKS,
         sums=sums,
         low=float(kept[0]) if shown else np.nan,
         high=float(kept[-1]) if shown else np.nan,

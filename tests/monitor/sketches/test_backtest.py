@@ -8,11 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 from msgspec.structs import replace
+from numpy.typing import NDArray
+from scipy import signal
 
 from monitor.sketches.backtest import Backtest, backtest, windows_of
 from monitor.sketches.baseline import Baseline
+from monitor.sketches.blocks import stacked
 from monitor.sketches.hours import keep_hours, rescore, subject_of
-from monitor.sketches.rescore import judge, report_on
+from monitor.sketches.rescore import Column, Counted, judge, report_on
 from monitor.sketches.window import profile
 from storage import SettingError, Store
 from storage.records import AlertRule, Schedule
@@ -26,6 +29,11 @@ HOUR = timedelta(hours=1)
 def schedule(cron: str = "0 * * * *", **changes: object) -> Schedule:
     """An hourly one."""
     return replace(Schedule("watch", till.ENDPOINT, cron, 0.05, MIDNIGHT), **changes)
+
+
+def column_of(counts: NDArray[np.int64], blocks: NDArray[np.int64]) -> Column:
+    """Of windows of an hour each."""
+    return Column(Counted(counts, blocks), lambda at: Counted(counts[at : at + 1], blocks[at : at + 1]))
 
 
 def tried(store: Store, asked: Schedule, start: datetime = MIDNIGHT) -> Backtest:
@@ -152,7 +160,8 @@ def test_each_due_time_has_the_level_that_the_budget_gives_it(watched: Store) ->
 
 
 def test_windows_judged_together_are_judged_as_each_alone() -> None:
-    """Of 60 windows of 30 to 3,000 rows, some drifted a little: verdicts near the threshold are the exact ones."""
+    """Of 60 windows of 30 to 3,000 rows, some drifted a little, and some columns' rows depend on their neighbours:
+    verdicts near the threshold are the exact ones."""
     rng = np.random.default_rng(5)
 
     def frame(rows: int, shift: float) -> pl.DataFrame:
@@ -166,6 +175,8 @@ def test_windows_judged_together_are_judged_as_each_alone() -> None:
                 ),
                 "many": np.char.add("id ", rng.zipf(1.4 + shift / 20, rows).astype(str)),
                 "flag": rng.random(rows) < 0.5 + shift / 20,
+                "slow": signal.lfilter([0.6], [1.0, -0.8], rng.normal(shift / 4, size=rows)),
+                "sticky": np.repeat(rng.choice(list("abc"), rows // 5 + 1), 5)[:rows],
             }
         )
 
@@ -174,11 +185,15 @@ def test_windows_judged_together_are_judged_as_each_alone() -> None:
         profile(frame(int(10 ** rng.uniform(1.4, 3.5)), rng.choice([0.0, 0.5, 1.0])), baseline) for _ in range(60)
     ]
     counts = np.stack([window.counts for window in windows])
+    blocks = stacked([window.blocks for window in windows])
     rows = np.array([window.rows for window in windows])
     for level in (0.5, 1e-3):
         levels = np.full(60, level)
         together = judge(
-            baseline, rows, lambda at: counts[:, baseline.starts[at] : baseline.starts[at + 1]], levels=levels
+            baseline,
+            rows,
+            lambda at: column_of(counts[:, baseline.starts[at] : baseline.starts[at + 1]], blocks[:, at]),
+            levels=levels,
         )
         alone = [report_on(window, baseline, level=level) for window in windows]
         assert together.drifted.tolist() == [[column.drifted for column in report.columns] for report in alone]

@@ -6,8 +6,9 @@ import pytest
 
 from monitor.compare import compare
 from monitor.sketches.baseline import Baseline
+from monitor.sketches.blocks import stacked
 from monitor.sketches.cells import NumberCells
-from monitor.sketches.rescore import judge, report_on
+from monitor.sketches.rescore import Column, Counted, judge, report_on
 from monitor.sketches.window import profile
 from storage import SettingError
 
@@ -63,11 +64,15 @@ def test_without_drift_alarms_are_as_rare_as_promised(kind: str) -> None:
     alarms = 0
     for _ in range(40):
         baseline = Baseline.of(pl.DataFrame({"x": makers[kind](2000)}))
-        windows = [profile(pl.DataFrame({"x": makers[kind](150)}), baseline).counts for _ in range(10)]
-        counts = np.stack(windows)
-        alarms += int(
-            judge(baseline, np.full(10, 150), lambda _, counts=counts: counts, levels=np.full(10, 0.2)).drifted.sum()
+        windows = [profile(pl.DataFrame({"x": makers[kind](150)}), baseline) for _ in range(10)]
+        hour = Counted(np.stack([one.counts for one in windows]), stacked([one.blocks for one in windows])[:, 0])
+        found = judge(
+            baseline,
+            np.full(10, 150),
+            lambda _, hour=hour: Column(hour, lambda at: Counted(*(values[at : at + 1] for values in hour))),
+            levels=np.full(10, 0.2),
         )
+        alarms += int(found.drifted.sum())
     assert alarms <= 120
 
 

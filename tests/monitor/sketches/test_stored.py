@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from monitor.sketches.baseline import Baseline
+from monitor.sketches.blocks import WIDTH
 from monitor.sketches.stored import dump, parse, skim
 from monitor.sketches.window import Profile, merge, profile
 from storage import StoreError
@@ -63,3 +64,20 @@ def test_bytes_of_another_form_are_refused(read) -> None:
     later = msgspec.msgpack.decode(dump(window())) | {"form": 99}
     with pytest.raises(StoreError, match="form 99"):
         read(msgspec.msgpack.encode(later))
+
+
+@pytest.mark.parametrize("read", [parse, skim])
+def test_bytes_of_the_first_form_are_read(read) -> None:
+    """They have no blocks, and are merged with those that do."""
+    document = msgspec.msgpack.decode(dump(window())) | {"form": 1}
+    del document["blocks"]
+    old = read(msgspec.msgpack.encode(document))
+    assert (old.rows, old.counts.tolist()) == (500, window().counts.tolist())
+    assert old.blocks.shape == (3, 0, WIDTH)
+
+
+def test_profiles_of_both_forms_are_merged() -> None:
+    """Blocks are those of the later one."""
+    document = msgspec.msgpack.decode(dump(window())) | {"form": 1, "blocks": b""}
+    both = merge([parse(msgspec.msgpack.encode(document)), window(300, seed=2)])
+    assert (both.rows, both.blocks.tolist()) == (800, window(300, seed=2).blocks.tolist())
