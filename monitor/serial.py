@@ -293,9 +293,9 @@ def chance_deviations(lengths: NDArray[np.int64], rows: float | NDArray[np.float
 def _factor(sums: NDArray[np.float64], length: int, variance: float) -> tuple[float, float]:
     """Inflation, and its spread over the cells, of blocks that begin each quarter of a length."""
     rows = len(sums) - 1
-    starts = np.arange(0, rows - length + 1, max(1, length // 4))
-    blocks = sums[starts + length] - sums[starts]
-    covariance = _products(blocks) / len(starts) / length
+    step = max(1, length // 4)
+    blocks = sums[length::step] - sums[: rows - length + 1 : step]
+    covariance = _products(blocks) / len(blocks) / length
     total = float(np.trace(covariance))
     spread = _rank(sums) * float((covariance**2).sum()) / total**2 if total > 0 else 1.0
     return total / variance / (1 - length / rows), max(spread, 1.0)
