@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from storage.errors import DataError, StoreError
+from storage.baselines.disk import read_file, write_file
+from storage.errors import DataError
 from storage.signature import AnyKind
 
 #: The form of the file. A file of another form is refused.
@@ -178,17 +179,8 @@ class Baseline(Struct, frozen=True):
     @classmethod
     def read(cls, path: Path) -> "Baseline":
         """A baseline from a file. Raises DataError if there is none."""
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"The baseline {str(path)!r} cannot be read: {error.strerror}. Name another file."
-            ) from error
-        return cls.parse(data, repr(str(path)))
+        return cls.parse(read_file(path, "The baseline "), repr(str(path)))
 
     def write(self, path: Path) -> None:
         """The baseline as a file. Raises StoreError if it cannot be written."""
-        try:
-            path.write_bytes(self.json())
-        except OSError as error:
-            raise StoreError(f"{str(path)!r} cannot be written: {error.strerror}. Name another place.") from error
+        write_file(path, self.json())

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct, field
 
 from storage.baselines.baseline import Part
-from storage.errors import DataError, StoreError
+from storage.baselines.disk import read_file, write_file
+from storage.errors import DataError
 
 InferredType = Literal["Integral", "Fractional", "String", "Unknown"]
 Switch = Literal["Enabled", "Disabled"]
@@ -43,18 +44,11 @@ class SageMakerFile(Struct, frozen=True):
     @classmethod
     def read(cls: type[F], path: Path) -> F:
         """A file, as `parse`. Raises DataError if there is none."""
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{str(path)!r} cannot be read: {error.strerror}. Name another file.") from error
-        return cls.parse(data, repr(str(path)))
+        return cls.parse(read_file(path), repr(str(path)))
 
     def write(self, path: Path) -> None:
         """Write the file. Raises StoreError if it cannot be written."""
-        try:
-            path.write_bytes(self.json())
-        except OSError as error:
-            raise StoreError(f"{str(path)!r} cannot be written: {error.strerror}. Name another place.") from error
+        write_file(path, self.json())
 
 
 class NumConstraints(Struct, frozen=True):
