@@ -24,6 +24,9 @@ Decisions:
     SciPy's statistics are imported inside functions, because they take half a second to load.
 """
 
+import storage  # noqa: F401  # before NumPy, which it tells something of this processor
+
+# isort: split
 from monitor.compare import compare
 from monitor.drift import ColumnDrift, DriftReport
 from monitor.run import run
