@@ -24,7 +24,7 @@ Decisions:
     SciPy's statistics are imported inside functions, because they take half a second to load.
 """
 
-import storage  # noqa: F401  # before NumPy, which it tells something of this processor
+import storage  # noqa: F401  # pyright: ignore[reportUnusedImport]  # tells NumPy of the processor before it loads
 
 # isort: split
 from monitor.compare import compare
