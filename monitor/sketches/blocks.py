@@ -119,8 +119,11 @@ def with_room(blocks: NDArray[np.unsignedinteger], lengths: int, most: int) -> N
 
 
 def _padded(blocks: NDArray[S], lengths: int) -> NDArray[S]:
-    missing = lengths - blocks.shape[-2]
-    return np.pad(blocks, [(0, 0)] * (blocks.ndim - 2) + [(0, missing), (0, 0)])
+    if lengths == blocks.shape[-2]:
+        return blocks
+    room = np.zeros((*blocks.shape[:-2], lengths, blocks.shape[-1]), blocks.dtype)  # whose pages are not touched yet
+    room[..., : blocks.shape[-2], :] = blocks
+    return room
 
 
 def lengths_of(tallies: NDArray[np.int64]) -> NDArray[np.int64]:

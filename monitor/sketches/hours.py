@@ -108,10 +108,11 @@ def load(store: Store, subject: Subject, start: datetime, end: datetime) -> Hist
         at = int((one.hour - start) / HOUR)
         skimmed = skim(kept.read(one))
         counts[at] += skimmed.counts.astype(np.uint32)
-        rows[at] += skimmed.rows
         lengths = skimmed.blocks.shape[1]
-        blocks = with_room(blocks, lengths, int(skimmed.blocks.max(initial=0)) + int(blocks[:, at].max(initial=0)))
+        before = int(blocks[:, at].max(initial=0)) if rows[at] else 0
+        blocks = with_room(blocks, lengths, int(skimmed.blocks.max(initial=0)) + before)
         blocks[:, at, :lengths] += skimmed.blocks.astype(blocks.dtype)
+        rows[at] += skimmed.rows
     return History(start, rows, counts, blocks)
 
 
