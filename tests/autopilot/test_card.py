@@ -213,7 +213,9 @@ def test_the_command_names_what_is_not_there(tmp_path: Path, capsys: pytest.Capt
 def test_names_that_look_like_markup_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Columns and classes are data."""
     frame = pl.DataFrame({"[red]": [float(n) for n in range(60)], "y": ["[b]", "no", "it's"] * 20})
-    result = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
+    result = autopilot.fit(
+        frame, "y", budget=60, max_trials=3, store=tmp_path, progress=False, candidates=(Baseline(), Linear())
+    )
     assert run(["inspect", str(result.model.save(tmp_path / "m.onnx"))]) == 0
     shown = capsys.readouterr().out
     assert "[red]" in shown
@@ -225,6 +227,8 @@ def test_a_wide_table_is_cut_and_says_so(tmp_path: Path, capsys: pytest.CaptureF
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({f"x{i}": rng.normal(size=60) for i in range(1, 51)})
     frame = frame.with_columns(y=pl.col("x1") + pl.col("x2"))
-    result = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
+    result = autopilot.fit(
+        frame, "y", budget=60, max_trials=3, store=tmp_path, progress=False, candidates=(Baseline(), Linear())
+    )
     assert run(["inspect", str(result.model.save(tmp_path / "m.onnx"))]) == 0
     assert "and 10 more columns" in capsys.readouterr().out

@@ -171,7 +171,8 @@ def test_a_second_fit_is_the_next_version(result: Result) -> None:
         pd.DataFrame(shop().to_dict(as_series=False)),
         "pays",
         name="shop",
-        budget=3,
+        budget=60,
+        max_trials=2,
         store=result.store,
         progress=False,
         candidates=(Baseline(), Linear()),
@@ -183,7 +184,9 @@ def test_a_second_fit_is_the_next_version(result: Result) -> None:
 def test_regression_predicts_in_the_targets_own_unit(tmp_path: Path) -> None:
     """Standardised inside, dollars outside; metrics in dollars too."""
     frame = pl.DataFrame({"x": [float(i % 50) for i in range(300)]}).with_columns(y=1e6 + 1e4 * pl.col("x"))
-    found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
+    found = autopilot.fit(
+        frame, "y", budget=60, max_trials=3, store=tmp_path, progress=False, candidates=(Baseline(), Linear())
+    )
     assert found.metrics.metric == "rmse"
     assert found.metrics.test_score < 2000 < found.metrics.baseline_score
     assert found.predict(frame[:3])["prediction"].to_list() == pytest.approx([1e6, 1.01e6, 1.02e6], rel=1e-3)
@@ -269,7 +272,9 @@ def test_a_wrong_argument_is_refused(
 def test_targets_below_zero_are_learnt_and_reported(tmp_path: Path) -> None:
     """Metrics that are not defined for them are left out of the report, which is read again from store and file."""
     frame = pl.DataFrame({"x": [float(i % 50) for i in range(300)]}).with_columns(y=pl.col("x") - 25)
-    found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
+    found = autopilot.fit(
+        frame, "y", budget=60, max_trials=3, store=tmp_path, progress=False, candidates=(Baseline(), Linear())
+    )
     assert set(found.metrics.test) == set(found.metrics.baseline) == {"rmse", "mae", "median_ae", "r2", "mape", "smape"}
     assert found.store.models.get(found.best.name).card == found.best.card == found.model.card
     with pytest.raises(InputError, match="The metric 'rmsle' needs targets of 0 or more; the least is -25"):
@@ -327,7 +332,9 @@ def test_columns_of_every_type_and_name_go_the_whole_way(tmp_path: Path) -> None
             "y": [("", "a,b", "東京\n", "a")[n % 4] for n in numbers],
         }
     )
-    found = autopilot.fit(frame, "y", budget=4, store=tmp_path, progress=False, candidates=(Baseline(), Linear()))
+    found = autopilot.fit(
+        frame, "y", budget=60, max_trials=3, store=tmp_path, progress=False, candidates=(Baseline(), Linear())
+    )
     assert len(found.model.signature.columns) == 11
     predicted = found.predict(frame)
     assert predicted.columns == ["label", "p_", "p_a", "p_a,b", "p_東京\n"]

@@ -230,7 +230,9 @@ def test_the_guides_ten_lines_replay_the_vectors_without_autopilot(table: pl.Dat
     """Of text labels, whole-number labels and values; the first example of the guide takes two columns."""
     target = table.columns[-1]
     table = table.select("age", "town", target)
-    found = autopilot.fit(table, target, budget=4, store=tmp_path / "s", progress=False, candidates=(Linear(),))
+    found = autopilot.fit(
+        table, target, budget=60, max_trials=3, store=tmp_path / "s", progress=False, candidates=(Linear(),)
+    )
     found.model.save(tmp_path / "m.onnx")
     first, second = examples()
     run_example(first, tmp_path)

@@ -41,7 +41,9 @@ TABLE = pl.DataFrame(
 def model(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     """A model of the table, opened from its file."""
     store, candidates = tmp_path_factory.mktemp("store"), (Linear(),)
-    result = autopilot.fit(TABLE, "y", budget=6, store=store, progress=False, candidates=candidates, guard=False)
+    result = autopilot.fit(
+        TABLE, "y", budget=60, max_trials=3, store=store, progress=False, candidates=candidates, guard=False
+    )
     result.store.close()
     return Predictor(result.model.model_bytes)
 

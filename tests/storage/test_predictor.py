@@ -115,7 +115,8 @@ def test_whole_number_classes_stay_numbers(tmp_path: Path) -> None:
     result = autopilot.fit(
         tables.multiclass(120),
         target="grade",
-        budget=2,
+        budget=60,
+        max_trials=2,
         store=tmp_path,
         progress=False,
         candidates=(Baseline(), Linear()),

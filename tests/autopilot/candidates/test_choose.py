@@ -120,7 +120,14 @@ def test_the_extra_is_not_imported_before_it_is_used() -> None:
 def test_fit_tries_what_it_is_told(tmp_path: Path) -> None:
     """By name and as an object."""
     result = autopilot.fit(
-        ROWS, "y", budget=4, store=tmp_path, progress=False, columns={"x": "number"}, candidates=["baseline", Linear()]
+        ROWS,
+        "y",
+        budget=60,
+        max_trials=2,
+        store=tmp_path,
+        progress=False,
+        columns={"x": "number"},
+        candidates=["baseline", Linear()],
     )
     assert set(result.leaderboard["candidate"]) == {"baseline", "linear"}
 
@@ -136,7 +143,7 @@ def test_the_command_line_takes_the_option_several_times(tmp_path: Path, capsys:
     """`--candidate baseline --candidate linear`."""
     data, store = tmp_path / "rows.csv", str(tmp_path / "store")
     ROWS.write_csv(data)
-    fit = ["fit", str(data), "--target", "y", "--budget", "4s", "--store", store, "--json"]
+    fit = ["fit", str(data), "--target", "y", "--budget", "60s", "--max-trials", "2", "--store", store, "--json"]
     assert run([*fit, "--candidate", "baseline", "--candidate", "linear"]) == 0
     board = json.loads(capsys.readouterr().out)["leaderboard"]
     assert {trial["candidate"] for trial in board} == {"baseline", "linear"}
