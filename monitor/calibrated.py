@@ -24,7 +24,7 @@ Whether a test is made depends on both samples together, never on how they diffe
 whose effect is too small has the p-value 1 for this purpose, so that the promise holds for what alarms.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +53,7 @@ GROUPS = 8
 class Finding(NamedTuple):
     """A column's verdict, as `ColumnDrift` has it; `note` says why there is none.
 
-    starved: whether there is none because its rows are worth too few independent ones.
+    unjudged: as `ColumnDrift` has it.
     """
 
     method: str
@@ -63,18 +63,18 @@ class Finding(NamedTuple):
     threshold: float | None
     drifted: bool
     note: str = ""
-    starved: bool = False
+    unjudged: float | None = None
 
 
 class Examined(NamedTuple):
     """The tests that a column underwent, and what is to be said of those that were left out or counted fewer rows.
 
-    starved: whether its rows are worth too little for any test.
+    unjudged: the largest effect of those that were left out because rows are worth too little; None if none was.
     """
 
     outcomes: list[Outcome]
     note: str
-    starved: bool
+    unjudged: float | None
 
 
 def calibrated(
@@ -141,11 +141,17 @@ def examine(pair: Pair) -> Examined:
     try:
         outcomes = [*_VALUES[pair.kind](order), *_missing_outcomes(order)]
     except BREAKS as error:
-        return Examined([], why_broken(pair.name, "tested", error), starved=False)
-    note = " ".join(dict.fromkeys(order.notes))
+        return Examined([], why_broken(pair.name, "tested", error), None)
+    note = " ".join(dict.fromkeys([*order.notes, *told_unjudged(order.unjudged)]))
     if not outcomes and not note:
-        return Examined([], _why_untested(pair), starved=False)
-    return Examined(outcomes, note, starved=not outcomes)
+        return Examined([], _why_untested(pair), None)
+    return Examined(outcomes, note, order.unjudged)
+
+
+def told_unjudged(effect: float | None) -> Iterator[str]:
+    """What is told of the largest difference that nobody can judge, if it is one that might be an alarm."""
+    if effect is not None and effect >= MINIMUM_EFFECT:
+        yield f"A difference of {effect:.1%} may be usual there; rows of a longer time would tell."
 
 
 def _corrected(column: Examined) -> Examined:
@@ -163,8 +169,13 @@ def _least(outcomes: Sequence[Outcome], minimum_effect: float) -> float:
 
 def _judge(column: Examined, threshold: float, minimum_effect: float) -> Finding:
     if not column.outcomes:
-        return Finding("none", None, None, None, None, drifted=False, note=column.note, starved=column.starved)
-    return verdict(column.outcomes, threshold, minimum_effect)._replace(note=column.note)
+        return untested(column)
+    return verdict(column.outcomes, threshold, minimum_effect)._replace(note=column.note, unjudged=column.unjudged)
+
+
+def untested(column: Examined) -> Finding:
+    """The finding on a column that underwent no test."""
+    return Finding("none", None, None, None, None, drifted=False, note=column.note, unjudged=column.unjudged)
 
 
 def verdict(outcomes: Sequence[Outcome], threshold: float, minimum_effect: float) -> Finding:
@@ -187,11 +198,20 @@ def _why_untested(pair: Pair) -> str:
 
 
 class Order:
-    """A pair, and what its rows are worth in the order in which they came. `notes` collects what people should know."""
+    """A pair, and what its rows are worth in the order in which they came. `notes` collects what people should know,
+    `unjudged` is as `Examined` has it."""
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
         self.notes: list[str] = []
+        self.unjudged: float | None = None
+
+    def judged(self, outcomes: list[Outcome], worth: Worth | None) -> list[Outcome]:
+        """The outcomes; none where rows are worth too few for them, and then the largest effect is kept."""
+        if worth is None or worth.enough:
+            return outcomes
+        self.unjudged = max(self.unjudged or 0.0, *(outcome.effect for outcome in outcomes))
+        return []
 
     def worth_of_numbers(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Worth | None:
         """To a test of numbers, which are handed in ascending; None for independent rows."""
@@ -238,11 +258,9 @@ def _number_outcomes(order: Order) -> list[Outcome]:
     if not len(x) + len(y):
         return []
     worth = order.worth_of_numbers(x, y)
-    if worth and not worth.enough:
-        return []
     if not is_tied(x, y):
-        return [kolmogorov_smirnov(x, y, worth)]
-    return [_named(contingency(*grouped(x, y), worth), "of groups")]
+        return order.judged([kolmogorov_smirnov(x, y, worth)], worth)
+    return order.judged([_named(contingency(*grouped(x, y), worth), "of groups")], worth)
 
 
 def _text_outcomes(order: Order) -> list[Outcome]:
@@ -256,7 +274,7 @@ def _word_outcomes(order: Order) -> list[Outcome]:
     outcome, worth = words(*order.pair.texts)
     if worth:
         order.notes.append(note_of(worth, Counts(*(min(side.count(), TEXT_ROWS) for side in order.pair.texts))))
-    return [] if worth and not worth.enough else [outcome]
+    return order.judged([outcome], worth)
 
 
 def _category_outcomes(order: Order) -> list[Outcome]:
@@ -267,14 +285,12 @@ def _category_outcomes(order: Order) -> list[Outcome]:
     if not len(rows):
         return []
     worth = order.worth_of_levels()
-    if worth and not worth.enough:
-        return []
     expected = rows * expected_share(reference, current)
     frequent = int(np.count_nonzero(expected >= LEAST_EXPECTED))
     outcomes = [contingency(*grouped_tail(reference, current, expected, frequent), worth)]
     if rows[frequent:].sum() >= MINIMUM_EFFECT * rows.sum():
         outcomes.append(_unseen_outcome(reference, current, worth))
-    return outcomes
+    return order.judged(outcomes, worth)
 
 
 def _no_outcomes(_: Order) -> list[Outcome]:
@@ -401,12 +417,10 @@ def _missing_outcomes(order: Order) -> list[Outcome]:
     if not missing.reference + missing.current or not present.reference + present.current:
         return []
     worth = order.worth_of_gaps()
-    if worth and not worth.enough:
-        return []
     outcome = contingency(
         np.array([missing.reference, present.reference]), np.array([missing.current, present.current]), worth
     )
-    return [_named(outcome, "of missing values")]
+    return order.judged([_named(outcome, "of missing values")], worth)
 
 
 def _is_missing(values: pl.Series) -> NDArray[np.float64]:

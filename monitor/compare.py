@@ -82,7 +82,7 @@ def compare(
         findings = calibrated(pairs, level, control=control, minimum_effect=minimum_effect)
     else:
         findings = judged(method, list(looked.columns()), level, threshold, bins)
-    starved = any(finding.starved for finding in findings) and all(finding.statistic is None for finding in findings)
+    starved = any(one.unjudged is not None for one in findings) and all(one.statistic is None for one in findings)
     drifted = table_drifted(method, findings)
     return DriftReport(
         verdict="drift" if drifted else "no drift" if enough and not starved else "too few rows",
@@ -223,6 +223,7 @@ def _column(told: _Told, finding: Finding) -> ColumnDrift:
         note=" ".join(filter(None, [told.note, finding.note])),
         missing=told.missing,
         chart=told.chart,
+        unjudged=finding.unjudged,
     )
 
 

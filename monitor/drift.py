@@ -17,6 +17,9 @@ Kind = AnyKind
 
 Verdict = Literal["drift", "no drift", "too few rows"]
 
+#: `not judged`: both sides differ, but rows depend on one another so much that nobody can say whether they always do.
+ColumnVerdict = Literal["drift", "no drift", "not judged", "not tested"]
+
 #: What a level means over the columns of a report; `calibrated.CONTROLS` are the rules.
 Control = Literal["bonferroni", "benjamini-hochberg"]
 
@@ -69,6 +72,8 @@ class ColumnDrift(Struct, frozen=True):
     drifted: by the calibrated method, p_value <= threshold and effect >= the report's `minimum_effect`; by others, as
         they have it.
     missing: rows without a value. chart: None where there is no value at all.
+    unjudged: the largest effect of tests that were left out because rows depend on their neighbours and are worth too
+        few; None where none was.
     """
 
     name: str
@@ -82,11 +87,26 @@ class ColumnDrift(Struct, frozen=True):
     note: str
     missing: Counts
     chart: Histogram | Bars | None
+    unjudged: float | None = None
 
     @property
     def tested(self) -> bool:
         """Whether there was anything to test."""
         return self.statistic is not None
+
+    @property
+    def difference(self) -> float:
+        """The largest effect, whether it was judged or not; 0 where nothing was tested."""
+        return max(self.effect or 0.0, self.unjudged or 0.0)
+
+    @property
+    def verdict(self) -> ColumnVerdict:
+        """Of a column that nothing alarms, what was left out tells whether anybody can say that it has not drifted."""
+        if self.drifted:
+            return "drift"
+        if (self.unjudged or 0.0) >= MINIMUM_EFFECT:
+            return "not judged"
+        return "no drift" if self.tested else "not tested"
 
 
 class DriftReport(Struct, frozen=True):
@@ -114,8 +134,13 @@ class DriftReport(Struct, frozen=True):
 
     @property
     def ranked(self) -> tuple[ColumnDrift, ...]:
-        """The columns that drifted first, then by effect; those that were not tested last."""
-        return tuple(sorted(self.columns, key=lambda c: (not c.drifted, not c.tested, -(c.effect or 0.0))))
+        """The columns that drifted first, then by difference; those of which nothing was tested last."""
+        return tuple(sorted(self.columns, key=lambda c: (not c.drifted, c.verdict == "not tested", -c.difference)))
+
+    @property
+    def unjudged(self) -> tuple[ColumnDrift, ...]:
+        """Columns whose sides differ and that nobody can judge, by difference."""
+        return tuple(column for column in self.ranked if column.verdict == "not judged")
 
     @property
     def tested(self) -> int:

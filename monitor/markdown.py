@@ -130,12 +130,12 @@ def _column(column: ColumnDrift, report: DriftReport) -> list[str]:
     )
     return [
         text(column.name),
-        column.method if column.tested else "not tested",
-        "-" if column.p_value is None else p_text(column.p_value),
-        "-" if column.effect is None else percent(column.effect),
+        "not tested" if column.verdict.startswith("not") else column.method,
+        "-" if column.p_value is None or column.verdict == "not judged" else p_text(column.p_value),
+        "-" if column.verdict == "not tested" else percent(column.difference),
         threshold,
         missing_text(column, report),
-        "**drift**" if column.drifted else "no drift" if column.tested else "-",
+        "**drift**" if column.drifted else column.verdict,
     ]
 
 

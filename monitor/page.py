@@ -16,6 +16,7 @@ from monitor.drift import ColumnDrift, DriftReport
 from monitor.parts import QUALITY, Part, by_harm, examples_text, harm_text, parts
 from monitor.report import EndpointReport
 from storage.drawing import draw
+from storage.errors import listed
 
 #: Columns that get a row with charts, drifted ones and large effects first. At most 5.5 kB each keep the page
 #: below 300 kB, without those of the next line.
@@ -147,7 +148,8 @@ def headline(report: DriftReport) -> str:
         return "Too few rows to judge"
     drifted = sum(column.drifted for column in report.columns)
     if not drifted:
-        return "No drift"
+        unjudged = len(report.unjudged)
+        return "No drift" + (f" found; {unjudged} of {len(report.columns)} columns not judged" if unjudged else "")
     if not report.drifted:
         return f"No drift of the table; {drifted} of {report.tested} columns differ"
     return f"Drift in {drifted} of {report.tested} {'column' if report.tested == 1 else 'columns'}"
@@ -175,6 +177,16 @@ def meaning(report: DriftReport) -> str:
         f"No column differs from the rows that the model was trained on by more than chance explains. {promise} "
         f"Changes of less than {charts.percent(MINIMUM_EFFECT)} of the rows never raise an alarm."
     )
+
+
+def unjudged_text(report: DriftReport) -> str:
+    """A sentence on the columns that differ and that nobody can judge, with a space in front; empty without any."""
+    found = report.unjudged
+    if not found:
+        return ""
+    most, verb = charts.percent(found[0].difference), "differs by" if len(found) == 1 else "differ by up to"
+    names = listed([column.name for column in found])
+    return f" Nobody can judge {names}, which {verb} {most}: the rows depend too much on their neighbours."
 
 
 def why_too_few(report: DriftReport) -> str:

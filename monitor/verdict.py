@@ -14,7 +14,7 @@ from monitor.compare import MINIMUM_ROWS
 from monitor.drift import DriftReport
 from monitor.facets.bias import BiasReport, FacetBias
 from monitor.looked import Span
-from monitor.page import chance, why_too_few
+from monitor.page import chance, unjudged_text, why_too_few
 from monitor.performance.estimated import EstimatedQuality
 from monitor.performance.figures import Drop
 from monitor.performance.realised import RealisedQuality
@@ -63,12 +63,13 @@ def _drift(drift: DriftReport, _: Sections, span: Span) -> Verdict:
     if not drifted:
         what = f"None of {_count(drift.tested, 'tested column')} has drifted in {_rows(drift.rows)}"
         sentence = f"{what} {_where(span)}; changes of less than {percent(drift.minimum_effect)} are not looked for."
-        return Verdict(drift.verdict, False, sentence)
+        return Verdict(drift.verdict, False, f"{sentence}{unjudged_text(drift)}")
     most = max(drifted, key=lambda column: column.effect or 0.0)
     verb = "has" if len(drifted) == 1 else "have"
     what = f"{len(drifted)} of {_count(drift.tested, 'tested column')} {verb} drifted in {_rows(drift.rows)}"
     worst = f"most of all {most.name!r}, by {percent(most.effect or 0.0)}"
-    return Verdict(drift.verdict, drift.drifted, f"{what} {_where(span)}, {worst}; {_promise(drift.level)}.")
+    sentence = f"{what} {_where(span)}, {worst}; {_promise(drift.level)}."
+    return Verdict(drift.verdict, drift.drifted, f"{sentence}{unjudged_text(drift)}")
 
 
 def _multivariate(drift: DriftReport, sections: Sections, span: Span) -> Verdict:

@@ -31,6 +31,8 @@ from monitor.calibrated import (
     check_level,
     corrected,
     note_of,
+    told_unjudged,
+    untested,
     verdict,
 )
 from monitor.compare import MINIMUM_ROWS, too_few
@@ -108,7 +110,7 @@ def report_on(
         for place in places
     )
     drifted = any(column.drifted for column in columns)
-    enough &= any(column.outcomes for column in found) or not any(column.starved for column in found)
+    enough &= any(column.outcomes for column in found) or all(column.unjudged is None for column in found)
     return DriftReport(
         verdict="drift" if drifted else "no drift" if enough else "too few rows",
         drifted=drifted,
@@ -284,14 +286,25 @@ def _examined(window: Profile, hours: Sequence[Profile], baseline: Baseline, pla
         return _counted(hours, baseline, place)
 
     worths = _worths(Column(counted, hours_of), baseline, place)
-    outcomes = [question.exact(0) for question in _questions(counts, column, worths) if question.asked[0]]
+    questions = _questions(counts, column, worths)
+    outcomes = [question.exact(0) for question in questions if question.asked[0]]
     rows, missing = counts[0, :2].tolist()
     notes = (
         _note(worths.values, Counts(column.present, rows - missing)),
         _note(worths.gaps, Counts(column.missing + column.present, rows)),
     )
-    starved = bool(worths.values.starved[0] or worths.gaps.starved[0])
-    return Examined(outcomes, " ".join(dict.fromkeys(filter(None, notes))), starved=starved)
+    unjudged = _unjudged(questions, worths)
+    return Examined(outcomes, " ".join(dict.fromkeys(filter(None, [*notes, *told_unjudged(unjudged)]))), unjudged)
+
+
+def _unjudged(questions: Sequence[Question], worths: _Worths) -> float | None:
+    """Of one window, the largest effect among the questions that its rows are worth too little for; the last question
+    is that of gaps."""
+    left_out = [
+        *(question for question in questions[:-1] if worths.values.starved[0]),
+        *(question for question in questions[-1:] if worths.gaps.starved[0]),
+    ]
+    return max((float(question.effect[0]) for question in left_out), default=None)
 
 
 def _note(worths: Worths, rows: Counts) -> str:
@@ -302,8 +315,9 @@ def _note(worths: Worths, rows: Counts) -> str:
 def _finding(column: Examined, threshold: float) -> Finding:
     """The verdict of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value."""
     if not column.outcomes:
-        return Finding("none", None, None, None, None, drifted=False, note=column.note, starved=column.starved)
-    return verdict(corrected(column.outcomes), threshold, MINIMUM_EFFECT)._replace(note=column.note)
+        return untested(column)
+    found = verdict(corrected(column.outcomes), threshold, MINIMUM_EFFECT)
+    return found._replace(note=column.note, unjudged=column.unjudged)
 
 
 def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding) -> ColumnDrift:
@@ -327,4 +341,5 @@ def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding)
         note=" ".join(filter(None, notes)),
         missing=Counts(column.missing, missing),
         chart=None,
+        unjudged=finding.unjudged,
     )

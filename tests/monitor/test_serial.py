@@ -15,6 +15,8 @@ from scipy import signal, stats
 
 from monitor import compare
 from monitor.calibrated import calibrated
+from monitor.markdown import markdown
+from monitor.page import render
 from monitor.pair import STRETCH_ROWS, pair_up
 from monitor.serial import (
     MINIMUM_WORTH,
@@ -154,14 +156,40 @@ def test_the_finding_tells_what_rows_are_worth() -> None:
     )
     assert (long.method, long.note[:50]) == ("Kolmogorov-Smirnov", "Rows depend on their neighbours: 500 current rows ")
     assert (short.method, short.p_value) == ("none", None)
-    assert (
-        short.note
-        == f"Rows depend on their neighbours: 50 current rows count as 4; a comparison needs {MINIMUM_WORTH}."
+    assert short.note == (
+        f"Rows depend on their neighbours: 50 current rows count as 4; a comparison needs {MINIMUM_WORTH}. "
+        f"A difference of {short.unjudged:.1%} may be usual there; rows of a longer time would tell."
     )
     assert compare(pl.DataFrame({"x": x}), pl.DataFrame({"x": y})).verdict == "too few rows"
     known = np.random.default_rng(0)
     independent = {"x": x, "y": known.normal(size=5000)}, {"x": y, "y": known.normal(size=50)}
     assert compare(*map(pl.DataFrame, independent), level=0.01).verdict == "no drift"
+
+
+def test_a_difference_that_nobody_can_judge_is_shown_as_such() -> None:
+    """Of two months in the order of time: where they lie apart, that is told, and nothing is promised."""
+    rng = np.random.default_rng(12)
+    sides = [
+        pl.DataFrame({"x": [None, *autoregression(rng, 400, 0.99)], "y": rng.normal(size=401)}).with_columns(
+            pl.col("x") + away
+        )
+        for away in (0.0, 60.0)
+    ]
+    report = compare(*sides)
+    apart, alike = report.columns
+    assert (report.verdict, apart.drifted, apart.verdict, alike.verdict) == (
+        "no drift",
+        False,
+        "not judged",
+        "no drift",
+    )
+    assert (apart.method, apart.effect) == ("Fisher exact of missing values", 0.0)
+    assert apart.unjudged == apart.difference == 1.0
+    assert report.unjudged == report.ranked[:1] == (apart,)
+    assert alike.unjudged is None
+    assert "A difference of 100.0% may be usual there; rows of a longer time would tell." in apart.note
+    assert "| x | not tested | - | 100% | " in markdown(report)
+    assert '<span class="pill none">not judged</span>' in render(report)
 
 
 def test_large_columns_are_looked_at_in_steps() -> None:

@@ -75,8 +75,8 @@ def test_rows_that_are_worth_too_little_are_told_as_such() -> None:
     )
     word, breached, sentence = verdict("drift", found)
     assert (word, breached) == ("too few rows", None)
-    assert sentence.endswith(told)
-    assert f"{told} So nothing was judged" in render(found).replace("&#39;", "'")
+    assert told in sentence
+    assert told in render(found).replace("&#39;", "'")
 
 
 def test_why_columns_were_not_looked_at_together_is_told() -> None:
