@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from autopilot.alert_commands import rule_of
 from autopilot.parameters import Json, StorePath, open_store
+from storage.budget import refuse_two_levels
 from storage.errors import AutopilotError, SettingError, UnknownNameError
 from storage.records import CheckKind, Missed, Schedule
 
@@ -101,7 +102,7 @@ def schedule(
     opened.endpoints.get(endpoint)
     called = name or endpoint
     if cron is not None and not remove:
-        _refuse_two_levels(level, budget)
+        refuse_two_levels(level, budget)
         made = Schedule(
             name=called,
             endpoint=endpoint,
@@ -122,11 +123,6 @@ def schedule(
         _make(opened, made, rows, run=run, json=json)
         return
     _change(opened, endpoint, called, run=run, pause=pause, resume=resume, remove=remove, json=json)
-
-
-def _refuse_two_levels(level: float | None, budget: str | None) -> None:
-    if level is not None and budget is not None:
-        raise SettingError(f"level is {level:g} and budget {budget[:80]!r}, which decides the level. Give one of them.")
 
 
 def _make(store: "Store", made: Schedule, rows: int | None, *, run: bool, json: bool) -> None:
@@ -254,28 +250,26 @@ def backtest(
         False alarms instead of a level, such as "1 per quarter".
     """
     from autopilot import servers, terminal
+    from storage.backtests import BacktestConfig, tried
     from storage.instants import instant_of
 
     opened, now = open_store(store), datetime.now(UTC)
     opened.endpoints.get(endpoint)
-    _refuse_two_levels(level, budget)
     if name is None and cron is None:
         raise SettingError('Nobody says when it would have been due. Give --cron, such as "0 * * * *", or --name.')
-    tried = _known(opened, endpoint, name) if name else Schedule(endpoint, endpoint, cron or "", _LEVEL, now)
-    given = {
-        "cron": cron,
-        "variant": variant,
-        "zone": zone,
-        "start_offset": start_offset,
-        "end_offset": end_offset,
-        "level": level,
-        "budget": budget,
-        "alert": None if alert is None else rule_of(alert, ()),
-    }
-    tried = replace(tried, **{field: value for field, value in given.items() if value is not None})
-    if level is not None:
-        tried = replace(tried, budget=None)
+    known = _known(opened, endpoint, name) if name else Schedule(endpoint, endpoint, cron or "", _LEVEL, now)
+    asked = BacktestConfig(
+        cron=cron,
+        variant=variant,
+        zone=zone,
+        start_offset=start_offset,
+        end_offset=end_offset,
+        alert=None if alert is None else rule_of(alert, ()),
+        level=level,
+        budget=budget,
+    )
+    made = tried(known, asked)
     since, until = instant_of(start, "--from", now), now if end is None else instant_of(end, "--to", now)
     period = ["--from", since.isoformat(), "--to", until.isoformat()]
-    found = servers.ask_monitor("backtest", _as_json(tried), "--store", str(opened.root), *period)
-    terminal.print_json(found) if json else terminal.print_backtest(found, tried.zone)
+    found = servers.ask_monitor("backtest", _as_json(made), "--store", str(opened.root), *period)
+    terminal.print_json(found) if json else terminal.print_backtest(found, made.zone)

@@ -1,4 +1,4 @@
-"""`python -m monitor --store URL`: compact captured traffic and make the reports that schedules ask for.
+"""`python -m monitor --store URL`: compact captured traffic, make the reports that schedules ask for, and backtests.
 
 With a command (`run`, `compare`) it does that once instead, and prints one JSON document.
 

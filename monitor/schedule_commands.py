@@ -43,9 +43,7 @@ def _backtest(chosen: argparse.Namespace) -> dict[str, Any]:
 
     now = _now()
     start, end = instant_of(chosen.start, "--from", now), instant_of(chosen.end, "--to", now)
-    found = backtest(_store(chosen), _schedule(chosen.schedule), start, end, now=now)
-    summary = {"sentence": found.words, "alarms": found.alarms, "alerts": found.alerts, "expected": found.expected}
-    return {**summary, **msgspec.to_builtins(found)}
+    return msgspec.to_builtins(backtest(_store(chosen), _schedule(chosen.schedule), start, end, now=now))
 
 
 def _finds(chosen: argparse.Namespace) -> dict[str, Any]:

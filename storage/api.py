@@ -1,7 +1,7 @@
 """What the control plane takes and tells: bodies that the server and its clients share.
 
-Beside these, it tells records as they are (`records.py`), and the views of their own modules: `batch.TransformJob`,
-`captures.Captured`, `labels.Received`, `servers.EndpointStatus`, `shadows.ShadowReport`.
+Beside these, it tells records as they are (`records.py`), and the views of their own modules: `backtests.BacktestView`,
+`batch.TransformJob`, `captures.Captured`, `labels.Received`, `servers.EndpointStatus`, `shadows.ShadowReport`.
 """
 
 from datetime import UTC, datetime, timedelta

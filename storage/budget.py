@@ -73,6 +73,12 @@ def level_at(budget: Budget, timing: Timing, due: datetime, zone: tzinfo = UTC) 
     return min(budget.alarms / max(_reports(timing, start, end), 1), LARGEST_LEVEL)
 
 
+def refuse_two_levels(level: float | None, budget: str | None) -> None:
+    """Raises SettingError where both are given."""
+    if level is not None and budget is not None:
+        raise SettingError(f"level is {level:g} and budget {budget[:80]!r}, which decides the level. Give one of them.")
+
+
 def level_of(schedule: Schedule, due: datetime) -> float:
     """The level of a schedule's report that is due at a moment: its own, or by its budget. Raises SettingError for a
     cron, a zone or a budget that is none."""

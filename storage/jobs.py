@@ -1,10 +1,10 @@
 """Jobs: long work that was asked for, claimed by one process at a time with a lease, and followed by whoever looks."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import JSON, ColumnElement, Connection, and_, delete, func, null, or_, select, type_coerce, update
 
 from storage.database import Database, insert_record, record_of
 from storage.errors import InputError, UnknownNameError
@@ -32,10 +32,10 @@ class Jobs:
             insert_record(connection, jobs, job)
         return job
 
-    def get(self, job_id: str) -> Job:
-        """A job by id. Raises UnknownNameError."""
+    def get(self, job_id: str, kind: JobKind | None = None) -> Job:
+        """A job by id. kind: that it has to be of. Raises UnknownNameError."""
         with self._database.read() as connection:
-            return _known(connection, job_id)
+            return _known(connection, job_id, kind)
 
     def waits(self, kind: JobKind, now: datetime, *, most_running: int = 1) -> bool:
         """Whether `claim` would find one, or has one to give up."""
@@ -99,13 +99,13 @@ class Jobs:
         changes = {"status": status, "ended_at": now, "result": result, "reason": reason, "lease_until": None}
         return self._change_own(job_id, owner, changes)
 
-    def stop(self, job_id: str, now: datetime) -> Job:
+    def stop(self, job_id: str, now: datetime, kind: JobKind | None = None) -> Job:
         """Stop a job that waits or runs; its owner looks, and ends within a second. Again, it changes nothing.
 
-        Raises UnknownNameError, and InputError if it has ended by itself.
+        kind: that it has to be of. Raises UnknownNameError, and InputError if it has ended by itself.
         """
         with self._database.write() as connection:
-            job = _known(connection, job_id)
+            job = _known(connection, job_id, kind)
             if job.status in ("completed", "failed"):
                 raise InputError(f"Job {job_id!r} has {job.status}. There is nothing left to stop.")
             if job.status != "stopped":
@@ -124,21 +124,34 @@ class Jobs:
         *,
         kind: JobKind | None = None,
         status: JobStatus | None = None,
+        spec: tuple[Sequence[str], str] | None = None,
+        results: bool = True,
         limit: int = 100,
         before: str | None = None,
     ) -> "list[Job]":
-        """Jobs, the newest first. before: id of the last one that was seen. Raises UnknownNameError for that."""
-        query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        """Jobs, the newest first. before: id of the last one that was seen. Raises UnknownNameError for that.
+
+        spec: only those whose spec has this text at this path. results: whether results are read, which may be large.
+        """
+        read = [column if results or column is not jobs.c.result else null().label("result") for column in jobs.c]
+        query = select(*read).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
         if kind is not None:
             query = query.where(jobs.c.kind == kind)
+        if spec is not None:
+            query = query.where(type_coerce(jobs.c.spec, JSON)[tuple(spec[0])].as_string() == spec[1])
         if status is not None:
             query = query.where(jobs.c.status == status)
         with self._database.read() as connection:
             if before is not None:
-                last = _known(connection, before)
+                last = _known(connection, before, kind)
                 earlier = and_(jobs.c.created_at == last.created_at, jobs.c.id < last.id)
                 query = query.where(or_(jobs.c.created_at < last.created_at, earlier))
             return [record_of(Job, row) for row in connection.execute(query).mappings()]
+
+    def forget(self, kind: JobKind, before: datetime) -> int:
+        """Delete jobs of a kind that ended before a time; returns how many are gone."""
+        with self._database.write() as connection:
+            return connection.execute(delete(jobs).where(jobs.c.kind == kind, jobs.c.ended_at < before)).rowcount
 
     def _change_own(self, job_id: str, owner: str, changes: Mapping[str, object]) -> bool:
         own = and_(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.status == "running")
@@ -168,8 +181,13 @@ def _give_up(connection: Connection, kind: JobKind, now: datetime) -> None:
     connection.execute(update(jobs).where(hopeless).values(changes))
 
 
-def _known(connection: Connection, job_id: str) -> Job:
+def _known(connection: Connection, job_id: str, kind: JobKind | None = None) -> Job:
     row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
     if row is None:
         raise UnknownNameError(f"The store has no job {job_id[:80]!r}.")
-    return record_of(Job, row)
+    job = record_of(Job, row)
+    if kind not in (None, job.kind):
+        raise UnknownNameError(
+            f"Job {job_id!r} is a {job.kind} job, and a {kind} job was asked for. Give the id of one."
+        )
+    return job

@@ -138,7 +138,8 @@ def _user(connection: Connection, version: ModelVersion) -> str | None:
     alias = select(aliases.c.name).where(aliases.c.model == name, aliases.c.version == number)
     if (found := connection.execute(alias).scalar()) is not None:
         return f"alias {found!r}"
-    for row in connection.execute(select(jobs).where(jobs.c.status.in_(["queued", "running"]))).mappings():
+    transforms = select(jobs).where(jobs.c.kind == "batch", jobs.c.status.in_(["queued", "running"]))
+    for row in connection.execute(transforms).mappings():
         job = record_of(Job, row)
         if _names(job.spec, version):
             return f"job {job.id}"
@@ -147,7 +148,7 @@ def _user(connection: Connection, version: ModelVersion) -> str | None:
 
 
 def _names(spec: str, version: ModelVersion) -> bool:
-    """Whether the JSON of a job names a version, or the model without one."""
+    """Whether the JSON of a transform names a version, or the model without one."""
     wanted = msgspec.json.decode(spec, type=dict[str, Any]).get("model")
     return wanted in (version.name, f"{version.name}:{version.version}")
 

@@ -1,6 +1,6 @@
 """Profiles of hours of traffic: a row for each, and its bytes as a blob, whose form the program that monitors knows."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, and_, delete, select
@@ -9,6 +9,9 @@ from storage.blobs import Blobs
 from storage.database import Database, insert_record, record_of
 from storage.records import StoredProfile
 from storage.tables import profiles
+
+#: Profiles are kept so long: a year, and the month before it.
+KEPT = timedelta(days=400)
 
 
 class Profiles:

@@ -423,12 +423,12 @@ class Label(Struct, frozen=True):
     received_at: datetime
 
 
-JobKind = Literal["batch"]
+JobKind = Literal["backtest", "batch"]
 JobStatus = Literal["queued", "running", "completed", "failed", "stopped"]
 
 
 class Job(Struct, frozen=True):
-    """Long work that was asked for, such as a batch transform.
+    """Long work that was asked for: a batch transform, or a backtest.
 
     spec, progress, result: JSON, whose form the program that does it knows. owner: the process that has it, until
     `lease_until`; another may take it then. Each of its attempts counts.

@@ -379,15 +379,21 @@ def check_schedule(schedule: Schedule) -> None:
         )
 
 
+def check_variant(endpoint: Endpoint, variant: str | None) -> None:
+    """Raises UnknownNameError for a variant that an endpoint does not have."""
+    names = [one.name for one in endpoint.variants]
+    if variant is not None and variant not in names:
+        raise UnknownNameError(
+            f"Endpoint {endpoint.name!r} has no variant {variant[:80]!r}. It has: {', '.join(names)}."
+        )
+
+
 def _check_names(connection: Connection, schedule: Schedule, endpoint: Endpoint) -> None:
     """Raises UnknownNameError for what a schedule names and there is not, SettingError for a facet of no column, and
     for none where the model knows of none."""
-    variants = {variant.name: variant for variant in endpoint.variants}
-    if schedule.variant is not None and schedule.variant not in variants:
-        raise UnknownNameError(
-            f"Endpoint {endpoint.name!r} has no variant {schedule.variant[:80]!r}. It has: {', '.join(variants)}."
-        )
+    check_variant(endpoint, schedule.variant)
     if schedule.check == "bias":
+        variants = {variant.name: variant for variant in endpoint.variants}
         watched = endpoint.main if schedule.variant is None else variants[schedule.variant]
         version = find_version(connection, watched.spec)
         for text in schedule.facets or fairness_columns(version):

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from autopilot.client.calls import F, Noun, call
 from autopilot.client.nouns import (
     AsyncInvocations,
+    Backtests,
     Baselines,
     Captures,
     Endpoints,
@@ -42,6 +43,7 @@ class _Surface(Noun[F]):
         self.labels: Labels[F] = Labels(transport)
         self.jobs: Jobs[F] = Jobs(transport)
         self.schedules: Schedules[F] = Schedules(transport)
+        self.backtests: Backtests[F] = Backtests(transport)
         self.reports: Reports[F] = Reports(transport)
         self.runs: Runs[F] = Runs(transport)
         self.async_invocations: AsyncInvocations[F] = AsyncInvocations(transport)

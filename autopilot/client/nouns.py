@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from autopilot.client.calls import F, Listing, Noun, call, listing
 from autopilot.client.steps import Pause, Steps, ask, at
@@ -23,6 +23,7 @@ from storage.api import (
     ScheduleConfig,
     tag_of,
 )
+from storage.backtests import BacktestConfig, BacktestView
 from storage.baselines import Baseline, ConstraintsFile
 from storage.batch import Transform, TransformJob
 from storage.captures import Captured, CaptureSummary
@@ -58,6 +59,8 @@ _LOOK_S = 0.2  # a server follows the store four times a second
 _LOOK_AT_JOB_S = 1.0
 _REPLAY_S = 3600.0
 
+J = TypeVar("J", TransformJob, BacktestView)
+
 Seen = Alias | BaselineView | Endpoint | EndpointDetails | EndpointSummary | Schedule
 
 
@@ -66,6 +69,17 @@ def _when(seen: Seen | None, *, only_new: bool = False) -> dict[str, str]:
     if only_new:
         return {"if-none-match": "*"}
     return {} if seen is None else {"if-match": tag_of(seen)}
+
+
+def _ended(path: str, kind: type[J]) -> Steps[J]:
+    """Look at a job until it has ended. Raises FailureError with the reason if it failed."""
+    while True:
+        job = yield from ask("GET", path, kind)
+        if job.status == "failed":
+            raise FailureError(f"Job {job.id} failed: {job.reason}")
+        if job.status in ("completed", "stopped"):
+            return job
+        yield Pause(_LOOK_AT_JOB_S)
 
 
 class Models(Noun[F]):
@@ -327,13 +341,7 @@ class BatchJob(Noun[F]):
     @call
     def wait(self) -> Steps[TransformJob]:
         """Wait for its end, however long that takes. Raises FailureError with the reason if it failed."""
-        while True:
-            job = yield from ask("GET", at("jobs", self.id), TransformJob)
-            if job.status == "failed":
-                raise FailureError(f"Job {job.id} failed: {job.reason}")
-            if job.status in ("completed", "stopped"):
-                return job
-            yield Pause(_LOOK_AT_JOB_S)
+        return (yield from _ended(at("jobs", self.id), TransformJob))
 
     @call
     def stop(self) -> Steps[TransformJob]:
@@ -360,6 +368,48 @@ class Jobs(Noun[F]):
         are those of the server's machine."""
         asked = Transform(model, source, out, **options)
         return BatchJob(self.transport, (yield from ask("POST", at("jobs", "batch"), TransformJob, body=asked)))
+
+
+class BacktestJob(Noun[F]):
+    """A backtest that was asked for. job: as it was then."""
+
+    def __init__(self, transport: F, job: BacktestView) -> None:
+        super().__init__(transport)
+        self.job = job
+
+    @property
+    def id(self) -> str:
+        """Its id, by which others find it."""
+        return self.job.id
+
+    @call
+    def look(self) -> Steps[BacktestView]:
+        """How far it is, and what it waits for."""
+        return (yield from ask("GET", at("backtests", self.id), BacktestView))
+
+    @call
+    def wait(self) -> Steps[BacktestView]:
+        """Wait for its end, however long that takes. Raises FailureError with the reason if it failed."""
+        return (yield from _ended(at("backtests", self.id), BacktestView))
+
+    @call
+    def stop(self) -> Steps[BacktestView]:
+        """Have it made no further."""
+        return (yield from ask("POST", at("backtests", self.id, "stop"), BacktestView))
+
+
+class Backtests(Noun[F]):
+    """What schedules would have found in the past. They are asked for as `schedules.backtest`."""
+
+    @listing
+    def list(self, schedule: str) -> Listing[BacktestView]:
+        """Those of a schedule without their results, newest first."""
+        return Listing(at("schedules", schedule, "backtests"), BacktestView)
+
+    @call
+    def get(self, backtest_id: str) -> Steps[BacktestJob[F]]:
+        """One by its id."""
+        return BacktestJob(self.transport, (yield from ask("GET", at("backtests", backtest_id), BacktestView)))
 
 
 class Schedules(Noun[F]):
@@ -398,6 +448,18 @@ class Schedules(Noun[F]):
     def run(self, name: str) -> Steps[Execution]:
         """Have a check now, beside the due times."""
         return (yield from ask("POST", at("schedules", name, "run"), Execution))
+
+    @call
+    def backtest(
+        self, name: str, *, start: datetime | None = None, end: datetime | None = None, **options: Any
+    ) -> Steps[BacktestJob[F]]:
+        """Have it tried on the past: `backtest("nightly", level=0.01).wait().result.sentence`. It is not changed.
+
+        start, end: due times in `start < due <= end`; by default the last 30 days. options: in place of its own, as of
+        `BacktestConfig`. The monitor makes it."""
+        asked = BacktestConfig(start, end, **options)
+        path = at("schedules", name, "backtests")
+        return BacktestJob(self.transport, (yield from ask("POST", path, BacktestView, body=asked)))
 
     @call
     def delete(self, name: str, *, seen: Schedule | None = None) -> Steps[None]:

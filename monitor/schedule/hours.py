@@ -13,17 +13,19 @@ from monitor.schedule.watch import utc_now
 from monitor.sketches import Subject, keep_hours, subject_of
 from monitor.sketches.hours import whole_hour
 from storage.errors import AutopilotError
+from storage.profiles import KEPT
 from storage.records import Endpoint
 from storage.store import Store
-
-#: Profiles are kept so long: a year, and the month before it.
-KEPT = timedelta(days=400)
 
 #: How far back is looked again and again. Traffic comes later than that only from a server that was killed and did not
 #: start again for so long; the first look after a start finds it.
 AGAIN = timedelta(days=2)
 
 _log = logging.getLogger("monitor")
+
+
+class _StoppedError(Exception):
+    """The rest of the hours is for another time."""
 
 
 class _Watched(NamedTuple):
@@ -70,14 +72,19 @@ class Hours:
             subject = known or subject_of(self._store, endpoint.name, watched.variant)
             # A version has answered nothing before it was there, so that a new one need not look at a year of others.
             start = max(start, whole_hour(subject.version.created_at))
-            keep_hours(self._store, subject, start, whole_hour(now), now=now, stopped=self._stopped.is_set)
+            keep_hours(self._store, subject, start, whole_hour(now), now=now, observe=self._go_on)
         except AutopilotError as error:
             self._complain(watched, str(error))
             return
+        except _StoppedError:
+            return
         self._complaints.pop(watched, None)
-        if not self._stopped.is_set():
-            self._forget_others(watched)
-            self._subjects[watched] = subject
+        self._forget_others(watched)
+        self._subjects[watched] = subject
+
+    def _go_on(self, done: int, of: int) -> None:
+        if self._stopped.is_set():
+            raise _StoppedError
 
     def _forget_others(self, watched: _Watched) -> None:
         """Let go of the version that was served before."""

@@ -1,4 +1,4 @@
-"""What is long past is forgotten: executions, alerts and what was told of them, and reports."""
+"""What is long past is forgotten: executions, alerts and what was told of them, reports and backtests."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,5 +18,6 @@ def forget(store: Store, kept_days: int, clock: Callable[[], datetime]) -> None:
     while store.schedules.forget(before):
         pass
     store.schedules.alerts.forget(before)
+    store.jobs.forget("backtest", before)
     while store.reports.forget(before, now):  # after executions and changes, which keep those that they name
         pass

@@ -9,6 +9,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor.alerts import Messenger, Senders
+from monitor.schedule.backtests import Backtests
 from monitor.schedule.hours import Hours
 from monitor.schedule.retention import forget
 from monitor.schedule.watch import LEASE_S, REPORTS_AT_ONCE, Watch, utc_now
@@ -32,11 +33,11 @@ _log = logging.getLogger("monitor")
 
 @contextmanager
 def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
-    """Follow schedules, tell of alerts, compact traffic, profile its hours and forget what is long past, in threads of
-    their own.
+    """Follow schedules, tell of alerts, compact traffic, profile its hours, make backtests and forget what is long
+    past, in threads of their own.
 
     At the end, reports and the hour under way are waited for; commands that are told of alerts are ended, and told
-    again later.
+    again later; a backtest is given back.
 
     senders: what brings alerts to channels; by default as the settings have it.
     """
@@ -47,6 +48,7 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
             "reports": ThreadPoolExecutor(REPORTS_AT_ONCE),
             "alerts": ThreadPoolExecutor(TOLD_AT_ONCE),
             "hours": ThreadPoolExecutor(1),
+            "backtests": ThreadPoolExecutor(1),
         },
         # A tick that comes late still counts (the default drops what is a second late), and several late ones are one.
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
@@ -58,6 +60,7 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         store, senders, lambda work: scheduler.add_job(_logged(work), executor="alerts"), most=TOLD_AT_ONCE
     )
     hours = Hours(store)
+    backtests = Backtests(store)
     ticks = (
         (watch.look, LOOK_EVERY_S, "default"),
         (watch.renew, LEASE_S / 4, "default"),
@@ -65,6 +68,8 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         (messenger.renew, LEASE_S / 4, "default"),
         (store.traffic.compact, COMPACT_EVERY_S, "default"),
         (hours.look, KEEP_EVERY_S, "hours"),
+        (backtests.look, LOOK_EVERY_S, "backtests"),
+        (backtests.renew, LOOK_EVERY_S, "default"),
         (lambda: forget(store, settings.monitor_kept_days, utc_now), FORGET_EVERY_S, "default"),
     )
     for tick, every_s, executor in ticks:
@@ -75,6 +80,7 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
     finally:
         messenger.stop()
         hours.stop()
+        backtests.stop()
         scheduler.shutdown(wait=True)
 
 

@@ -34,6 +34,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def owner_of_process() -> str:
+    """A name that no other owner of leases has, and that tells people which process it is."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
 def execute(
     store: Store,
     schedule: Schedule,
@@ -96,7 +101,7 @@ class Watch:
         make: Check = check,
         most: int = REPORTS_AT_ONCE,
     ) -> None:
-        self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.owner = owner_of_process()
         self._store = store
         self._submit = submit
         self._clock = clock

@@ -27,24 +27,21 @@ Decisions:
 """
 
 from monitor.sketches.apart import Distances, bins_of, distances_of
-from monitor.sketches.backtest import Backtest, Drifted, Windows, WouldBe, backtest, replay, windows_of
+from monitor.sketches.backtest import Windows, backtest, replay, windows_of
 from monitor.sketches.baseline import Baseline, BaselineColumn
 from monitor.sketches.hours import History, Subject, keep_hours, load, merged, rescore, subject_of
 from monitor.sketches.rescore import report_on
 from monitor.sketches.window import Profile, Summary, merge, profile, quantiles_of, summary_of
 
 __all__ = [
-    "Backtest",
     "Baseline",
     "BaselineColumn",
     "Distances",
-    "Drifted",
     "History",
     "Profile",
     "Subject",
     "Summary",
     "Windows",
-    "WouldBe",
     "backtest",
     "bins_of",
     "distances_of",

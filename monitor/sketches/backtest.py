@@ -1,94 +1,32 @@
 """What would a schedule have found, and when would its alert have gone off, had it been there in a past period?"""
 
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
+from typing import Literal, TypeAlias
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from monitor.charts import number
-from monitor.drift import Verdict
 from monitor.sketches.hours import HOUR, SETTLED, History, Subject, keep_hours, load, subject_of, whole_hour
 from monitor.sketches.rescore import Column, Counted, Verdicts, judge
+from storage.backtests import Backtest, Drifted, WouldBe, check_tried
 from storage.budget import level_of
 from storage.cron import recent
 from storage.errors import SettingError
 from storage.records import AlertState, Schedule
-from storage.schedules import check_schedule
 from storage.store import Store
 from storage.timing import duration_of, parse_timing
 
 _INSTANT = timedelta(microseconds=1)
 _MINUTE = timedelta(minutes=1)
 
-
-class Drifted(Struct, frozen=True):
-    """A column that would have alarmed, and how far it was from the reference, 0 to 1."""
-
-    name: str
-    effect: float
-
-
-class WouldBe(Struct, frozen=True):
-    """What an execution of the schedule would have found.
-
-    rows: of `window_start <= time < window_end`. breached: whether the verdict is bad; None of too few rows. drifted:
-    the largest effect first. state: of the alert after it. level: the chance of any alarm in it without drift.
-    """
-
-    scheduled_at: datetime
-    window_start: datetime
-    window_end: datetime
-    rows: int
-    verdict: Verdict
-    breached: bool | None
-    drifted: tuple[Drifted, ...]
-    state: AlertState
-    level: float
-
-
-class Backtest(Struct, frozen=True):
-    """What a schedule would have found in `start < due <= end`.
-
-    outcomes: one for each due time, in their order.
-    """
-
-    schedule: str
-    start: datetime
-    end: datetime
-    outcomes: tuple[WouldBe, ...]
-
-    @property
-    def alarms(self) -> int:
-        """How many verdicts would have been bad."""
-        return sum(outcome.breached is True for outcome in self.outcomes)
-
-    @property
-    def alerts(self) -> int:
-        """How often the alert would have gone off."""
-        states = ["OK", *(outcome.state for outcome in self.outcomes)]
-        return sum(after == "InAlert" != before for before, after in pairwise(states))
-
-    @property
-    def expected(self) -> float:
-        """How many false alarms there would be at most, on average, had nothing changed."""
-        return sum(outcome.level for outcome in self.outcomes if outcome.breached is not None)
-
-    @property
-    def words(self) -> str:
-        """What was found, in a sentence or two."""
-        judged = [outcome for outcome in self.outcomes if outcome.breached is not None]
-        if not judged:
-            return f"None of {len(self.outcomes):,} reports would have had rows enough to be judged."
-        few = len(self.outcomes) - len(judged)
-        times = "once" if self.alerts == 1 else f"{self.alerts:,} times"
-        return (
-            f"{self.alarms:,} of {len(self.outcomes):,} reports would have alarmed"
-            f"{f' ({few:,} had too few rows)' if few else ''}; the alert would have gone off {times}. Had nothing "
-            f"changed, {number(self.expected)} false alarms would be expected at most."
-        )
+#: Is told how many hours are done, of all, in which step. What it raises ends the work.
+Observe: TypeAlias = Callable[[Literal["profiled", "read"], int, int], None]
 
 
 class Windows(Struct, frozen=True):
@@ -99,7 +37,15 @@ class Windows(Struct, frozen=True):
     ends: tuple[datetime, ...]
 
 
-def backtest(store: Store, schedule: Schedule, start: datetime, end: datetime, *, now: datetime) -> Backtest:
+def backtest(
+    store: Store,
+    schedule: Schedule,
+    start: datetime,
+    end: datetime,
+    *,
+    now: datetime,
+    observe: Observe = lambda step, done, of: None,
+) -> Backtest:
     """What a schedule would have found at its due times in `start < due <= end`, from the hours that are kept.
 
     Hours that have traffic and no profile are profiled first; those of the last minutes have not settled, so the period
@@ -108,9 +54,7 @@ def backtest(store: Store, schedule: Schedule, start: datetime, end: datetime, *
     windows that are no whole hours of UTC or have neither traffic nor profiles, and for what no schedule can have;
     UnknownNameError for an endpoint that the store does not hold.
     """
-    check_schedule(schedule)
-    if schedule.check != "drift":
-        raise SettingError(f"check is {schedule.check!r}. From profiles, only drift can be tried on the past.")
+    check_tried(schedule)
     end = min(end, now - SETTLED)
     windows = windows_of(schedule, start, end)
     if not windows.due:
@@ -121,8 +65,8 @@ def backtest(store: Store, schedule: Schedule, start: datetime, end: datetime, *
     _refuse_parts_of_hours(windows)
     subject = subject_of(store, schedule.endpoint, schedule.variant)
     first, last = min(windows.starts), max(windows.ends)
-    keep_hours(store, subject, first, last, now=now)
-    history = load(store, subject, first, last)
+    keep_hours(store, subject, first, last, now=now, observe=partial(observe, "profiled"))
+    history = load(store, subject, first, last, partial(observe, "read"))
     if not history.rows.any():
         raise SettingError(
             f"Nothing is there of what {subject.version.name}:{subject.version.version} answered at endpoint "
@@ -153,7 +97,7 @@ def replay(
     levels = np.array([level_of(schedule, due) for due in windows.due])
     found = judge(subject.baseline, rows, columns_of, levels=levels)
     names = [column.name for column in subject.baseline.columns]
-    return Backtest(schedule.name, *period, _outcomes(schedule, windows, rows, levels, found, names))
+    return _summarized(schedule, period, _outcomes(schedule, windows, rows, levels, found, names))
 
 
 def windows_of(schedule: Schedule, start: datetime, end: datetime) -> Windows:
@@ -172,6 +116,25 @@ def windows_of(schedule: Schedule, start: datetime, end: datetime) -> Windows:
         tuple((at + offset).astimezone(UTC) for at in since),
         tuple((at + until).astimezone(UTC) for at in due),
     )
+
+
+def _summarized(schedule: Schedule, period: tuple[datetime, datetime], outcomes: tuple[WouldBe, ...]) -> Backtest:
+    """The outcomes of a period, and what they come to."""
+    judged = [outcome for outcome in outcomes if outcome.breached is not None]
+    alarms = sum(outcome.breached is True for outcome in judged)
+    states = ["OK", *(outcome.state for outcome in outcomes)]
+    alerts = sum(after == "InAlert" != before for before, after in pairwise(states))
+    expected = sum(outcome.level for outcome in judged)
+    sentence = f"None of {len(outcomes):,} reports would have had rows enough to be judged."
+    if judged:
+        few = len(outcomes) - len(judged)
+        sentence = (
+            f"{alarms:,} of {len(outcomes):,} reports would have alarmed"
+            f"{f' ({few:,} had too few rows)' if few else ''}; the alert would have gone off "
+            f"{'once' if alerts == 1 else f'{alerts:,} times'}. Had nothing changed, {number(expected)} false alarms "
+            "would be expected at most."
+        )
+    return Backtest(sentence, alarms, alerts, expected, schedule.name, *period, outcomes)
 
 
 def _refuse_parts_of_hours(windows: Windows) -> None:
@@ -212,14 +175,13 @@ def _outcomes(
         if breached is not None:
             latest.append(breached)
             state = "InAlert" if sum(latest) >= rule.datapoints else "OK"
-        verdict: Verdict = "too few rows" if breached is None else "drift" if breached else "no drift"
         outcomes.append(
             WouldBe(
                 scheduled_at=due,
                 window_start=windows.starts[at],
                 window_end=windows.ends[at],
                 rows=int(rows[at]),
-                verdict=verdict,
+                verdict="too few rows" if breached is None else "drift" if breached else "no drift",
                 breached=breached,
                 drifted=drifted,
                 state=state,

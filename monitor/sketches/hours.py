@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -26,6 +26,9 @@ HOUR = timedelta(hours=1)
 #: An hour is profiled this long after its end: what a server still holds is then captured. What comes later is seen,
 #: and the hour profiled anew.
 SETTLED = timedelta(minutes=5)
+
+#: Is told, before each hour, how many are done, of all. What it raises ends the work.
+Observe: TypeAlias = Callable[[int, int], None]
 
 
 class Subject(NamedTuple):
@@ -76,35 +79,42 @@ def keep_hours(
     end: datetime,
     *,
     now: datetime,
-    stopped: Callable[[], bool] = lambda: False,
+    observe: Observe = lambda done, of: None,
 ) -> int:
     """Profile the hours in `start <= hour < end` that have ended and have traffic that no profile knows; their number.
 
-    start, end: whole hours, aware. stopped: asked before each hour; if it is so, the rest is left for another time.
-    Several processes may do so: an hour is kept once. Raises SettingError for times that are no whole hours, and
-    StoreError if the store cannot be used.
+    start, end: whole hours, aware. Several processes may do so: an hour is kept once. Raises SettingError for times
+    that are no whole hours, StoreError if the store cannot be used, and what `observe` raises: the rest is left for
+    another time.
     """
     _check_hours(start, end)
     store.traffic.compact()
     known = {(one.hour, one.variant): one.files for one in _listed(store, subject, start, end)}
     count = 0
-    for (hour, variant), paths in _files(store, subject, start, end):
-        if stopped():
-            break
+    files = list(_files(store, subject, start, end))
+    for done, ((hour, variant), paths) in enumerate(files):
+        observe(done, len(files))
         if hour + HOUR + SETTLED <= now and known.get((hour, variant), 0) < len(paths):
             count += _keep(store, subject, hour, variant, paths, now)
     return count
 
 
-def load(store: Store, subject: Subject, start: datetime, end: datetime) -> History:
-    """The counts of the hours in `start <= hour < end` that are kept. Raises SettingError and StoreError."""
+def load(
+    store: Store, subject: Subject, start: datetime, end: datetime, observe: Observe = lambda done, of: None
+) -> History:
+    """The counts of the hours in `start <= hour < end` that are kept.
+
+    Raises SettingError, StoreError, and what `observe` raises.
+    """
     _check_hours(start, end)
     hours = int((end - start) / HOUR)
     counts = np.zeros((hours, subject.baseline.starts[-1]), np.uint32)
     rows = np.zeros(hours, np.int64)
     blocks = np.zeros((len(subject.baseline.columns), hours, *NO_BLOCKS.shape), np.uint32)
     kept = store.profiles
-    for one in _listed(store, subject, start, end):
+    listed = _listed(store, subject, start, end)
+    for done, one in enumerate(listed):
+        observe(done, len(listed))
         at = int((one.hour - start) / HOUR)
         skimmed = skim(kept.read(one))
         counts[at] += skimmed.counts.astype(np.uint32)

@@ -23,6 +23,7 @@ from typing import Any
 
 from serving.control import (
     async_invocations,
+    backtests,
     baselines,
     captures,
     endpoints,
@@ -47,6 +48,7 @@ ROUTES: tuple[Any, ...] = (
     *replays.ROUTES,
     *jobs.ROUTES,
     *schedules.ROUTES,
+    *backtests.ROUTES,
     *reports.ROUTES,
     *runs.ROUTES,
     *servers.ROUTES,

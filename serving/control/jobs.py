@@ -1,4 +1,4 @@
-"""Jobs: long work that was asked for, such as a batch transform, worked off by `serving.batch`."""
+"""Jobs: batch transforms that were asked for, worked off by `serving.batch`."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any

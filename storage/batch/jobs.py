@@ -91,7 +91,7 @@ def add(store: Store, transform: Transform, now: datetime) -> TransformJob:
 
 def get(store: Store, job_id: str) -> TransformJob:
     """A transform by the id of its job. Raises UnknownNameError."""
-    return view(store.jobs.get(job_id))
+    return view(store.jobs.get(job_id, _KIND))
 
 
 def list_jobs(
@@ -106,8 +106,8 @@ def stop(store: Store, job_id: str, now: datetime) -> TransformJob:
 
     Raises UnknownNameError, and InputError if it has ended by itself.
     """
-    before = store.jobs.get(job_id)
-    stopped = view(store.jobs.stop(job_id, now))
+    before = store.jobs.get(job_id, _KIND)
+    stopped = view(store.jobs.stop(job_id, now, _KIND))
     if before.lease_until is None or before.lease_until <= now:  # nobody works on it who would clear up
         clear(store, stopped)
     return stopped

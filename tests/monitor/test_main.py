@@ -1,12 +1,9 @@
 """`python -m monitor` as users start it: a process of its own."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,32 +17,7 @@ from storage import Store
 from storage.records import Schedule
 from tests import portable
 from tests.monitor import till
-
-ROOT = Path(__file__).parents[2]
-
-
-@contextmanager
-def monitor(*arguments: str, **environ: str) -> Generator["subprocess.Popen[str]"]:
-    """`python -m monitor ARGUMENTS`, with warnings as errors; killed at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "monitor", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def ready(process: "subprocess.Popen[str]") -> str:
-    """The first line that it prints."""
-    assert process.stdout is not None
-    return process.stdout.readline()
+from tests.monitor.process import ROOT, monitor, ready
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

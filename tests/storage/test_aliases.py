@@ -75,6 +75,7 @@ def test_a_version_that_is_used_is_not_deleted(models: Store) -> None:
     with raises(UsedError, "Model version 'demo:1' is used by alias 'production'."):
         models.models.delete("demo", 1)
     models.aliases.remove("demo", "production")
+    models.jobs.create("backtest", '{"model": "demo:1"}', NOW)  # what else a job names is no model of it
     job = models.jobs.create("batch", '{"model": "demo:1"}', NOW)
     with raises(UsedError, f"Model version 'demo:1' is used by job {job.id}."):
         models.models.delete("demo", 1)

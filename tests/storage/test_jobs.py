@@ -1,5 +1,6 @@
 """Jobs are claimed by one process at a time, and go on when it dies."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -126,6 +127,51 @@ def test_jobs_are_listed_newest_first_page_by_page(store: Store) -> None:
     assert [job.created_at for job in found] == sorted((job.created_at for job in jobs), reverse=True)
     assert [job.status for job in store.jobs.list(status="running")] == ["running"]
     assert store.jobs.counts("batch") == {"queued": 4, "running": 1}
+
+
+def test_a_job_of_one_kind_is_none_of_another(store: Store) -> None:
+    """Whoever asks for a batch transform by the id of a backtest is told, and stops nothing."""
+    store.jobs.create("batch", "{}", NOW)
+    other = store.jobs.create("backtest", "{}", NOW + SECOND)
+    assert store.jobs.get(other.id, "backtest") == other
+    calls = (
+        lambda: store.jobs.get(other.id, "batch"),
+        lambda: store.jobs.stop(other.id, NOW, "batch"),
+        lambda: store.jobs.list(kind="batch", before=other.id),
+    )
+    for call in calls:
+        with raises(UnknownNameError, f"Job '{other.id}' is a backtest job, and a batch job was asked for."):
+            call()
+    assert store.jobs.get(other.id).status == "queued"
+
+
+def test_jobs_are_listed_by_what_their_spec_says(store: Store) -> None:
+    """By a text in it; results are left out where they are not asked for."""
+    for number, name in enumerate(("a", "b", 'a"')):
+        store.jobs.create("backtest", f'{{"schedule": {{"name": {json.dumps(name)}}}}}', NOW + number * SECOND)
+    job = store.jobs.claim("backtest", "me", NOW, lease_s=10)
+    assert job is not None
+    store.jobs.finish(job.id, "me", NOW, "completed", result="all")
+    (found,) = store.jobs.list(kind="backtest", spec=(("schedule", "name"), "a"))
+    assert (found.id, found.result) == (job.id, "all")
+    (found,) = store.jobs.list(kind="backtest", spec=(("schedule", "name"), "a"), results=False)
+    assert (found.id, found.status, found.result) == (job.id, "completed", None)
+    assert len(store.jobs.list(spec=(("schedule", "name"), 'a"'))) == 1
+    assert store.jobs.list(spec=(("schedule", "endpoint"), "a")) == []
+
+
+def test_jobs_of_a_kind_are_forgotten_when_they_ended_long_ago(store: Store) -> None:
+    """What waits or runs stays, and so does another kind."""
+    for kind in ("backtest", "batch"):
+        for _ in range(3):
+            store.jobs.create(kind, "{}", NOW)
+        for seconds in (1, 2):
+            job = store.jobs.claim(kind, "me", NOW, lease_s=10)
+            assert job is not None
+            store.jobs.finish(job.id, "me", NOW + seconds * SECOND, "completed")
+    assert store.jobs.forget("backtest", NOW + 2 * SECOND) == 1
+    assert store.jobs.counts("backtest") == {"completed": 1, "queued": 1}
+    assert store.jobs.counts("batch") == {"completed": 2, "queued": 1}
 
 
 CLAIM = """

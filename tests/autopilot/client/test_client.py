@@ -17,7 +17,7 @@ import autopilot
 from autopilot.client.calls import Noun
 from storage import FailureError, InputError, Store, UnknownNameError
 from storage.errors import ConflictError
-from storage.records import CapturePolicy, EndpointLimits, Variant
+from storage.records import AlertRule, CapturePolicy, EndpointLimits, Variant
 from tests import portable
 from tests.records import NOW, execution, report, run, trial
 from tests.refusals import raises
@@ -205,6 +205,21 @@ def test_a_batch_that_fails_is_told_with_its_reason(server: ServerProcess, tmp_p
         failing = client.jobs.batch("regressor", str(tmp_path / "short.csv"), str(tmp_path / "no.csv"))
         with raises(FailureError, f"Job {failing.id} failed: "):
             failing.wait()
+
+
+def test_a_backtest_is_asked_for_looked_at_and_stopped(client: Any, name: str) -> None:
+    """Of a schedule that stays as it is; who finds it by its id may stop it too."""
+    schedule = client.schedules.put(name, "0 * * * *")
+    start = NOW - timedelta(days=2)
+    job = client.schedules.backtest(name, start=start, end=NOW, level=0.2, alert=AlertRule(2, 3))
+    assert (job.job.schedule.level, job.job.schedule.alert, job.job.start) == (0.2, AlertRule(2, 3), start)
+    assert (job.look().status, job.look().reason) == ("queued", "it waits for a monitor, which looks each second")
+    assert client.backtests.get(job.id).stop().status == "stopped"
+    assert (job.wait().status, job.wait().result) == ("stopped", None)
+    assert [one.id for one in client.backtests.list(name)] == [job.id]
+    assert client.schedules.get(name) == schedule
+    with raises(InputError, "level is 0.1 and budget '1 per day', which decides the level. Give one of them."):
+        client.schedules.backtest(name, level=0.1, budget="1 per day")
 
 
 def test_schedules_reports_runs_and_servers_are_read(client: Any, name: str) -> None:

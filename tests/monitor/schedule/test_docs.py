@@ -10,9 +10,10 @@ from monitor.power import MOST_COLUMNS, POWER
 from monitor.schedule import LEASE_S, SETTLE
 from monitor.schedule.due import LATE, MOST_RECORDED, MOST_WAITING
 from monitor.schedule.finds import MOST_WINDOWS
-from monitor.schedule.hours import KEPT
 from monitor.sketches.hours import SETTLED
+from storage.backtests import NOBODY, PERIOD
 from storage.budget import LARGEST_LEVEL
+from storage.profiles import KEPT
 from storage.records import AlertChange
 from storage.schedules import CHECKS, MOST_DATAPOINTS
 from storage.schedules import MOST_ATTEMPTS as MOST_BEGUN
@@ -44,7 +45,10 @@ def test_each_kind_of_check_is_in_the_guide() -> None:
 
 def test_figures_are_those_of_the_code() -> None:
     """Whoever changes one changes the other."""
-    assert f"a lease of {LEASE_S:.0f} s" in GUIDE
+    assert GUIDE.count(f"a lease of {LEASE_S:.0f} s") == 2
+    assert f"if nobody has taken it for {NOBODY.total_seconds():.0f} s" in GUIDE
+    assert f"span {KEPT.days} days at most" in GUIDE
+    assert f"`--from` is {PERIOD.days} days ago" in GUIDE
     assert f"at most {MOST_WAITING} wait" in GUIDE
     assert f"At most {MOST_RECORDED:,} missed due times" in GUIDE
     assert f"by default, {MOST_DATAPOINTS} at most" in GUIDE

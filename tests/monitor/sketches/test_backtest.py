@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy import signal
 
-from monitor.sketches.backtest import Backtest, backtest, windows_of
+from monitor.sketches.backtest import backtest, windows_of
 from monitor.sketches.baseline import Baseline
 from monitor.sketches.blocks import stacked
 from monitor.sketches.hours import keep_hours, rescore, subject_of
 from monitor.sketches.rescore import Column, Counted, judge, report_on
 from monitor.sketches.window import profile
 from storage import SettingError, Store
+from storage.backtests import Backtest
 from storage.records import AlertRule, Schedule
 from tests import portable
 from tests.monitor import till
@@ -153,7 +154,7 @@ def test_each_due_time_has_the_level_that_the_budget_gives_it(watched: Store) ->
     spread = tried(watched, schedule(budget="1 per day", level=0.9))
     assert [outcome.level for outcome in spread.outcomes] == [1 / 24] * 8
     assert spread.expected == pytest.approx(7 / 24)  # one has too few rows
-    assert spread.words == (
+    assert spread.sentence == (
         "2 of 8 reports would have alarmed (1 had too few rows); the alert would have gone off once. Had nothing "
         "changed, 0.2917 false alarms would be expected at most."
     )

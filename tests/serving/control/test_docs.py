@@ -55,7 +55,7 @@ def test_its_python_gives_what_it_says(server: ServerProcess, folder: Path) -> N
                 answers += 1
             else:
                 exec(code, names)  # noqa: S102
-    assert answers == 14
+    assert answers == 15
 
 
 def test_its_commands_are_answered(server: ServerProcess, folder: Path) -> None:

@@ -27,6 +27,7 @@ LISTS = (
     "schedules",
     "schedules/paid/executions",
     "schedules/paid/alerts",
+    "schedules/paid/backtests",
     "alerts",
     "alerts/deliveries",
     "reports",
