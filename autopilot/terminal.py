@@ -522,9 +522,13 @@ def _shadows(reports: "Sequence[ShadowReport]") -> Table:
 def print_drift(report: dict[str, Any], address: str) -> None:
     """A drift report: drifted columns first."""
     what = "rows of traffic against the training sample" if "endpoint" in report else "rows against the reference"
-    title = f"{report['verdict']}: {report['rows']:,} {what}"
-    is_ours = report["method"] == "calibrated"
-    table = _table(title, "column", "test", "p-value" if is_ours else "value", "alarms at", "effect", "drifted")
+    is_overruled = not report["drifted"] and any(column["drifted"] for column in report["columns"])
+    title = f"{report['verdict']}{' of the table' if is_overruled else ''}: {report['rows']:,} {what}"
+    tested = [column for column in report["columns"] if column["statistic"] is not None]
+    has_p_values = all(
+        column["p_value"] is not None for column in tested
+    )  # other rules have distances, or some of both
+    table = _table(title, "column", "test", "p-value" if has_p_values else "value", "alarms at", "effect", "drifted")
     harm = [one["column"] for one in (report.get("harm") or {}).get("columns", ())]
     place = {name: number for number, name in enumerate(harm)}
     order = sorted(report["columns"], key=lambda column: (not column["drifted"], -(column["effect"] or 0)))
@@ -542,16 +546,30 @@ def print_drift(report: dict[str, Any], address: str) -> None:
             style="bold red" if column["drifted"] else None,
         )
     out.print(table)
-    for column in order:
-        is_surprising = not column["drifted"] and (column["effect"] or 0) >= report["minimum_effect"]
-        if column["note"] and (is_surprising or column["statistic"] is None):
-            say(escape(f"  {column['name']}: {column['note']}"))
+    for line in _remarks(order, report):
+        say(escape(f"  {line}"))
     for line in _sections(report):
         say(escape(f"  {line}"))
     for one in report.get("left_out", ()):
         say(escape(f"  Left out: {one['section']}. {one['reason']}"))
     what = "The report" if Path(address).suffix in (".md", ".json") else "The page with charts"
     say(f"{what}:  {escape(address)}")
+
+
+def _remarks(columns: Sequence[dict[str, Any]], report: dict[str, Any]) -> Iterator[str]:
+    """What the table does not show: notes, but of columns as usual; trifles; columns that are new."""
+    is_ours, least = report["method"] == "calibrated", report["minimum_effect"]
+    for column in columns:
+        if column["note"] and (column["statistic"] is None or (column["effect"] or 0) >= least):
+            yield f"{column['name']}: {column['note']}"
+    if trifles := [column["name"] for column in columns if is_ours and not column["drifted"] and _is_certain(column)]:
+        yield f"No accident, but less than the {least * 100:g}% that raise an alarm: {listed(trifles)}."
+    if report["extra"]:
+        yield f"Only the current rows have {listed(report['extra'])}; there is nothing to compare them with."
+
+
+def _is_certain(column: dict[str, Any]) -> bool:
+    return column["statistic"] is not None and column["p_value"] <= column["threshold"]
 
 
 def _sections(report: dict[str, Any]) -> Iterator[str]:
