@@ -472,6 +472,7 @@ def monitor_run(
         Whose verdict is the report's; all sections are in it whatever the check.
     """
     from autopilot import servers, terminal
+    from storage.baselines.disk import write_file
 
     opened = open_store(store)
     options = ["--level", str(level), "--hours", str(hours), "--check", check]
@@ -480,7 +481,7 @@ def monitor_run(
     if out is not None:
         reports = opened.reports
         read = {".md": reports.read_markdown, ".json": reports.read_json}.get(Path(out).suffix, reports.read_html)
-        Path(out).write_bytes(read(reports.get(report["id"])))
+        write_file(Path(out), read(reports.get(report["id"])))
     if json:
         terminal.print_json(report)
         return

@@ -522,36 +522,63 @@ def _shadows(reports: "Sequence[ShadowReport]") -> Table:
 def print_drift(report: dict[str, Any], address: str) -> None:
     """A drift report: drifted columns first."""
     what = "rows of traffic against the training sample" if "endpoint" in report else "rows against the reference"
-    title = f"{report['verdict']}: {report['rows']:,} {what}"
-    is_ours = report["method"] == "calibrated"
-    table = _table(title, "column", "test", "p-value" if is_ours else "value", "alarms at", "effect", "drifted")
+    is_overruled = not report["drifted"] and any(column["drifted"] for column in report["columns"])
+    title = f"{report['verdict']}{' of the table' if is_overruled else ''}: {report['rows']:,} {what}"
+    tested = [column for column in report["columns"] if column["statistic"] is not None]
+    has_p_values = all(column["p_value"] is not None for column in tested)  # other rules have distances, or both
+    table = _table(title, "column", "test", "p-value" if has_p_values else "value", "alarms at", "effect", "drifted")
     harm = [one["column"] for one in (report.get("harm") or {}).get("columns", ())]
     place = {name: number for number, name in enumerate(harm)}
-    order = sorted(report["columns"], key=lambda column: (not column["drifted"], -(column["effect"] or 0)))
+    order = sorted(report["columns"], key=lambda column: (not column["drifted"], -_difference(column)))
     order.sort(key=lambda column: place.get(column["name"], len(place)))
     if "sentence" in report:
         say(escape(report["sentence"]))
     for column in order:
+        is_judged = not _is_unjudged(column, report)
         table.add_row(
             escape(column["name"]),
-            "not tested" if column["statistic"] is None else column["method"],
-            _small(column["statistic"] if column["p_value"] is None else column["p_value"]),
+            column["method"] if is_judged and column["statistic"] is not None else "not tested",
+            _small((column["statistic"] if column["p_value"] is None else column["p_value"]) if is_judged else None),
             _small(column["threshold"]),
-            _small(column["effect"]),
-            "yes" if column["drifted"] else "no",
+            _small(column["effect"] if is_judged else column["unjudged"]),
+            "yes" if column["drifted"] else "no" if is_judged else "not judged",
             style="bold red" if column["drifted"] else None,
         )
     out.print(table)
-    for column in order:
-        is_surprising = not column["drifted"] and (column["effect"] or 0) >= report["minimum_effect"]
-        if column["note"] and (is_surprising or column["statistic"] is None):
-            say(escape(f"  {column['name']}: {column['note']}"))
+    for line in _remarks(order, report):
+        say(escape(f"  {line}"))
     for line in _sections(report):
         say(escape(f"  {line}"))
     for one in report.get("left_out", ()):
         say(escape(f"  Left out: {one['section']}. {one['reason']}"))
     what = "The report" if Path(address).suffix in (".md", ".json") else "The page with charts"
     say(f"{what}:  {escape(address)}")
+
+
+def _remarks(columns: Sequence[dict[str, Any]], report: dict[str, Any]) -> Iterator[str]:
+    """What the table does not show: notes, but of columns as usual; trifles; columns that are new."""
+    is_ours, least = report["method"] == "calibrated", report["minimum_effect"]
+    for column in columns:
+        if column["note"] and (column["statistic"] is None or _difference(column) >= least):
+            yield f"{column['name']}: {column['note']}"
+    if trifles := [column["name"] for column in columns if is_ours and not column["drifted"] and _is_certain(column)]:
+        yield f"No accident, but less than the {least * 100:g}% that raise an alarm: {listed(trifles)}."
+    if report["extra"]:
+        yield f"Only the current rows have {listed(report['extra'])}; there is nothing to compare them with."
+
+
+def _difference(column: dict[str, Any]) -> float:
+    """The largest effect, whether it was judged or not; the latter is not in reports of older programs."""
+    return max(column["effect"] or 0.0, column.get("unjudged") or 0.0)
+
+
+def _is_unjudged(column: dict[str, Any], report: dict[str, Any]) -> bool:
+    """Whether both sides differ, and rows depend so much on their neighbours that nobody can say if they always do."""
+    return not column["drifted"] and (column.get("unjudged") or 0.0) >= report["minimum_effect"]
+
+
+def _is_certain(column: dict[str, Any]) -> bool:
+    return column["statistic"] is not None and column["p_value"] <= column["threshold"]
 
 
 def _sections(report: dict[str, Any]) -> Iterator[str]:

@@ -227,12 +227,16 @@ class Order:
         """To a test of missing values."""
         return self._weigh(_is_missing, Counts(len(self.pair.reference), len(self.pair.current)))
 
+    def note(self, worth: Worth | None, rows: Counts) -> None:
+        """Take down what people should know of rows that are worth less than they are."""
+        if worth and (said := note_of(worth, rows)):
+            self.notes.append(said)
+
     def _weigh(self, scores: Callable[[pl.Series], NDArray[np.float64]], rows: Counts) -> Worth | None:
         before, after = self.pair.stretches
         step = max(len(self.pair.current) / max(len(after), 1), 1.0)
         worth = weigh(scores(before), scores(after), (rows.reference, rows.current), step)
-        if worth:
-            self.notes.append(note_of(worth, rows))
+        self.note(worth, rows)
         return worth
 
 
@@ -241,11 +245,15 @@ STARVED = f"; a comparison needs {MINIMUM_WORTH}."
 
 
 def note_of(worth: Worth, rows: Counts) -> str:
-    """What people should know of rows that are worth less than they are: of the side that is worth less."""
-    if worth.current <= worth.reference and worth.current < rows.current:
-        said = f"{rows.current:,} current rows count as {worth.current:,.0f}"
-    else:
-        said = f"{rows.reference:,} reference rows count as {worth.reference:,.0f}"
+    """What people should know of rows that are worth less than they are: of the side that is worth less, if that lost
+    any. Empty where no side lost a whole row."""
+    current, reference = (worth.current, rows.current, "current"), (worth.reference, rows.reference, "reference")
+    sides = [current, reference] if worth.current <= worth.reference else [reference, current]
+    lost = [side for side in sides if round(side[0]) < side[1]]
+    if worth.enough and not lost:
+        return ""
+    least, count, side = lost[0] if worth.enough else sides[0]
+    said = f"{count:,} {side} rows count as {least:,.0f}"
     return f"Rows depend on their neighbours: {said}{'.' if worth.enough else STARVED}"
 
 
@@ -272,8 +280,7 @@ def _word_outcomes(order: Order) -> list[Outcome]:
     if not order.pair.present.reference + order.pair.present.current:
         return []
     outcome, worth = words(*order.pair.texts)
-    if worth:
-        order.notes.append(note_of(worth, Counts(*(min(side.count(), TEXT_ROWS) for side in order.pair.texts))))
+    order.note(worth, Counts(*(min(side.count(), TEXT_ROWS) for side in order.pair.texts)))
     return order.judged([outcome], worth)
 
 

@@ -18,7 +18,8 @@ from monitor.drift import DriftReport
 from monitor.markdown import markdown
 from monitor.page import render
 from monitor.schedule_commands import add_commands as add_schedule_commands
-from storage.errors import DataError
+from storage.baselines.disk import write_file
+from storage.errors import DataError, SettingError
 from storage.instants import instant_of
 from storage.records import CheckKind
 from storage.settings import Settings
@@ -55,11 +56,22 @@ def _run(chosen: argparse.Namespace) -> dict[str, Any]:
 
     store = Store.open(chosen.store or Settings.load().store)
     now = datetime.now(UTC)
-    since = instant_of(chosen.since, "--since", now) if chosen.since else now - timedelta(hours=chosen.hours)
+    since = instant_of(chosen.since, "--since", now) if chosen.since else _hours_ago(chosen.hours, now)
     report, drift = run(
         store, chosen.endpoint, now=now, level=chosen.level, since=since, check=chosen.check, facets=chosen.facet
     )
     return {"id": report.id, "endpoint": report.endpoint, **_fields(drift)}
+
+
+def _hours_ago(hours: float, now: datetime) -> datetime:
+    """Raises SettingError for hours that are no length of time, or go back before all calendars."""
+    try:
+        since = now - timedelta(hours=hours)
+    except (OverflowError, ValueError):
+        since = now
+    if since >= now:
+        raise SettingError(f"--hours is {hours:g}. Use a number above 0, such as 24; a year has 8760.")
+    return since
 
 
 def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -72,7 +84,7 @@ def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
         bins=chosen.bins,
     )
     if chosen.out:
-        Path(chosen.out).write_text(_written(drift, Path(chosen.out).suffix), encoding="utf-8")
+        write_file(Path(chosen.out), _written(drift, Path(chosen.out).suffix).encode())
     return _fields(drift)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import polars as pl
 
 from monitor.calibrated import CONTROLS, Finding, calibrated, check_level
-from monitor.conventions import NAMES, Column, judged, table_drifted
+from monitor.conventions import MEASURES, NAMES, Column, judged, table_drifted
 from monitor.drift import MINIMUM_EFFECT, Bars, ColumnDrift, Control, Counts, DriftReport, Histogram, Kind
 from monitor.pair import BREAKS, Pair, paired, why_broken
 from monitor.profile import chart_of
@@ -72,6 +72,11 @@ def compare(
     town Fisher exact 0.0 False
     """
     _check(method, level, control, minimum_effect)
+    if method == "calibrated" and not (threshold is None and bins is None):
+        raise SettingError(
+            f"threshold is {threshold!r} and bins {bins!r}, of which method 'calibrated' takes none: it has `level`. "
+            f"Leave them out, or take a measure as method: {', '.join(MEASURES)}."
+        )
     before, after = _table_of(reference, "reference"), _table_of(current, "current")
     looked = _Looked(before, after, _shared_names(before, after), kinds or {}, [])
     enough = min(before.height, after.height) >= (MINIMUM_ROWS if method == "calibrated" else 1)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from monitor import charts, pictures
-from monitor.calibrated import MINIMUM_EFFECT, STARVED
+from monitor.calibrated import STARVED
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import ColumnDrift, DriftReport
 from monitor.parts import QUALITY, Part, by_harm, examples_text, harm_text, parts
@@ -168,14 +168,19 @@ def meaning(report: DriftReport) -> str:
         f"If nothing had changed, a report like this one would raise any alarm at all with a chance of at most "
         f"{chance(report.level)}, all {report.tested} tested columns taken together."
     )
+    is_of_model = isinstance(report, EndpointReport)
+    usual = "the rows that the model was trained on" if is_of_model else "those of the reference"
     if report.drifted:
-        return (
-            "The columns marked below no longer look like the rows that the model was trained on. The model may be "
-            f"right all the same, but it is being asked about rows that it has seen less of. {promise}"
+        seen = (
+            "The model may be right all the same, but it is being asked about rows that it has seen less of."
+            if is_of_model
+            else "A model that learnt from the reference may be right all the same, but it has seen less of such rows."
         )
+        return f"The columns marked below no longer look like {usual}. {seen} {promise}{unjudged_text(report)}"
+    none = "No column that can be judged" if report.unjudged else "No column"
     return (
-        f"No column differs from the rows that the model was trained on by more than chance explains. {promise} "
-        f"Changes of less than {charts.percent(MINIMUM_EFFECT)} of the rows never raise an alarm."
+        f"{none} differs from {usual} by more than chance explains. {promise} Changes of less than "
+        f"{charts.percent(report.minimum_effect)} of the rows never raise an alarm.{unjudged_text(report)}"
     )
 
 
@@ -216,7 +221,8 @@ def reading(column: ColumnDrift, report: DriftReport) -> str:
             f"below the {p_text(column.threshold)} at which a column of this report alarms."
         )
     if column.p_value <= column.threshold:
-        return f"{change} That is no accident, but less than the {charts.percent(MINIMUM_EFFECT)} that raise an alarm."
+        least = charts.percent(report.minimum_effect)
+        return f"{change} That is no accident, but less than the {least} that raise an alarm."
     return (
         f"{change} Chance explains that: without drift, the chance of a difference as large is "
         f"{p_text(column.p_value)}, and an alarm needs {p_text(column.threshold)} or less."
@@ -244,6 +250,8 @@ def _what_changed(column: ColumnDrift, report: DriftReport) -> str:
     if column.method.startswith("Kolmogorov-Smirnov"):
         return f"The share of rows below a given {what} differs by up to {points}."
     share = charts.percent(column.effect or 0.0)
+    if "of groups" in column.method:  # within a group, rows may differ too
+        return f"At least {share} of the rows would need another {what} for both sides to have the same shares."
     return f"{share} of the rows would need another {what} for both sides to have the same shares."
 
 

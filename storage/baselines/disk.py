@@ -1,4 +1,4 @@
-"""Baselines as files: what cannot be read or written is told with its place and what to do."""
+"""Baselines and reports as files: what cannot be read or written is told with its place and what to do."""
 
 from pathlib import Path
 

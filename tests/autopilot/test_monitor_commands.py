@@ -52,6 +52,40 @@ def test_where_the_report_is_and_what_it_is(
     assert Path(paths[2]).stat().st_size > 100
 
 
+def test_what_the_table_does_not_show_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Why a column drifted, why one of a small p-value did not, and what is new."""
+    reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
+    seldom = [0] * 990 + [1] * 10, [0] * 999 + [1]
+    pl.DataFrame({"x": range(1000), "seldom": seldom[0]}).write_parquet(reference)
+    pl.DataFrame({"x": ["?"] * 1000, "seldom": seldom[1], "new": range(1000)}).write_parquet(current)
+    lines = printed(capsys, "compare", reference, current)
+    assert lines[-4:-1] == [
+        "x: 1,000 current values are no number (it is String now) and count as missing.",
+        "No accident, but less than the 2% that raise an alarm: 'seldom'.",
+        "Only the current rows have 'new'; there is nothing to compare them with.",
+    ]
+
+
+def test_another_product_s_verdict_is_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of three columns is not enough to Evidently, and its values are no p-values."""
+    reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
+    same = {"y": range(2000), "z": range(2000)}
+    pl.DataFrame({"x": range(2000), **same}).write_parquet(reference)
+    pl.DataFrame({"x": range(1000, 3000), **same}).write_parquet(current)
+    lines = printed(capsys, "compare", reference, current, "--method", "evidently")
+    assert lines[0] == "no drift of the table: 2,000 rows against the reference"
+    assert "value" in lines[2]
+
+
+def test_a_report_that_cannot_be_written_is_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is kept in the store all the same."""
+    place = str(busy.root / "absent" / "page.html")
+    assert run(["monitor", "run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2", "--out", place]) == 1
+    told = f"autopilot: {place!r} cannot be written: No such file or directory. Name another place."
+    assert capsys.readouterr().err.strip() == told
+    assert busy.reports.list(till.ENDPOINT, 1)
+
+
 def test_sections_of_an_endpoint_are_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """Groups that are treated otherwise by name, a threshold with its sign."""
     words = ("run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2", "--check", "attribution")

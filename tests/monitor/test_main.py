@@ -102,6 +102,31 @@ def test_two_files_can_be_compared(tmp_path: Path) -> None:
     assert "<h1>Drift in 1 of 1 column</h1>" in Path(page).read_text(encoding="utf-8")
 
 
+def refused(*arguments: str) -> tuple[int, str]:
+    """The exit code and the one line that a command refuses with."""
+    with monitor(*arguments) as process:
+        out, err = process.communicate(timeout=20)
+    assert (out, len(err.splitlines())) == ("", 1)
+    return process.returncode, err
+
+
+def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A folder that is not there, and one that stands where the page is to be."""
+    rows, absent = str(tmp_path / "a.parquet"), str(tmp_path / "absent" / "page.html")
+    pl.DataFrame({"x": range(100)}).write_parquet(rows)
+    for place, why in ((absent, "No such file or directory"), (str(tmp_path), "Is a directory")):
+        told = f"monitor: {place!r} cannot be written: {why}. Name another place.\n"
+        assert refused("compare", rows, rows, "--out", place) == (1, told)
+
+
+@pytest.mark.parametrize("hours", ["0", "-5", "nan", "inf", "1e9"])
+def test_hours_that_are_no_period_are_refused(store: Store, hours: str) -> None:
+    """None of them is a report on nothing."""
+    told = f"monitor: --hours is {float(hours):g}. Use a number above 0, such as 24; a year has 8760.\n"
+    assert refused("run", till.ENDPOINT, "--store", str(store.root), f"--hours={hours}") == (2, told)
+    assert not store.reports.list(till.ENDPOINT, 1)
+
+
 def test_whoever_compares_two_files_waits_for_no_database(tmp_path: Path) -> None:
     """Nor for what opens models and makes schedules: their libraries take as long to load as small files to compare."""
     reference, page = str(tmp_path / "a.parquet"), str(tmp_path / "page.html")

@@ -147,6 +147,27 @@ def test_a_trifle_is_told_as_such() -> None:
     assert f"That is no accident, but less than the {percent(0.02)} that raise an alarm." in render(compare(*sides))
 
 
+def test_the_effect_that_was_asked_for_is_told() -> None:
+    """Not the usual one."""
+    sides = [pl.DataFrame({"x": [0, 1] * 500}), pl.DataFrame({"x": [0] * 600 + [1] * 400})]
+    assert "less than the 30% that raise an alarm" in render(compare(*sides, minimum_effect=0.3))
+    assert "Changes of less than 30% of the rows never raise an alarm." in render(compare(*sides, minimum_effect=0.3))
+
+
+def test_two_tables_have_no_model() -> None:
+    """Nobody says that one learnt from the reference."""
+    page = render(compare(table(2), table(2, shift=1.0)))
+    assert "no longer look like those of the reference." in page
+    assert "training" not in page
+    assert "trained" not in page
+
+
+def test_groups_say_the_least_that_changed() -> None:
+    """All of these rows are others; the groups, cut at quantiles of both sides, hold some of either."""
+    page = render(compare(pl.DataFrame({"x": range(1000)}), pl.DataFrame({"x": [2000] * 1000})))
+    assert "At least 75% of the rows would need another value" in page
+
+
 def test_the_share_of_missing_values_is_told() -> None:
     """Before and after."""
     sides = [pl.DataFrame({"x": [None] * gaps + list(range(200 - gaps))}) for gaps in (2, 100)]

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from scipy import signal, stats
 
 from monitor import compare
-from monitor.calibrated import calibrated
+from monitor.calibrated import calibrated, note_of
+from monitor.drift import Counts
 from monitor.markdown import markdown
 from monitor.page import render
 from monitor.pair import STRETCH_ROWS, pair_up
 from monitor.serial import (
     MINIMUM_WORTH,
+    Worth,
     before_studentising,
     in_order_of_levels,
     in_order_of_values,
@@ -144,6 +146,14 @@ def test_drift_of_dependent_rows_is_found() -> None:
     rng = np.random.default_rng(9)
     found = [drifted(autoregression(rng, 5000, 0.9), autoregression(rng, 500, 0.9) + 1.2) for _ in range(20)]
     assert sum(found) >= 18
+
+
+def test_the_note_is_of_a_side_that_lost_rows() -> None:
+    """Which may be the one that is worth more; and rounding takes none."""
+    spread, freedom = 0.1, 100.0
+    told = note_of(Worth(200, 600.4, spread, freedom), Counts(200, 1000))
+    assert told == "Rows depend on their neighbours: 1,000 current rows count as 600."
+    assert note_of(Worth(1999.8, 2000, spread, freedom), Counts(2000, 2000)) == ""
 
 
 def test_the_finding_tells_what_rows_are_worth() -> None:

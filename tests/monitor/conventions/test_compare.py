@@ -61,5 +61,7 @@ def test_settings_of_another_method_are_refused() -> None:
     reference = pl.DataFrame({"x": range(100)})
     with pytest.raises(SettingError, match="of its own"):
         compare(reference, reference, method="evidently", threshold=0.2)
+    with pytest.raises(SettingError, match="and bins None, of which method 'calibrated' takes none"):
+        compare(reference, reference, threshold=0.2)
     with pytest.raises(SettingError, match="Methods are"):
         compare(reference, reference, method="kolmogorov")
