@@ -24,6 +24,7 @@ Whether a test is made depends on both samples together, never on how they diffe
 whose effect is too small has the p-value 1 for this purpose, so that the promise holds for what alarms.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -253,7 +254,7 @@ def note_of(worth: Worth, rows: Counts) -> str:
     if worth.enough and not lost:
         return ""
     least, count, side = lost[0] if worth.enough else sides[0]
-    said = f"{count:,} {side} rows count as {least:,.0f}"
+    said = f"{count:,} {side} rows count as {math.floor(least):,}"  # 9.6 are less than the 10 that a comparison needs
     return f"Rows depend on their neighbours: {said}{'.' if worth.enough else STARVED}"
 
 
