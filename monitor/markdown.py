@@ -15,6 +15,7 @@ from monitor.drift import ColumnDrift, DriftReport
 from monitor.facets.bias import BiasReport
 from monitor.multivariate import MultivariateDrift
 from monitor.page import Subject, chance, meaning, missing_text, p_text, title
+from monitor.parts import shared_out
 from monitor.performance import EstimatedQuality, Figure, RealisedQuality
 from monitor.report import EndpointReport, LeftOut
 
@@ -159,7 +160,7 @@ def _tested(report: DriftReport) -> Iterator[str]:
             if found is not None:
                 lines.append(
                     f"{name}: {found.metric} of {found.whole.rows:,} rows against {found.reference_rows:,}, at a level "
-                    f"of {chance(found.level)}."
+                    f"of {shared_out(chance(found.level), found)}."
                 )
         if (both := report.multivariate) is not None:
             lines.append(f"All columns together: at a level of {chance(both.level)}.")

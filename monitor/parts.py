@@ -163,9 +163,8 @@ def _tested(report: DriftReport) -> Part:
     if isinstance(report, EndpointReport):
         for name, found in (("quality by labels", report.realised), ("quality estimated", report.estimated)):
             if found is not None:
-                rows.append(
-                    [name, f"{found.whole.rows:,}", f"{found.reference_rows:,}", f"{found.level:g}", found.metric]
-                )
+                of = shared_out(found.metric, found)
+                rows.append([name, f"{found.whole.rows:,}", f"{found.reference_rows:,}", f"{found.level:g}", of])
         if (quality := report.quality) is not None:
             counts = f"{quality.tests:,} tests"
             rows.append(
@@ -183,6 +182,11 @@ def _tested(report: DriftReport) -> Part:
         ]
         lines = tuple(f"Left out: {one.section}. {one.reason}" for one in report.left_out)
     return _part("What was tested", lines, ("what", "rows", "reference rows", "level", "of"), rows)
+
+
+def shared_out(what: str, found: RealisedQuality | EstimatedQuality) -> str:
+    """With what of the level the whole period and its pieces have; reports of older programs do not say."""
+    return ": ".join(filter(None, [what, found.levels.words if found.levels else ""]))
 
 
 def _told(value: float | str | None) -> str:

@@ -18,7 +18,9 @@
 Decisions:
     A figure is of what was known at a time that the caller names (`known_at`), so that it can be had again.
     One metric is judged, the model's own; the others are shown with intervals. A report with windows raises any false
-        alarm with a chance of at most `level`: its windows share it (Bonferroni), as columns do in a drift report.
+        alarm with a chance of at most `level`: the whole period has half of it, and its windows share the other
+        (Bonferroni). Were the whole one test among thirty, it would hardly find a small drop that lasts; were it the
+        only one, a sharp drop of one day would be lost in the month.
     A drop also has to reach a floor, so that windows of millions do not alarm on trifles.
     An estimate supposes that what happened depends on inputs as it did in the reference. Nothing that looks at inputs
         and scores alone can see that change (concept drift): an estimate stands in for labels until they come, and

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from monitor.calibrated import check_level
 from monitor.performance.answers import Answers, read_answers
 from monitor.performance.calibration import Calibration, calibrate
 from monitor.performance.confidence import estimate_classes
@@ -21,7 +22,7 @@ from monitor.performance.overlap import LEAST_WEIGHED, Overlap, overlap_of
 from monitor.performance.realised import asked_of, judged_metric, within
 from monitor.performance.record import BLOCKS_OF_FOLD, blocks_of, stretch_of_classes, stretch_of_values
 from monitor.performance.reference import Reference, read_sample, reference_of_answers
-from monitor.performance.windows import Window, judged_each, with_whole
+from monitor.performance.windows import Levels, Window, levels_of, with_whole
 from storage.errors import SettingError, listed
 from storage.records import ModelVersion
 from storage.signature import Signature
@@ -76,7 +77,7 @@ class EstimatedQuality(Struct, frozen=True):
     method: `CBPE` for classes, `DLE` for values. likelihoods: what they come of: `scores`, `isotonic` or `inputs`; None
         for values. error_before, error_after: the calibration error of scores and of likelihoods, on rows not seen.
     stretched: by metric, by how much errors were stretched because estimates of the reference's own blocks were off.
-    metric, level, reference, reference_rows, whole, windows: as of `RealisedQuality`.
+    metric, level, reference, reference_rows, whole, windows, levels: as of `RealisedQuality`.
     """
 
     verdict: Verdict
@@ -94,6 +95,7 @@ class EstimatedQuality(Struct, frozen=True):
     reference: tuple[Figure, ...]
     whole: EstimatedWindow
     windows: tuple[EstimatedWindow, ...]
+    levels: Levels | None = None
 
     def json(self) -> bytes:
         """One JSON document, which `EstimatedQuality.parse` reads back."""
@@ -157,13 +159,14 @@ def estimated_of(
     (judged,) = metrics_of(signature.task, (metric or metrics[0].name,))
     if judged not in metrics:
         raise SettingError(f"The metric {judged.name!r} is not estimated. Use {listed([one.name for one in metrics])}.")
-    judged_each(level, 1)
+    check_level(level)
     teacher = _learn(signature, reference, frame, metrics)
     looked_at = with_whole(windows)
     parts = [_part(signature, teacher, within(frame, window)) for window in looked_at]
-    threshold = judged_each(level, sum(judged.name in part.measured for part in parts))
-    judge = _Judge(metrics, judged, teacher.reference, threshold)
-    told = [judge.window(window, part) for window, part in zip(looked_at, parts, strict=True)]
+    enough = [judged.name in part.measured for part in parts]
+    levels = levels_of(level, enough)
+    judge = _Judge(metrics, judged, teacher.reference)
+    told = [judge.window(*one) for one in zip(looked_at, parts, levels.of_windows(enough), strict=True)]
     calibration = teacher.calibration
     return EstimatedQuality(
         verdict="drop" if any(one.verdict == "drop" for one in told) else told[-1].verdict,
@@ -181,6 +184,7 @@ def estimated_of(
         reference=judge.reference_figures(),
         whole=told[-1],
         windows=tuple(told[: len(windows)]),
+        levels=levels,
     )
 
 
@@ -270,11 +274,10 @@ class _Judge(NamedTuple):
     metrics: tuple[Metric, ...]
     judged: Metric
     reference: Reference
-    threshold: float
 
-    def window(self, window: Window, part: _Part) -> EstimatedWindow:
-        """A window with its verdict."""
-        drop = self._drop(part)
+    def window(self, window: Window, part: _Part, threshold: float | None) -> EstimatedWindow:
+        """A window with its verdict. threshold: None for one that is not judged."""
+        drop = self._drop(part, threshold)
         return EstimatedWindow(
             start=window.start,
             end=window.end,
@@ -293,11 +296,11 @@ class _Judge(NamedTuple):
         known = self.reference.measured
         return tuple(figure_of(metric, known[metric.name]) for metric in self.metrics if metric.name in known)
 
-    def _drop(self, part: _Part) -> Drop | None:
+    def _drop(self, part: _Part, threshold: float | None) -> Drop | None:
         current, before = part.measured.get(self.judged.name), self.reference.measured.get(self.judged.name)
-        if current is None or before is None or not math.isfinite(current.value):
+        if threshold is None or current is None or before is None or not math.isfinite(current.value):
             return None
-        return drop_of(self.judged, before, current, self.threshold, floor_of(self.judged, before.value))
+        return drop_of(self.judged, before, current, threshold, floor_of(self.judged, before.value))
 
 
 def _notes(part: _Part) -> Iterator[str]:

@@ -10,13 +10,14 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from monitor.calibrated import check_level
 from monitor.performance.answers import Answers, read_answers
 from monitor.performance.delay import Delay, delay_of
 from monitor.performance.figures import Drop, Figure, drop_of, figure_of, floor_of
 from monitor.performance.labelled import known_at_time, labelled_at
 from monitor.performance.metrics import LEAST_REQUESTS, Measured, Metric, measure, metrics_of, usual
 from monitor.performance.reference import Reference, Source, reference_of_version
-from monitor.performance.windows import Window, judged_each, windows_of, with_whole
+from monitor.performance.windows import Levels, Window, levels_of, windows_of, with_whole
 from monitor.two_sample import Outcome, kolmogorov_smirnov
 from storage.errors import listed
 from storage.labels.items import LabelItem
@@ -75,6 +76,7 @@ class RealisedQuality(Struct, frozen=True):
     metric: the one that is judged. level: the chance of any drop in a report where nothing has changed.
     source: where the reference's figures are from; reference: they, with rows in `reference_rows`.
     whole: the whole period; windows: its pieces in order. labels: that the endpoint has of all times.
+    levels: what of `level` the whole and its pieces have; None in reports of older programs.
     """
 
     verdict: Verdict
@@ -91,6 +93,7 @@ class RealisedQuality(Struct, frozen=True):
     windows: tuple[RealisedWindow, ...]
     delay: Delay
     labels: int
+    levels: Levels | None = None
 
     def json(self) -> bytes:
         """One JSON document, which `RealisedQuality.parse` reads back."""
@@ -134,7 +137,7 @@ def realised(
     known_at: labels received later do not count; the same time gives the same figures, whatever has come since.
     every: the length of windows; None is one. metric: the one that is judged, by default the one that the model was
     chosen by, or the task's usual one if that is not watched. level: the chance of any drop in the report where nothing
-    has changed; windows and the whole share it.
+    has changed; the whole period has half of it, and its windows the other (`levels_of`).
 
     Raises UnknownNameError for the endpoint, SettingError for a period, a length, a metric or a level that cannot be,
     and StoreError if the store cannot be read.
@@ -182,8 +185,10 @@ def realised_of(
     (judged,) = metrics_of(signature.task, (metric or metrics[0].name,))
     looked_at = with_whole(windows)
     parts = [_part(signature, metrics, within(frame, window)) for window in looked_at]
-    judge = _Judge(metrics, judged, reference, judged_each(level, sum(_is_enough(judged, part) for part in parts)))
-    told = [judge.window(window, part) for window, part in zip(looked_at, parts, strict=True)]
+    enough = [_is_enough(judged, part) for part in parts]
+    levels = levels_of(level, enough)
+    judge = _Judge(metrics, judged, reference)
+    told = [judge.window(*one) for one in zip(looked_at, parts, levels.of_windows(enough), strict=True)]
     return RealisedQuality(
         verdict="drop" if any(one.verdict == "drop" for one in told) else told[-1].verdict,
         endpoint="",
@@ -197,6 +202,7 @@ def realised_of(
         reference=judge.reference_figures(parts[-1]),
         whole=told[-1],
         windows=tuple(told[: len(windows)]),
+        levels=levels,
         delay=delay_of(parts[-1].frame, known_at),
         labels=told[-1].labelled,
     )
@@ -225,7 +231,7 @@ def asked_of(
     version = store.models.get(store.endpoints.get(endpoint_name).main.spec)
     windows = windows_of(*period, every)
     judged = judged_metric(version, metric)
-    judged_each(level, 1)
+    check_level(level)
     return Asked(version, windows, judged)
 
 
@@ -281,11 +287,10 @@ class _Judge(NamedTuple):
     metrics: Sequence[Metric]
     judged: Metric
     reference: Reference
-    threshold: float
 
-    def window(self, window: Window, part: _Part) -> RealisedWindow:
-        """A window with its verdict."""
-        drop = self._drop(part)
+    def window(self, window: Window, part: _Part, threshold: float | None) -> RealisedWindow:
+        """A window with its verdict. threshold: None for one that is not judged."""
+        drop = self._drop(part, threshold)
         selection = _selection(part)
         return RealisedWindow(
             start=window.start,
@@ -308,14 +313,14 @@ class _Judge(NamedTuple):
         ]
         return tuple(figure_of(metric, measured) for metric, measured in found if measured is not None)
 
-    def _drop(self, part: _Part) -> Drop | None:
-        if not _is_enough(self.judged, part):
+    def _drop(self, part: _Part, threshold: float | None) -> Drop | None:
+        if threshold is None:
             return None
         current = part.measured[self.judged.name]
         before = self.reference.measured_of(self.judged.name, current)
         if before is None:
             return None
-        return drop_of(self.judged, before, current, self.threshold, floor_of(self.judged, before.value))
+        return drop_of(self.judged, before, current, threshold, floor_of(self.judged, before.value))
 
     def _verdict(self, part: _Part, drop: Drop | None) -> Verdict:
         if drop is not None:

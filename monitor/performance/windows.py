@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from monitor.calibrated import check_level
 from storage.errors import SettingError
 
@@ -82,11 +84,50 @@ def offset_of(text: str) -> timedelta:
     return -length if found[1] else length
 
 
-def judged_each(level: float, count: int) -> float:
-    """What each of so many tests may take of the level. Raises SettingError for a level that is none.
+class Levels(Struct, frozen=True):
+    """What the tests of a report may take of its level, 0..1: together no more than it.
 
-    >>> judged_each(0.05, 5)
-    0.01
+    whole: the test of the whole period. piece: that of each of the `pieces` that are judged. None where there is none.
+    """
+
+    whole: float | None
+    piece: float | None
+    pieces: int
+
+    def of_windows(self, judged: Sequence[bool]) -> list[float | None]:
+        """What each window of `with_whole` may take; None of one that is not judged.
+
+        >>> Levels(0.025, 0.0125, 2).of_windows([True, False, True, True])
+        [0.0125, None, 0.0125, 0.025]
+        """
+        return [*(self.piece if is_judged else None for is_judged in judged[:-1]), self.whole]
+
+    @property
+    def words(self) -> str:
+        """For people; empty where nothing is judged.
+
+        >>> Levels(0.025, 0.0125, 2).words
+        '2.5% for the whole period, 1.25% for each of 2 pieces'
+        """
+        whole = [] if self.whole is None else [f"{self.whole * 100:.3g}% for the whole period"]
+        which = "a piece of it" if self.pieces == 1 else f"each of {self.pieces:,} pieces"
+        pieces = [] if self.piece is None else [f"{self.piece * 100:.3g}% for {which}"]
+        return ", ".join([*whole, *pieces])
+
+
+def levels_of(level: float, judged: Sequence[bool]) -> Levels:
+    """The level shared out: half to the whole period, which shows a small drop that lasts, and half to its pieces in
+    equal parts, of which one shows a sharp drop that does not. Where only one of the two is judged, it has all.
+
+    judged: of each window of `with_whole`, whether it has enough to be judged; never how it differs. Raises
+    SettingError for a level that is none.
+
+    >>> levels_of(0.05, [True, False, True, True])
+    Levels(whole=0.025, piece=0.0125, pieces=2)
+    >>> levels_of(0.05, [True])
+    Levels(whole=0.05, piece=None, pieces=0)
     """
     check_level(level)
-    return level / max(count, 1)
+    pieces, whole = sum(judged[:-1]), judged[-1]
+    half = level / max(whole + (pieces > 0), 1)
+    return Levels(half if whole else None, half / pieces if pieces else None, pieces)

@@ -14,6 +14,7 @@ from monitor.charts import number
 from monitor.markdown import markdown, text
 from monitor.page import render
 from monitor.performance.figures import Figure
+from monitor.performance.windows import Levels
 from monitor.report import EndpointReport
 from storage import Store
 from tests import portable
@@ -74,6 +75,32 @@ def test_quality_is_told_with_its_interval(told: Told, how: str) -> None:
     assert f"| {name} | {how} | {number(figure.value)} | {interval(figure)} |" in told.markdown
     for window in hours:
         assert f"| {window.start:%Y-%m-%d %H:%M} | {how} | {window.verdict} |" in told.markdown
+
+
+@pytest.mark.parametrize("how", ["by labels", "estimated"])
+def test_it_is_told_who_had_which_part_of_the_level(told: Told, how: str) -> None:
+    """On the page, in the Markdown and in the JSON."""
+    found = told.report.realised if how == "by labels" else told.report.estimated
+    assert found is not None
+    words = "2.5% for the whole period, 0.833% for each of 3 pieces"
+    assert found.levels == Levels(whole=0.025, piece=0.025 / 3, pieces=3)
+    assert f"<td>0.05</td><td>{found.metric}: {words}</td>" in told.page
+    (line,) = (
+        one for one in told.markdown.splitlines() if one.startswith(f"- {how.capitalize()}: {text(found.metric)} of")
+    )
+    assert line.endswith(f"at a level of 5% (1 in 20): {words}.")
+
+
+def test_a_report_of_an_older_program_does_not_say_so(told: Told) -> None:
+    """Which part of the level was whose; the level is there."""
+    assert told.report.realised is not None
+    assert told.report.estimated is not None
+    realised = replace(told.report.realised, levels=None)
+    older = replace(told.report, realised=realised, estimated=replace(told.report.estimated, levels=None))
+    page, written = render(older), markdown(older)
+    assert "for the whole period" not in page + written
+    assert f"<td>0.05</td><td>{realised.metric}</td>" in page
+    assert "at a level of 5% (1 in 20).\n" in written
 
 
 def test_the_realised_quality_is_that_of_the_labels(told: Told) -> None:

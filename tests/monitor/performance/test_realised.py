@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -13,7 +14,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from monitor.performance.realised import RealisedQuality, realised, realised_of, restated
 from monitor.performance.reference import Reference, reference_of
-from monitor.performance.windows import Window, windows_of
+from monitor.performance.windows import Levels, Window, windows_of
 from storage import Predictor, SettingError, Store, UnknownNameError
 from storage.boundary import blocks_of_rows
 from storage.labels import LabelItem, put_labels
@@ -84,8 +85,10 @@ def test_windows_are_cut_by_the_time_of_the_answer(store: Store) -> None:
     found = realised(store, till.ENDPOINT, start=START, end=START + 4 * hours, every=hours, known_at=LATER)
     assert [window.rows for window in found.windows] == [60, 60, 30, 0]
     assert [window.verdict for window in found.windows] == ["no drop", "no drop", "no drop", "no rows"]
-    assert found.windows[0].drop is not None
-    assert found.windows[0].drop.threshold == pytest.approx(0.05 / 4)  # three windows and the whole are judged
+    assert found.levels == Levels(whole=0.025, piece=0.025 / 3, pieces=3)  # the last hour has no rows
+    assert [one.drop and one.drop.threshold for one in found.windows] == [0.025 / 3] * 3 + [None]
+    assert found.whole.drop is not None
+    assert found.whole.drop.threshold == 0.025
     assert found.table().filter(pl.col("metric") == "accuracy").get_column("value").to_list() == [1.0, 1.0, 1.0, None]
     assert RealisedQuality.parse(found.json()) == found
 
@@ -121,16 +124,69 @@ def test_a_drop_against_the_reference_is_found() -> None:
 
 
 @pytest.mark.slow
-def test_without_drops_few_reports_alarm() -> None:
-    """Of 200 reports of four windows each, at a level of 20 %: 20 % and four standard errors at most."""
+@pytest.mark.parametrize("count", [4, 30])
+def test_without_drops_few_reports_alarm(count: int) -> None:
+    """Of 200 reports with windows of 200 rows each, at a level of 20 %: 20 % and four standard errors at most."""
     alarms = 0
     for seed in range(200):
         reference = reference_of(BINARY, two_classes(1000, 2 * seed))
-        frame = two_classes(800, 2 * seed + 1)
-        windows = windows_of(START, START + timedelta(minutes=800), timedelta(minutes=200))
+        frame = two_classes(200 * count, 2 * seed + 1)
+        windows = windows_of(START, START + timedelta(minutes=200 * count), timedelta(minutes=200))
         found = realised_of(BINARY, frame, reference, windows, LATER, metric="accuracy", level=0.2)
         alarms += found.verdict == "drop"
     assert alarms / 200 <= 0.2 + 4 * np.sqrt(0.2 * 0.8 / 200)
+
+
+def month(seed: int, *, worse: float = 0.0, eleventh: float = 0.0) -> pl.DataFrame:
+    """30 days of 100 rows. worse: share of truths that are tossed on each day; eleventh: on the eleventh alone."""
+    days = [two_classes(1000, seed, worse=worse), two_classes(100, seed + 1, worse=max(worse, eleventh))]
+    frame = pl.concat([*days, two_classes(1900, seed + 2, worse=worse)])
+    return frame.with_columns(pl.Series("autopilot.time", [START + number * DAY / 100 for number in range(3000)]))
+
+
+def of_month(seed: int, frame: pl.DataFrame) -> RealisedQuality:
+    """The report on a month by its days, by its accuracy."""
+    reference = reference_of(BINARY, two_classes(3000, seed))
+    return realised_of(BINARY, frame, reference, windows_of(START, LATER, DAY), LATER, metric="accuracy")
+
+
+def test_a_small_drop_that_lasts_is_the_wholes_to_find() -> None:
+    """A tenth of all truths is tossed: hardly to be seen on any day."""
+    found = of_month(0, month(1, worse=0.1))
+    assert (found.verdict, found.whole.verdict) == ("drop", "drop")
+    assert {window.verdict for window in found.windows} == {"no drop"}
+
+
+def test_a_sharp_drop_of_one_day_is_its_days_to_find() -> None:
+    """Nearly all truths of one day in thirty are tossed: hardly to be seen in the month."""
+    found = of_month(0, month(1, eleventh=0.9))
+    assert (found.verdict, found.whole.verdict) == ("drop", "no drop")
+    assert [place for place, window in enumerate(found.windows) if window.verdict == "drop"] == [10]
+
+
+@pytest.mark.slow
+def test_halves_of_the_level_find_both_kinds_of_drop() -> None:
+    """Of 60 months each: nearly as many lasting drops as one test of the whole at the full level finds, and many more
+    than 31 tests with equal parts of it do; and most days of a sharp drop, of which one test finds few."""
+    lasting = [of_month(s, month(s + 1, worse=0.1)) for s in range(0, 600, 10)]
+    sharp = [of_month(s, month(s + 1, eleventh=0.7)) for s in range(0, 600, 10)]
+
+    def whole_alone(reports: list[RealisedQuality], threshold: float) -> float:
+        drops = [report.whole.drop for report in reports if report.whole.drop is not None]
+        return float(np.mean([drop.p_value <= threshold and drop.drop >= drop.floor for drop in drops]))
+
+    found = [np.mean([report.verdict == "drop" for report in reports]) for reports in (lasting, sharp)]
+    assert found[0] >= 0.8 * whole_alone(lasting, 0.05)
+    assert found[0] >= 1.3 * whole_alone(lasting, 0.05 / 31)
+    assert found[1] >= 0.6
+    assert whole_alone(sharp, 0.05) <= 0.3
+
+
+def test_a_report_without_its_levels_is_read() -> None:
+    """As older programs have written it."""
+    found = of_month(0, month(1))
+    older = {name: value for name, value in msgspec.to_builtins(found).items() if name != "levels"}
+    assert RealisedQuality.parse(msgspec.json.encode(older)) == replace(found, levels=None)
 
 
 def test_a_version_without_truths_is_held_against_its_card(store: Store) -> None:
