@@ -214,6 +214,8 @@ def reading(column: ColumnDrift, report: DriftReport) -> str:
         return f"Not compared. {column.note or times}".strip()
     if column.p_value is None or report.method != "calibrated":
         return f"{_what_was_measured(column)} {column.note}".strip()
+    if column.verdict == "not judged":
+        return f"Not judged. {column.note}"
     change = f"{_what_changed(column, report)} {column.note}".strip()
     if column.drifted:
         return (

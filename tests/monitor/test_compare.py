@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +232,16 @@ def test_a_broken_column_costs_no_other_one() -> None:
         day, x = compare(table, table, method=method).columns
         assert (day.tested, day.drifted, x.tested) == (False, False, True), method
         assert "It could not be read (PanicException); the log says more." in day.note
+
+
+def test_files_of_many_columns_are_read_some_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In any order, with names that look like patterns; the report is that of tables in memory."""
+    rng = np.random.default_rng(0)
+    names = [*(f"x{number}" for number in range(25)), "^x.*$", "*"]
+    sides = [pl.DataFrame({name: rng.normal(size=60) for name in order}) for order in (names, names[::-1])]
+    paths = [tmp_path / name for name in ("reference", "current")]
+    for side, path in zip(sides, paths, strict=True):
+        side.write_parquet(path)
+    for values in (1, 600, 1_000_000):
+        monkeypatch.setattr(import_module("monitor.compare"), "_READ_VALUES", values)
+        assert compare(*paths) == compare(*sides)
