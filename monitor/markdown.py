@@ -15,7 +15,7 @@ from monitor.drift import ColumnDrift, DriftReport
 from monitor.facets.bias import BiasReport
 from monitor.multivariate import MultivariateDrift
 from monitor.page import Subject, chance, meaning, missing_text, p_text, title
-from monitor.parts import shared_out
+from monitor.parts import is_judged, shared_out
 from monitor.performance import EstimatedQuality, Figure, RealisedQuality
 from monitor.report import EndpointReport, LeftOut
 
@@ -157,7 +157,7 @@ def _tested(report: DriftReport) -> Iterator[str]:
                 f"each at {p_text(quality.threshold)}."
             )
         for name, found in (("By labels", report.realised), ("Estimated", report.estimated)):
-            if found is not None:
+            if found is not None and is_judged(found):
                 lines.append(
                     f"{name}: {found.metric} of {found.whole.rows:,} rows against {found.reference_rows:,}, at a level "
                     f"of {shared_out(chance(found.level), found)}."

@@ -162,7 +162,7 @@ def _tested(report: DriftReport) -> Part:
     lines: tuple[str, ...] = ()
     if isinstance(report, EndpointReport):
         for name, found in (("quality by labels", report.realised), ("quality estimated", report.estimated)):
-            if found is not None:
+            if found is not None and is_judged(found):
                 of = shared_out(found.metric, found)
                 rows.append([name, f"{found.whole.rows:,}", f"{found.reference_rows:,}", f"{found.level:g}", of])
         if (quality := report.quality) is not None:
@@ -182,6 +182,11 @@ def _tested(report: DriftReport) -> Part:
         ]
         lines = tuple(f"Left out: {one.section}. {one.reason}" for one in report.left_out)
     return _part("What was tested", lines, ("what", "rows", "reference rows", "level", "of"), rows)
+
+
+def is_judged(found: RealisedQuality | EstimatedQuality) -> bool:
+    """Whether anything had rows enough, with labels or without, to be tested; reports of older programs do not say."""
+    return found.levels is None or bool(found.levels.words)
 
 
 def shared_out(what: str, found: RealisedQuality | EstimatedQuality) -> str:

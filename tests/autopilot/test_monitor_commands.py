@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -77,6 +78,20 @@ def test_another_product_s_verdict_is_of_the_table(tmp_path: Path, capsys: pytes
     assert "value" in lines[2]
 
 
+def test_a_difference_that_nobody_can_judge_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of months in the order of time."""
+    reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
+    slow = np.cumsum(np.random.default_rng(0).normal(size=400))
+    pl.DataFrame({"x": [None, *slow]}).write_parquet(reference)
+    pl.DataFrame({"x": [None, *(slow[::-1] + 500)]}).write_parquet(current)
+    lines = printed(capsys, "compare", reference, current)
+    (row,) = (line for line in lines if line.startswith("│ x "))
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["x", "not tested", "-", "0.05", "1", "not judged"]
+    assert any(
+        line.endswith("A difference of 100.0% may be usual there; rows of a longer time would tell.") for line in lines
+    )
+
+
 def test_a_report_that_cannot_be_written_is_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """It is kept in the store all the same."""
     place = str(busy.root / "absent" / "page.html")
@@ -94,6 +109,7 @@ def test_sections_of_an_endpoint_are_told(busy: Store, capsys: pytest.CaptureFix
     assert lines[0].startswith("For 'yes' the model looks at the columns in ")
     (attribution,) = (line for line in lines if line.startswith("What the model looks at"))
     assert attribution in ("What the model looks at for 'yes': no drift", "What the model looks at for 'yes': drift")
+    assert "Quality by labels: no labels. `autopilot endpoints labels NAME FILE` brings them" in lines
     (page,) = (line for line in lines if line.startswith("The page with charts:"))
     assert f"/reports/{busy.reports.list(till.ENDPOINT, 1)[0].id}" in page
 

@@ -40,6 +40,9 @@ def test_all_sections_of_an_endpoint_are_told(store: Store, monkeypatch: pytest.
         "Left out",
         "What was tested",
     ]
+    assert "- By labels: " not in told  # there are none, so nothing was tested by them
+    assert found.realised is not None
+    assert found.realised.whole.labelled == 0
     assert (report.check, report.verdict, report.breached) == ("data-quality", "violations", True)
     assert found.sentence.startswith("1 constraint of data quality broken in 200 rows of 'till'")
 
