@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from autopilot.parameters import Json, StorePath, open_store
+from autopilot.parameters import Delimiter, Json, StorePath, open_store
 from storage.errors import InputError
 
 
@@ -32,6 +32,7 @@ def baseline(
     remove: Annotated[bool, Parameter(negative="", help="Keep none for the endpoint any more.")] = False,
     rows: int | None = None,
     level: float = 0.05,
+    delimiter: Delimiter = ",",
     store: StorePath = None,
     json: Json = False,
 ) -> None:
@@ -56,17 +57,19 @@ def baseline(
     from autopilot import servers, terminal
 
     if endpoint is not None:
-        _keep(endpoint, file, out, remove=remove, store=store, json=json)
+        _keep(endpoint, file, out, delimiter=delimiter, remove=remove, store=store, json=json)
         return
     if file is None or remove:
         raise InputError("Name FILE, a table; or an --endpoint. See: autopilot monitor baseline --help")
     given = [] if rows is None else ["--rows", str(rows)]
-    with _as_parquet(file) as path:
+    with _as_parquet(file, delimiter) as path:
         told = servers.ask_monitor("baseline", path, "--out", out or "baseline", "--level", str(level), *given)
     terminal.print_json(told) if json else terminal.print_baseline(told)
 
 
-def _keep(endpoint: str, file: str | None, out: str | None, *, remove: bool, store: str | None, json: bool) -> None:
+def _keep(
+    endpoint: str, file: str | None, out: str | None, *, delimiter: str, remove: bool, store: str | None, json: bool
+) -> None:
     """Keep a baseline for an endpoint, or remove it, and tell what is asked."""
     from autopilot import servers, terminal
 
@@ -81,7 +84,7 @@ def _keep(endpoint: str, file: str | None, out: str | None, *, remove: bool, sto
     elif Path(file).is_dir() or file.endswith(".json"):
         told = servers.ask_monitor("keep", endpoint, "--document", file, *options)
     else:
-        with _as_parquet(file) as path:
+        with _as_parquet(file, delimiter) as path:
             told = servers.ask_monitor("keep", endpoint, "--table", path, "--source", file, *options)
     terminal.print_json(told) if json else terminal.print_kept(told)
 
@@ -93,6 +96,7 @@ def check(
     *,
     level: float = 0.05,
     rules: Literal["chance", "sagemaker"] = "chance",
+    delimiter: Delimiter = ",",
     out: Annotated[
         str | None, Parameter(name=["--out", "-o"], help="Also write constraint_violations.json to this file.")
     ] = None,
@@ -113,14 +117,14 @@ def check(
     """
     from autopilot import servers, terminal
 
-    with _as_parquet(file) as path:
+    with _as_parquet(file, delimiter) as path:
         options = ["--level", str(level), "--rules", rules, *(["--out", out] if out is not None else [])]
         told = servers.ask_monitor("check", baseline, path, *options)
     terminal.print_json(told) if json else terminal.print_violations(told)
 
 
 @contextmanager
-def _as_parquet(place: str) -> Generator[str]:
+def _as_parquet(place: str, delimiter: str) -> Generator[str]:
     """A table of any format as a Parquet file, which the monitor reads."""
     import tempfile
 
@@ -128,5 +132,5 @@ def _as_parquet(place: str) -> Generator[str]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "table.parquet")
-        read(place).write_parquet(path)
+        read(place, delimiter=delimiter).write_parquet(path)
         yield path

@@ -17,7 +17,7 @@ from autopilot.alert_commands import add_commands as add_alert_commands
 from autopilot.baseline_commands import add_commands as add_baseline_commands
 from autopilot.endpoint_commands import endpoints
 from autopilot.model_commands import models
-from autopilot.parameters import Json, StorePath, open_store
+from autopilot.parameters import Delimiter, Json, StorePath, open_store
 from autopilot.schedule_commands import add_commands as add_schedule_commands
 from storage.errors import InputError
 from storage.records import CapturePolicy, CheckKind
@@ -41,8 +41,6 @@ app.command(models)
 
 #: From when a budget counts, by `time.monotonic`: the start of the process. None is the call.
 began: float | None = None
-
-Delimiter = Annotated[str, Parameter(help="Between the cells of a csv file.")]
 
 
 @app.command
@@ -501,6 +499,7 @@ def monitor_compare(
     method: str = "calibrated",
     threshold: float | None = None,
     bins: int | None = None,
+    delimiter: Delimiter = ",",
     out: Annotated[
         str | None, Parameter(name=["--out", "-o"], help="Also write the report to this file: .html, .md or .json.")
     ] = None,
@@ -532,7 +531,7 @@ def monitor_compare(
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / f"{index}.parquet") for index in range(2)]
         for place, path in zip((reference, current), paths, strict=True):
-            read(place).write_parquet(path)
+            read(place, delimiter=delimiter).write_parquet(path)
         page = ["--out", out] if out is not None else []
         asked = {"--method": method, "--threshold": threshold, "--bins": bins}
         options = [word for name, value in asked.items() if value is not None for word in (name, str(value))]

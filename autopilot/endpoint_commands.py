@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from autopilot.parameters import Json, StorePath, open_store
+from autopilot.parameters import Delimiter, Json, StorePath, open_store
 
 _VARIANT = (
     "Such as main=churn:2@90, and new=churn:3@10 beside it: name, model version, weight. A variant gets its weight's "
@@ -190,7 +190,7 @@ def endpoints_labels(
     row: str | None = None,
     at: str | None = None,
     replace: Annotated[bool, Parameter(negative="", help="Labels that are there give way to others.")] = False,
-    delimiter: Annotated[str, Parameter(help="Between the cells of a csv file.")] = ",",
+    delimiter: Delimiter = ",",
     start: Annotated[str | None, Parameter(name="--from")] = None,
     end: Annotated[str, Parameter(name="--to")] = "0s",
     store: StorePath = None,

@@ -369,8 +369,9 @@ def check_schedule(schedule: Schedule) -> None:
     offsets = [duration_of(text or "PT0M") for text in (schedule.start_offset, schedule.end_offset)]
     if offsets[1] > timedelta(0) or (schedule.start_offset is not None and offsets[0] >= offsets[1]):
         raise SettingError(
-            f"The window from {schedule.start_offset} to {schedule.end_offset} of the due time holds nothing that is "
-            "there by then. Have it begin before it ends, and end at the due time or before, such as -P8D and -P1D."
+            f"The window begins {schedule.start_offset or 'at the due time before'} and ends "
+            f"{schedule.end_offset or 'at the due time'}, and holds nothing that is there by then. Give offsets before "
+            "the due time, the earlier one first, such as -P8D and -P1D."
         )
     alert = schedule.alert
     if not 1 <= alert.datapoints <= alert.of <= MOST_DATAPOINTS:

@@ -94,8 +94,10 @@ def digest(frame: pl.DataFrame) -> str:
 
 
 def _read_place(place: str, delimiter: str, text: Collection[str]) -> pl.DataFrame:
-    form = format_of(place)
-    data = _fetch(place) if place.startswith(("http://", "https://")) else _read_bytes(place)
+    if place.startswith(("http://", "https://")):
+        form, data = format_of(place), _fetch(place)
+    else:
+        data, form = _read_bytes(place), format_of(place)  # of a file that is not there, that is what is told
     data = _unpacked(data, place)
     if not data.strip():
         raise DataError(f"{place!r} is empty. Give a file with a header and rows.")
@@ -118,6 +120,8 @@ def _read_bytes(place: str) -> bytes:
         return Path(place).expanduser().read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"There is no file {place!r}. Check the path; it is taken from {str(Path.cwd())!r}.") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{place!r} is a folder. Name a file in it.") from error
     except OSError as error:
         raise DataError(f"{place!r} cannot be read: {error.strerror}. Name a file that you may read.") from error
 
@@ -211,7 +215,7 @@ def _refuse_other_delimiter(header: list[str], place: str, delimiter: str) -> No
     if other is not None:
         raise DataError(
             f"{place!r} has one column, {header[0][:60]!r}, when split at {delimiter!r}. It seems to be separated by "
-            f"{other!r}: use --delimiter {other!r}, or autopilot.fit(polars.read_csv(path, separator={other!r}))."
+            f"{other!r}: use --delimiter {other!r}, or give the table: polars.read_csv(path, separator={other!r})."
         )
 
 

@@ -132,3 +132,33 @@ def test_the_json_of_a_report_names_groups_as_people_do(busy: Store, capsys: pyt
     assert run([*words, "--facet", "visits>4", "--facet", "town=Ulm"]) == 0
     facets = json.loads(capsys.readouterr().out)["bias"]["facets"]
     assert [(one["name"], one["value_or_threshold"]) for one in facets] == [("visits > 4", "4"), ("town Ulm", "Ulm")]
+
+
+def test_files_with_other_delimiters_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the delimiter that the error names; so for baselines and checks."""
+    paths = [str(tmp_path / name) for name in ("a.csv", "b.csv")]
+    for away, path in enumerate(paths):
+        pl.DataFrame({"x": [number + 60 * away for number in range(200)], "y": range(200)}).write_csv(
+            path, separator=";"
+        )
+    assert run(["monitor", "compare", *paths]) == 2
+    assert "use --delimiter ';'" in capsys.readouterr().err
+    assert printed(capsys, "compare", *paths, "--delimiter", ";")[0] == "drift: 200 rows against the reference"
+    folder = str(tmp_path / "baseline")
+    assert printed(capsys, "baseline", paths[0], "--delimiter", ";", "--out", folder)
+    assert run(["monitor", "check", folder, paths[1], "--delimiter", ";", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 200
+
+
+def test_a_tab_may_be_typed_as_the_error_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shells hand on a backslash and a letter."""
+    path = str(tmp_path / "a.csv")
+    pl.DataFrame({"x": range(200), "y": range(200)}).write_csv(path, separator="\t")
+    assert printed(capsys, "compare", path, path, "--delimiter", r"\t")[0] == "no drift: 200 rows against the reference"
+
+
+def test_what_is_no_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder, and a name without an ending of nothing."""
+    for place, told in ((tmp_path, "is a folder. Name a file in it."), (tmp_path / "absent", "There is no file ")):
+        assert run(["monitor", "compare", str(place), str(place)]) == 2
+        assert told in capsys.readouterr().err

@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "a column without a name": ("t.csv", "x,,y\n1,2,3\n", "has a column without a name (number 2). Name it."),
     "a long row": ("t.csv", "x,y\n1,2\n1,2,3\n", "Each row needs 2 cells; put cells that hold the delimiter in"),
     "semicolons": ("t.csv", "x;y\n1;2\n", "has one column, 'x;y', when split at ','. It seems to be separated by ';'"),
-    "tabs": ("t.csv", "x\ty\n1\t2\n", r"It seems to be separated by '\t': use --delimiter '\t', or autopilot.fit("),
+    "tabs": ("t.csv", "x\ty\n1\t2\n", r"It seems to be separated by '\t': use --delimiter '\t', or give the table"),
     "commas in tsv": (
         "t.tsv",
         "x,y\n1,2\n",
@@ -177,7 +177,7 @@ def test_a_path_without_a_file_is_named_with_the_folder_it_was_taken_from() -> N
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     """Even if it is named like one."""
     (tmp_path / "t.csv").mkdir()
-    with raises(DataError, "cannot be read: Is a directory. Name a file that you may read."):
+    with raises(DataError, "is a folder. Name a file in it."):
         read(tmp_path / "t.csv")
 
 
