@@ -3,8 +3,6 @@
 As in `cli.py`, what a command needs is imported inside it.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,7 +60,7 @@ def baseline(
     if file is None or remove:
         raise InputError("Name FILE, a table; or an --endpoint. See: autopilot monitor baseline --help")
     given = [] if rows is None else ["--rows", str(rows)]
-    with _as_parquet(file, delimiter) as path:
+    with servers.as_parquet(file, delimiter=delimiter) as (path,):
         told = servers.ask_monitor("baseline", path, "--out", out or "baseline", "--level", str(level), *given)
     terminal.print_json(told) if json else terminal.print_baseline(told)
 
@@ -84,7 +82,7 @@ def _keep(
     elif Path(file).is_dir() or file.endswith(".json"):
         told = servers.ask_monitor("keep", endpoint, "--document", file, *options)
     else:
-        with _as_parquet(file, delimiter) as path:
+        with servers.as_parquet(file, delimiter=delimiter) as (path,):
             told = servers.ask_monitor("keep", endpoint, "--table", path, "--source", file, *options)
     terminal.print_json(told) if json else terminal.print_kept(told)
 
@@ -117,20 +115,7 @@ def check(
     """
     from autopilot import servers, terminal
 
-    with _as_parquet(file, delimiter) as path:
+    with servers.as_parquet(file, delimiter=delimiter) as (path,):
         options = ["--level", str(level), "--rules", rules, *(["--out", out] if out is not None else [])]
         told = servers.ask_monitor("check", baseline, path, *options)
     terminal.print_json(told) if json else terminal.print_violations(told)
-
-
-@contextmanager
-def _as_parquet(place: str, delimiter: str) -> Generator[str]:
-    """A table of any format as a Parquet file, which the monitor reads."""
-    import tempfile
-
-    from autopilot.table.read import read
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "table.parquet")
-        read(place, delimiter=delimiter).write_parquet(path)
-        yield path

@@ -523,15 +523,9 @@ def monitor_compare(
     bins
         Of a single measure that counts: how many bins numbers are put into.
     """
-    import tempfile
-
     from autopilot import servers, terminal
-    from autopilot.table.read import read
 
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [str(Path(folder) / f"{index}.parquet") for index in range(2)]
-        for place, path in zip((reference, current), paths, strict=True):
-            read(place, delimiter=delimiter).write_parquet(path)
+    with servers.as_parquet(reference, current, delimiter=delimiter) as paths:
         page = ["--out", out] if out is not None else []
         asked = {"--method": method, "--threshold": threshold, "--bins": bins}
         options = [word for name, value in asked.items() if value is not None for word in (name, str(value))]

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
@@ -67,6 +69,18 @@ def ask_monitor(*arguments: str) -> dict[str, Any]:
         message = done.stderr.decode(errors="replace").strip()
         raise (InputError if done.returncode == 2 else FailureError)(message.removeprefix("monitor: "))
     return json.loads(done.stdout)
+
+
+@contextmanager
+def as_parquet(*places: str, delimiter: str) -> Generator[list[str]]:
+    """Paths of Parquet files, which the monitor reads, of tables of any format."""
+    from autopilot.table.read import read
+
+    with TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / f"{index}.parquet") for index in range(len(places))]
+        for place, path in zip(places, paths, strict=True):
+            read(place, delimiter=delimiter).write_parquet(path)
+        yield paths
 
 
 def _start(module: str, *arguments: str) -> Process:

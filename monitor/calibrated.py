@@ -25,7 +25,7 @@ whose effect is too small has the p-value 1 for this purpose, so that the promis
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -143,16 +143,17 @@ def examine(pair: Pair) -> Examined:
         outcomes = [*_VALUES[pair.kind](order), *_missing_outcomes(order)]
     except BREAKS as error:
         return Examined([], why_broken(pair.name, "tested", error), None)
-    note = " ".join(dict.fromkeys([*order.notes, *told_unjudged(order.unjudged)]))
+    note = " ".join(dict.fromkeys(filter(None, [*order.notes, unjudged_note(order.unjudged)])))
     if not outcomes and not note:
         return Examined([], _why_untested(pair), None)
     return Examined(outcomes, note, order.unjudged)
 
 
-def told_unjudged(effect: float | None) -> Iterator[str]:
-    """What is told of the largest difference that nobody can judge, if it is one that might be an alarm."""
-    if effect is not None and effect >= MINIMUM_EFFECT:
-        yield f"A difference of {effect:.1%} may be usual there; rows of a longer time would tell."
+def unjudged_note(effect: float | None) -> str:
+    """What is told of the largest difference that nobody can judge; empty if there is none that might be an alarm."""
+    if effect is None or effect < MINIMUM_EFFECT:
+        return ""
+    return f"A difference of {effect:.1%} may be usual there; rows of a longer time would tell."
 
 
 def _corrected(column: Examined) -> Examined:

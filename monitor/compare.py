@@ -17,10 +17,10 @@ from storage.errors import DataError, SettingError, listed
 #: Names of all methods: ours, the rules of other products and single measures.
 METHODS = ("calibrated", *NAMES)
 
-#: What a table of another library has: the Arrow capsule interface, or the older exchange protocol of data frames.
 #: Values of a file that are read at once.
 _READ_VALUES = 1_000_000
 
+#: What a table of another library has: the Arrow capsule interface, or the older exchange protocol of data frames.
 _PROTOCOLS = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
 
 #: Fewer rows on either side are not judged: with ten columns, 30 rows show a shift by 0.8
@@ -76,11 +76,8 @@ def compare(
     town Fisher exact 0.0 False
     """
     _check(method, level, control, minimum_effect)
-    if method == "calibrated" and not (threshold is None and bins is None):
-        raise SettingError(
-            f"threshold is {threshold!r} and bins {bins!r}, of which method 'calibrated' takes none: it has `level`. "
-            f"Leave them out, or take a measure as method: {', '.join(MEASURES)}."
-        )
+    if method == "calibrated":
+        _refuse_of_measures(threshold, bins)
     before, after = _table_of(reference, "reference"), _table_of(current, "current")
     looked = _Looked(before, after, _shared_names(before, after), kinds or {}, [])
     enough = min(before.height, after.height) >= (MINIMUM_ROWS if method == "calibrated" else 1)
@@ -164,6 +161,14 @@ def _check(method: str, level: float, control: Control, minimum_effect: float) -
         raise SettingError(f"control is {control!r}, which is unknown. Use one of: {', '.join(CONTROLS)}.")
     if not 0 <= minimum_effect < 1:
         raise SettingError(f"minimum_effect is {minimum_effect!r}. Use a share of rows from 0 to below 1.")
+
+
+def _refuse_of_measures(threshold: float | None, bins: int | None) -> None:
+    if not (threshold is None and bins is None):
+        raise SettingError(
+            f"threshold is {threshold!r} and bins {bins!r}, of which method 'calibrated' takes none: it has `level`. "
+            f"Leave them out, or take a measure as method: {', '.join(MEASURES)}."
+        )
 
 
 class _Told(NamedTuple):

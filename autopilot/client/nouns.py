@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from autopilot.client.calls import F, Listing, Noun, call, listing
 from autopilot.client.steps import Pause, Steps, ask, at
@@ -69,17 +69,6 @@ def _when(seen: Seen | None, *, only_new: bool = False) -> dict[str, str]:
     if only_new:
         return {"if-none-match": "*"}
     return {} if seen is None else {"if-match": tag_of(seen)}
-
-
-def _ended(path: str, kind: type[J]) -> Steps[J]:
-    """Look at a job until it has ended. Raises FailureError with the reason if it failed."""
-    while True:
-        job = yield from ask("GET", path, kind)
-        if job.status == "failed":
-            raise FailureError(f"Job {job.id} failed: {job.reason}")
-        if job.status in ("completed", "stopped"):
-            return job
-        yield Pause(_LOOK_AT_JOB_S)
 
 
 class Models(Noun[F]):
@@ -321,10 +310,12 @@ class Labels(Noun[F]):
         return (yield from ask("GET", path, LabelSummary, query={"from": start, "to": end}))
 
 
-class BatchJob(Noun[F]):
-    """A batch transform that was asked for. job: as it was then."""
+class Asked(Noun[F], Generic[F, J]):
+    """Long work that was asked for. job: as it was then."""
 
-    def __init__(self, transport: F, job: TransformJob) -> None:
+    _PLACE: ClassVar[str]
+
+    def __init__(self, transport: F, job: J) -> None:
         super().__init__(transport)
         self.job = job
 
@@ -334,19 +325,37 @@ class BatchJob(Noun[F]):
         return self.job.id
 
     @call
-    def look(self) -> Steps[TransformJob]:
-        """How far it is."""
-        return (yield from ask("GET", at("jobs", self.id), TransformJob))
+    def look(self) -> Steps[J]:
+        """How far it is, and what it waits for."""
+        return (yield from ask("GET", at(self._PLACE, self.id), type(self.job)))
 
     @call
-    def wait(self) -> Steps[TransformJob]:
+    def wait(self) -> Steps[J]:
         """Wait for its end, however long that takes. Raises FailureError with the reason if it failed."""
-        return (yield from _ended(at("jobs", self.id), TransformJob))
+        while True:
+            job = yield from ask("GET", at(self._PLACE, self.id), type(self.job))
+            if job.status == "failed":
+                raise FailureError(f"Job {job.id} failed: {job.reason}")
+            if job.status in ("completed", "stopped"):
+                return job
+            yield Pause(_LOOK_AT_JOB_S)
 
     @call
-    def stop(self) -> Steps[TransformJob]:
+    def stop(self) -> Steps[J]:
         """End it within a second."""
-        return (yield from ask("POST", at("jobs", self.id, "stop"), TransformJob))
+        return (yield from ask("POST", at(self._PLACE, self.id, "stop"), type(self.job)))
+
+
+class BatchJob(Asked[F, TransformJob]):
+    """A batch transform that was asked for."""
+
+    _PLACE = "jobs"
+
+
+class BacktestJob(Asked[F, BacktestView]):
+    """A backtest that was asked for."""
+
+    _PLACE = "backtests"
 
 
 class Jobs(Noun[F]):
@@ -368,34 +377,6 @@ class Jobs(Noun[F]):
         are those of the server's machine."""
         asked = Transform(model, source, out, **options)
         return BatchJob(self.transport, (yield from ask("POST", at("jobs", "batch"), TransformJob, body=asked)))
-
-
-class BacktestJob(Noun[F]):
-    """A backtest that was asked for. job: as it was then."""
-
-    def __init__(self, transport: F, job: BacktestView) -> None:
-        super().__init__(transport)
-        self.job = job
-
-    @property
-    def id(self) -> str:
-        """Its id, by which others find it."""
-        return self.job.id
-
-    @call
-    def look(self) -> Steps[BacktestView]:
-        """How far it is, and what it waits for."""
-        return (yield from ask("GET", at("backtests", self.id), BacktestView))
-
-    @call
-    def wait(self) -> Steps[BacktestView]:
-        """Wait for its end, however long that takes. Raises FailureError with the reason if it failed."""
-        return (yield from _ended(at("backtests", self.id), BacktestView))
-
-    @call
-    def stop(self) -> Steps[BacktestView]:
-        """Have it made no further."""
-        return (yield from ask("POST", at("backtests", self.id, "stop"), BacktestView))
 
 
 class Backtests(Noun[F]):

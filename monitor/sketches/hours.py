@@ -1,6 +1,6 @@
 """Profiles of an endpoint's hours: made of its traffic once, kept in the store, and read back for any period."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -91,7 +91,7 @@ def keep_hours(
     store.traffic.compact()
     known = {(one.hour, one.variant): one.files for one in _listed(store, subject, start, end)}
     count = 0
-    files = list(_files(store, subject, start, end))
+    files = _files(store, subject, start, end)
     for done, ((hour, variant), paths) in enumerate(files):
         observe(done, len(files))
         if hour + HOUR + SETTLED <= now and known.get((hour, variant), 0) < len(paths):
@@ -181,7 +181,7 @@ def _listed(store: Store, subject: Subject, start: datetime, end: datetime) -> l
 
 def _files(
     store: Store, subject: Subject, start: datetime, end: datetime
-) -> Iterator[tuple[tuple[datetime, str], list[Path]]]:
+) -> list[tuple[tuple[datetime, str], list[Path]]]:
     """The traffic's files by hour and variant; those of other model versions too."""
     files: dict[tuple[datetime, str], list[Path]] = {}
     for path in store.traffic.parts(subject.endpoint, start, end, variant=subject.variant):
@@ -189,7 +189,7 @@ def _files(
         time = datetime.strptime(f"{date.name} {hour.name} +0000", "date=%Y-%m-%d hour=%H %z")
         if time < end:
             files.setdefault((time, date.parent.name.removeprefix("variant=")), []).append(path)
-    yield from files.items()
+    return list(files.items())
 
 
 def _keep(store: Store, subject: Subject, hour: datetime, variant: str, paths: list[Path], now: datetime) -> bool:

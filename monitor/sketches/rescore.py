@@ -31,7 +31,7 @@ from monitor.calibrated import (
     check_level,
     corrected,
     note_of,
-    told_unjudged,
+    unjudged_note,
     untested,
     verdict,
 )
@@ -294,7 +294,7 @@ def _examined(window: Profile, hours: Sequence[Profile], baseline: Baseline, pla
         _note(worths.gaps, Counts(column.missing + column.present, rows)),
     )
     unjudged = _unjudged(questions, worths)
-    return Examined(outcomes, " ".join(dict.fromkeys(filter(None, [*notes, *told_unjudged(unjudged)]))), unjudged)
+    return Examined(outcomes, " ".join(dict.fromkeys(filter(None, [*notes, unjudged_note(unjudged)]))), unjudged)
 
 
 def _unjudged(questions: Sequence[Question], worths: _Worths) -> float | None:
