@@ -70,9 +70,14 @@ class Profiles:
         """The profile's bytes. Raises StoreError if the blob is gone or was changed."""
         return self._blobs.get(profile.digest)
 
-    def forget(self, endpoint: str, before: datetime) -> int:
-        """Delete the profiles of an endpoint's hours that begin before a moment; returns how many there were."""
+    def forget(self, endpoint: str, before: datetime, made_before: datetime | None = None) -> int:
+        """Delete the profiles of an endpoint's hours that begin before a moment; returns how many there were.
+
+        made_before: those that were made later stay; None deletes them whenever they were made.
+        """
         old = and_(profiles.c.endpoint == endpoint, profiles.c.hour < before)
+        if made_before is not None:
+            old = and_(old, profiles.c.created_at < made_before)
         with self._database.write() as connection:
             digests = set(connection.execute(select(profiles.c.digest).where(old)).scalars())
             count = connection.execute(delete(profiles).where(old)).rowcount

@@ -21,6 +21,9 @@ from storage.store import Store
 #: start again for so long; the first look after a start finds it.
 AGAIN = timedelta(days=2)
 
+#: Hours before `KEPT` are profiled for a backtest of a time long past, which reads them within this.
+READ_WITHIN = timedelta(days=1)
+
 _log = logging.getLogger("monitor")
 
 
@@ -56,7 +59,8 @@ class Hours:
         for endpoint in self._store.endpoints.list():
             for watched in _watched(endpoint):
                 self._keep(watched, endpoint)
-            self._store.profiles.forget(endpoint.name, self._clock() - KEPT)
+            now = self._clock()
+            self._store.profiles.forget(endpoint.name, now - KEPT, now - READ_WITHIN)
 
     def stop(self) -> None:
         """Have a look that is under way end after the hour that it is at."""

@@ -95,6 +95,8 @@ def test_old_hours_are_forgotten(profiles: Profiles, store: Store) -> None:
     for number in range(3):
         profiles.put(hour(number), b"hour %d" % number)
     assert profiles.forget("other", NOW + timedelta(days=1)) == 0
+    made_at = listed(profiles)[0].created_at
+    assert profiles.forget("late", NOW + 2 * HOUR, made_at) == 0
     assert profiles.forget("late", NOW + 2 * HOUR) == 2
     assert [row.hour for row in listed(profiles)] == [NOW + 2 * HOUR]
     assert len(store.blobs.digests()) == 1

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from monitor.schedule import utc_now, watching
-from monitor.schedule.hours import AGAIN, KEPT, Hours
-from monitor.sketches import Subject, subject_of
+from monitor.schedule.hours import AGAIN, KEPT, READ_WITHIN, Hours
+from monitor.sketches import Subject, keep_hours, subject_of
 from monitor.sketches.hours import whole_hour
 from storage import Store
 from storage.records import ModelVersion, StoredProfile, Variant
@@ -97,6 +97,17 @@ def test_old_profiles_are_forgotten(store: Store, version: ModelVersion) -> None
     late = Hours(store, clock=lambda: MIDNIGHT + KEPT + HOUR)
     late.look()
     late.look()
+    assert kept(store, subject) == []
+
+
+def test_old_hours_that_a_backtest_has_just_profiled_stay_while_it_reads(store: Store, version: ModelVersion) -> None:
+    """Else it would find none of them, as if nobody had asked anything."""
+    till.send(store, version, till.rows(5, seed=1), MIDNIGHT)
+    subject, now = subject_of(store, till.ENDPOINT), MIDNIGHT + 2 * KEPT
+    assert keep_hours(store, subject, MIDNIGHT, MIDNIGHT + HOUR, now=now) == 1
+    Hours(store, clock=lambda: now + READ_WITHIN).look()
+    assert kept(store, subject) == [(0, 5)]
+    Hours(store, clock=lambda: now + READ_WITHIN + HOUR).look()
     assert kept(store, subject) == []
 
 
