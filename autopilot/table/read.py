@@ -94,10 +94,11 @@ def digest(frame: pl.DataFrame) -> str:
 
 
 def _read_place(place: str, delimiter: str, text: Collection[str]) -> pl.DataFrame:
-    if place.startswith(("http://", "https://")):
-        form, data = format_of(place), _fetch(place)
-    else:
-        data, form = _read_bytes(place), format_of(place)  # of a file that is not there, that is what is told
+    is_url = place.startswith(("http://", "https://"))
+    if not (is_url or Path(place).suffix):
+        _read_bytes(place)  # it has no format: if it is missing, or a folder, then that is what to tell
+    form = format_of(place)
+    data = _fetch(place) if is_url else _read_bytes(place)
     data = _unpacked(data, place)
     if not data.strip():
         raise DataError(f"{place!r} is empty. Give a file with a header and rows.")
