@@ -21,12 +21,15 @@ Decisions:
     When a report is due is arithmetic (`storage/timing.py`), and who makes it is one row of the store
     (`Schedules.take`).
     APScheduler only ticks and lends its threads: shared among processes, its own job stores lose and repeat runs.
+    NumPy is loaded first of all, so that it sorts as it can on each processor (`processor.py`).
     SciPy's statistics are imported inside functions, because they take half a second to load.
 """
 
-import storage  # noqa: F401  # pyright: ignore[reportUnusedImport]  # tells NumPy of the processor before it loads
+from monitor.processor import load_numpy
 
-# isort: split
+load_numpy()
+
+# ruff: noqa: E402
 from monitor.compare import compare
 from monitor.drift import ColumnDrift, DriftReport
 from monitor.run import run

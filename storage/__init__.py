@@ -15,19 +15,14 @@ Decisions:
     No pickle: records are JSON by msgspec, blobs are ONNX, Parquet, JSON and HTML. The one exception is what a run
         keeps for itself until it has ended (`work.py`).
     A store is a folder. `Store.open` is the only place that knows, so that a database and an object store can follow.
-    onnxruntime reports its use to its maker unless it is told not to before it is imported: we tell it here. And so we
-        tell NumPy of a processor on which it sorts slowly (`processor.py`).
+    onnxruntime reports its use to its maker unless it is told not to before it is imported: we tell it here.
 """
 
 import os
 from typing import TYPE_CHECKING, Any
 
-from storage.processor import spare_slow_sort
-
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-spare_slow_sort()
 
-# ruff: noqa: E402
 from storage.errors import (
     AutopilotError,
     BusyError,

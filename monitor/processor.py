@@ -1,4 +1,4 @@
-"""What NumPy is told of this processor before it is imported.
+"""NumPy is told of this processor as it is loaded.
 
 With AVX-512, NumPy sorts by an instruction (`vpcompress` to memory) that is microcode on AMD's Zen 4: a million numbers
 take 60 ms there, and 10 ms with AVX2. Zen 5 and Intel's are quick. https://github.com/numpy/x86-simd-sort/issues/6
@@ -8,14 +8,22 @@ import os
 import sys
 from pathlib import Path
 
+_SETTING = "NPY_DISABLE_CPU_FEATURES"
 
-def spare_slow_sort(processors: Path = Path("/proc/cpuinfo")) -> None:
-    """Have NumPy sort with AVX2 on Zen 4, in this process and those that it starts.
 
-    Without effect where NumPy is loaded already, where `NPY_DISABLE_CPU_FEATURES` is set, and on other processors.
+def load_numpy(processors: Path = Path("/proc/cpuinfo")) -> None:
+    """Load NumPy, on Zen 4 so that it sorts with AVX2: in this process alone, for what others compute may not depend on
+    who started them.
+
+    Nothing is told where NumPy is loaded already, or where its setting `NPY_DISABLE_CPU_FEATURES` is there.
     """
-    if "numpy" not in sys.modules and _is_zen4(processors):
-        os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4")
+    if "numpy" in sys.modules or _SETTING in os.environ or not _is_zen4(processors):
+        return
+    os.environ[_SETTING] = "X86_V4"
+    try:
+        import numpy  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    finally:
+        del os.environ[_SETTING]
 
 
 def _is_zen4(processors: Path) -> bool:
