@@ -1,8 +1,8 @@
 """Real drift: what was found in real tables, when, and was the model's quality really lost then? As Markdown.
 
     python -m bench.drifts --data FOLDER                 electricity.parquet, bike_sharing_hourly.parquet,
-                                                         nyc_flights.parquet, aq_data.csv.gz (air quality by the hour, in
-                                                         the wheel of aqeval 0.7.3); about six minutes of one core
+                                                         nyc_flights.parquet, aq_data.csv.gz (air by the hour, in
+                                                         the wheel of aqeval 0.7.3); six minutes of one core
     options: --sets electricity,bikes,flights,air   --shuffles 20   --budget 20 (seconds of each fit)
 
 A model is fitted on the first part in time, and what came later is watched month by month, as an endpoint would be
