@@ -196,15 +196,16 @@ def judge(connection: Connection, schedule: Schedule, execution: Execution) -> A
     """Bring a schedule's alert up to date after an execution that has ended; None where its state stays.
 
     Verdicts count of due times since the schedule was made, changed or resumed; what a user asked for beside them does
-    not, nor what failed, was missed or had too few rows.
+    not, nor what failed, was missed or had too few rows. A bad verdict never ends an alert.
     """
     is_old = execution.scheduled_at < schedule.created_at
     if execution.breached is None or execution.ended_at is None or execution.asked or is_old:
         return None
     rule = schedule.alert
     bad = sum(is_bad for _, is_bad in verdicts(connection, schedule))
-    state: AlertState = "InAlert" if bad >= rule.datapoints else "OK"
     number, before = _last(connection, schedule.name)
+    stays = before == "InAlert" and execution.breached  # after a pause or a change there may be too few verdicts
+    state: AlertState = "InAlert" if stays or bad >= rule.datapoints else "OK"
     if state == before:
         return None
     change = AlertChange(
