@@ -19,7 +19,16 @@ from storage.database import Database, insert_record, record_of
 from storage.errors import SettingError, UnknownNameError, UsedError
 from storage.leases import take_first
 from storage.models import check_name
-from storage.records import AlertChange, AlertState, Channel, Delivery, DeliveryStatus, Execution, Schedule
+from storage.records import (
+    AlertChange,
+    AlertState,
+    Channel,
+    Delivery,
+    DeliveryStatus,
+    Execution,
+    Finding,
+    Schedule,
+)
 from storage.tables import alert_changes, channels, deliveries, executions, schedules
 
 #: How long one attempt may take, in seconds: a command at most as long as a job of SageMaker.
@@ -192,7 +201,7 @@ class Alerts:
             return connection.execute(update(deliveries).where(own).values(values)).rowcount == 1
 
 
-def judge(connection: Connection, schedule: Schedule, execution: Execution) -> AlertChange | None:
+def judge(connection: Connection, schedule: Schedule, execution: Execution, finding: Finding) -> AlertChange | None:
     """Bring a schedule's alert up to date after an execution that has ended; None where its state stays.
 
     Verdicts count of due times since the schedule was made, changed or resumed; what a user asked for beside them does
@@ -220,6 +229,10 @@ def judge(connection: Connection, schedule: Schedule, execution: Execution) -> A
         datapoints=rule.datapoints,
         of=rule.of,
         report_id=execution.report_id,
+        window_start=execution.window_start,
+        window_end=execution.window_end,
+        sentence=finding.sentence,
+        columns=finding.columns,
     )
     insert_record(connection, alert_changes, change)
     _tell(connection, change, rule.channels)
@@ -236,6 +249,11 @@ def verdicts(connection: Connection, schedule: Schedule) -> list[tuple[datetime,
         .limit(schedule.alert.of)
     )
     return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def page_of(change: AlertChange) -> str | None:
+    """Where a server has the page of the report that decided; nobody knows by which address people reach it."""
+    return None if change.report_id is None else f"/reports/{change.report_id}"
 
 
 def forget_state(connection: Connection, schedule: Schedule) -> None:
@@ -265,7 +283,8 @@ def _tell(connection: Connection, change: AlertChange, names: Iterable[str]) -> 
         row = connection.execute(select(channels).where(channels.c.name == name)).mappings().first()
         if row is not None and change.state in row["states"]:
             delivery = secrets.token_hex(16)
-            body = msgspec.json.encode({"delivery": delivery, **msgspec.to_builtins(change)}).decode()
+            told = {"delivery": delivery, **msgspec.to_builtins(change), "html_path": page_of(change)}
+            body = msgspec.json.encode(told).decode()
             waiting = Delivery(delivery, change.schedule, change.number, name, body, "waiting", change.at, change.at)
             insert_record(connection, deliveries, waiting)
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -316,7 +316,13 @@ def test_a_monitor_tells_of_drift(store: Store, receiver: Receiver) -> None:
     [received] = receiver.received
     body = json.loads(received.body)
     assert (body["state"], body["endpoint"]) == ("InAlert", "till")
-    assert store.reports.get(body["report_id"]).drifted
+    report = store.reports.get(body["report_id"])
+    assert report.drifted
+    assert body["html_path"] == f"/reports/{report.id}"
+    assert body["sentence"] == json.loads(store.reports.read_json(report))["sentence"]
+    assert body["columns"][0]["name"] == "amount"
+    window = (datetime.fromisoformat(body["window_start"]), datetime.fromisoformat(body["window_end"]))
+    assert window == (report.window_start, report.window_end)
     assert store.schedules.alerts.state("often") == "InAlert"
 
 
