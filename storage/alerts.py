@@ -7,6 +7,7 @@ lease, and is told again until a channel has taken it: at least once, each time 
 
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,10 +30,15 @@ from storage.records import (
     Finding,
     Schedule,
 )
+from storage.settings import Settings
+from storage.signing import check_secret
 from storage.tables import alert_changes, channels, deliveries, executions, schedules
 
 #: How long one attempt may take, in seconds: a command at most as long as a job of SageMaker.
 LONGEST_S = 86_400
+
+#: What keeps e-mail from being sent where no server is set.
+NO_MAIL_SERVER = "No mail server is set. Set smtp_url and smtp_from, such as smtps://USER:PASSWORD@HOST."
 
 _ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 
@@ -249,6 +255,26 @@ def verdicts(connection: Connection, schedule: Schedule) -> list[tuple[datetime,
         .limit(schedule.alert.of)
     )
     return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def obstacle(channel: Channel, settings: Settings) -> str | None:
+    """Why a monitor on this machine, with these settings, could not tell a channel; None where nothing is known.
+
+    A monitor elsewhere may have other settings and programs.
+    """
+    match channel.kind:
+        case "webhook":
+            try:
+                check_secret(settings.webhook_secret.encode())
+            except SettingError as error:
+                return str(error)
+        case "email" if not settings.smtp_url:
+            return NO_MAIL_SERVER
+        case "command" if shutil.which(channel.target[0]) is None:
+            return f"{channel.target[0]!r} is no program that can be run. Name one that is there, or its whole path."
+        case _:
+            pass
+    return None
 
 
 def page_of(change: AlertChange) -> str | None:

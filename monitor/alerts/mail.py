@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Struct
 
-from storage.alerts import page_of
+from storage.alerts import NO_MAIL_SERVER, page_of
 from storage.errors import FailureError, SettingError
 from storage.records import AlertChange
 
@@ -60,7 +60,7 @@ class Mailbox(Struct, frozen=True):
 def tell(mailbox: Mailbox | None, recipients: Sequence[str], delivery: str, body: bytes, timeout_s: float) -> None:
     """Hand an alert over to the mail server. Raises SettingError without one, FailureError if it does not take it."""
     if mailbox is None:
-        raise SettingError("No mail server is set. Set smtp_url and smtp_from, such as smtps://USER:PASSWORD@HOST.")
+        raise SettingError(NO_MAIL_SERVER)
     message = letter(mailbox.sender, recipients, delivery, body)
     try:
         with _connected(mailbox, timeout_s) as server:

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from monitor.alerts import Messenger, Senders, command, webhook
 from monitor.alerts.command import StoppedError
 from monitor.alerts.messenger import LEASE_S, MOST_ATTEMPTS
-from monitor.schedule import utc_now
+from monitor.schedule import utc_now, watching
 from storage import FailureError, SettingError, Store
 from storage.records import AlertRule, Delivery, Schedule
 from storage.signing import signature
@@ -289,6 +289,18 @@ def test_e_mail_needs_a_mail_server(store: Store) -> None:
             NOON,
             threading.Event(),
         )
+
+
+def test_a_monitor_says_at_its_start_whom_it_cannot_tell(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Before there is an alert."""
+    for made in (channel("command", "no-such-program"), channel("command", "true", name="sound")):
+        store.schedules.alerts.put_channel(made)
+    with watching(store):
+        pass
+    assert [record.getMessage() for record in caplog.records if record.name == "monitor"] == [
+        "Channel 'ops' cannot be told: 'no-such-program' is no program that can be run. Name one that is there, or its "
+        "whole path."
+    ]
 
 
 def test_a_monitor_tells_of_drift(store: Store, receiver: Receiver) -> None:
