@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 from autopilot.parameters import Json, StorePath, open_store
 from storage.errors import InputError, SettingError
 from storage.records import AlertRule, AlertState, Channel, ChannelKind
+from storage.settings import Settings
 
 #: Seconds that one attempt may take where nobody says so.
 _TIMEOUTS_S: dict[ChannelKind, float] = {"webhook": 10.0, "email": 30.0, "command": 3600.0}
@@ -98,6 +99,7 @@ def channel(
         Of the channel: what `schedule --tell` takes.
     """
     from autopilot import terminal
+    from storage.alerts import obstacle
 
     opened = open_store(store).schedules.alerts
     given = _targets(webhook, email, command)
@@ -114,6 +116,9 @@ def channel(
             created_at=datetime.now(UTC),
         )
         opened.put_channel(made)
+        if (found := obstacle(made, Settings.load())) is not None:
+            warning = f"Channel {name!r} is made, but a monitor that is started here could not tell it: {found}"
+            terminal.err.print(warning, markup=False, soft_wrap=True)
     elif name is not None and remove:
         opened.remove_channel(name)
     listed = opened.list_channels() if name is None or remove else [opened.channel(name)]

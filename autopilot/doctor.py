@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from storage.alerts import obstacle
 from storage.errors import StoreError
 from storage.settings import SECRETS, Settings
 from storage.store import Store
@@ -29,7 +30,8 @@ _LIBRARIES = (
 
 
 def examine(store: str | None = None) -> dict[str, Any]:
-    """Versions, settings with the place that each came from, and the store's health. Raises SettingError."""
+    """Versions, settings with the place that each came from, the store's health, and why a monitor that is started here
+    could not tell some of its channels. Raises SettingError."""
     settings, origin = Settings.trace()
     values = msgspec.structs.asdict(settings)
     if store is not None:
@@ -39,6 +41,7 @@ def examine(store: str | None = None) -> dict[str, Any]:
         "versions": {"python": f"{platform.python_version()} on {platform.platform()}", **_versions()},
         "settings": {name: {"value": _shown(name, value), "origin": origin[name]} for name, value in values.items()},
         "store": health,
+        "channels": _untold(str(values["store"]), settings),
         "healthy": not health["complaints"],
     }
 
@@ -55,6 +58,15 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _untold(path: str, settings: Settings) -> dict[str, str]:
+    """By channel, why it could not be told; nothing of a store that cannot be opened, whose health says so."""
+    try:
+        channels = Store.open(path).schedules.alerts.list_channels()
+    except StoreError:
+        return {}
+    return {one.name: found for one in channels if (found := obstacle(one, settings)) is not None}
 
 
 def _health(path: str) -> dict[str, Any]:

@@ -706,6 +706,8 @@ def print_doctor(found: dict[str, Any]) -> None:
         say(f"Store {store['path']}: healthy, schema {store['schema']}, {store['free_bytes'] / 1e9:.1f} GB free")
     else:
         say(f"[bold red]Store {store['path']}: {'; '.join(store['complaints'])}[/bold red]")
+    for name, obstacle in found["channels"].items():
+        say(escape(f"Channel {name} could not be told by a monitor that is started here: {obstacle}"))
 
 
 def _params(params: dict[str, Any]) -> str:

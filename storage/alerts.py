@@ -7,6 +7,7 @@ lease, and is told again until a channel has taken it: at least once, each time 
 
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,11 +20,25 @@ from storage.database import Database, insert_record, record_of
 from storage.errors import SettingError, UnknownNameError, UsedError
 from storage.leases import take_first
 from storage.models import check_name
-from storage.records import AlertChange, AlertState, Channel, Delivery, DeliveryStatus, Execution, Schedule
+from storage.records import (
+    AlertChange,
+    AlertState,
+    Channel,
+    Delivery,
+    DeliveryStatus,
+    Execution,
+    Finding,
+    Schedule,
+)
+from storage.settings import Settings
+from storage.signing import check_secret
 from storage.tables import alert_changes, channels, deliveries, executions, schedules
 
 #: How long one attempt may take, in seconds: a command at most as long as a job of SageMaker.
 LONGEST_S = 86_400
+
+#: What keeps e-mail from being sent where no server is set.
+NO_MAIL_SERVER = "No mail server is set. Set smtp_url and smtp_from, such as smtps://USER:PASSWORD@HOST."
 
 _ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 
@@ -192,19 +207,20 @@ class Alerts:
             return connection.execute(update(deliveries).where(own).values(values)).rowcount == 1
 
 
-def judge(connection: Connection, schedule: Schedule, execution: Execution) -> AlertChange | None:
+def judge(connection: Connection, schedule: Schedule, execution: Execution, finding: Finding) -> AlertChange | None:
     """Bring a schedule's alert up to date after an execution that has ended; None where its state stays.
 
     Verdicts count of due times since the schedule was made, changed or resumed; what a user asked for beside them does
-    not, nor what failed, was missed or had too few rows.
+    not, nor what failed, was missed or had too few rows. A bad verdict never ends an alert.
     """
     is_old = execution.scheduled_at < schedule.created_at
     if execution.breached is None or execution.ended_at is None or execution.asked or is_old:
         return None
     rule = schedule.alert
     bad = sum(is_bad for _, is_bad in verdicts(connection, schedule))
-    state: AlertState = "InAlert" if bad >= rule.datapoints else "OK"
     number, before = _last(connection, schedule.name)
+    stays = before == "InAlert" and execution.breached  # after a pause or a change there may be too few verdicts
+    state: AlertState = "InAlert" if stays or bad >= rule.datapoints else "OK"
     if state == before:
         return None
     change = AlertChange(
@@ -219,6 +235,10 @@ def judge(connection: Connection, schedule: Schedule, execution: Execution) -> A
         datapoints=rule.datapoints,
         of=rule.of,
         report_id=execution.report_id,
+        window_start=execution.window_start,
+        window_end=execution.window_end,
+        sentence=finding.sentence,
+        columns=finding.columns,
     )
     insert_record(connection, alert_changes, change)
     _tell(connection, change, rule.channels)
@@ -235,6 +255,31 @@ def verdicts(connection: Connection, schedule: Schedule) -> list[tuple[datetime,
         .limit(schedule.alert.of)
     )
     return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def obstacle(channel: Channel, settings: Settings) -> str | None:
+    """Why a monitor on this machine, with these settings, could not tell a channel; None where nothing is known.
+
+    A monitor elsewhere may have other settings and programs.
+    """
+    match channel.kind:
+        case "webhook":
+            try:
+                check_secret(settings.webhook_secret.encode())
+            except SettingError as error:
+                return str(error)
+        case "email" if not settings.smtp_url:
+            return NO_MAIL_SERVER
+        case "command" if shutil.which(channel.target[0]) is None:
+            return f"{channel.target[0]!r} is no program that can be run. Name one that is there, or its whole path."
+        case _:
+            pass
+    return None
+
+
+def page_of(change: AlertChange) -> str | None:
+    """Where a server has the page of the report that decided; nobody knows by which address people reach it."""
+    return None if change.report_id is None else f"/reports/{change.report_id}"
 
 
 def forget_state(connection: Connection, schedule: Schedule) -> None:
@@ -264,7 +309,8 @@ def _tell(connection: Connection, change: AlertChange, names: Iterable[str]) -> 
         row = connection.execute(select(channels).where(channels.c.name == name)).mappings().first()
         if row is not None and change.state in row["states"]:
             delivery = secrets.token_hex(16)
-            body = msgspec.json.encode({"delivery": delivery, **msgspec.to_builtins(change)}).decode()
+            told = {"delivery": delivery, **msgspec.to_builtins(change), "html_path": page_of(change)}
+            body = msgspec.json.encode(told).decode()
             waiting = Delivery(delivery, change.schedule, change.number, name, body, "waiting", change.at, change.at)
             insert_record(connection, deliveries, waiting)
 

@@ -633,11 +633,30 @@ class Execution(Struct, frozen=True):
     breached: bool | None = None
 
 
+class FoundColumn(Struct, frozen=True):
+    """A column that a check found something in, and what that is, for people."""
+
+    name: str
+    words: str
+
+
+class Finding(Struct, frozen=True):
+    """What people are told of a check: its verdict in a sentence, and a few columns to look at, the worst first."""
+
+    sentence: str = ""
+    columns: tuple[FoundColumn, ...] = ()
+
+
+#: Of a check that could not be made.
+NO_FINDING = Finding()
+
+
 class AlertChange(Struct, frozen=True):
     """A schedule went into alert, or came out of it.
 
     number: of the schedule's changes, from 1. scheduled_at, report_id: of the execution that decided. bad: of its last
-    `of` verdicts, how many were bad; datapoints: how many it takes.
+    `of` verdicts, how many were bad; datapoints: how many it takes. window_start, window_end: what the report looked
+    at. sentence, columns: what it found. The last five are None or empty where no report decided.
     """
 
     schedule: str
@@ -651,6 +670,10 @@ class AlertChange(Struct, frozen=True):
     datapoints: int
     of: int
     report_id: str | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    sentence: str = ""
+    columns: tuple[FoundColumn, ...] = ()
 
 
 ChannelKind = Literal["webhook", "command", "email"]

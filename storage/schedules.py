@@ -23,7 +23,7 @@ from storage.endpoints import endpoint_within
 from storage.errors import InputError, SettingError, UnknownNameError
 from storage.facets import fairness_columns, parse_facet
 from storage.models import check_name, find_version
-from storage.records import CheckKind, Endpoint, Execution, Schedule
+from storage.records import NO_FINDING, CheckKind, Endpoint, Execution, Finding, Schedule
 from storage.tables import channels, executions, schedules
 from storage.timing import duration_of, parse_timing
 
@@ -193,10 +193,10 @@ class Schedules:
             until = now + timedelta(seconds=lease_s)
             connection.execute(update(executions).where(own).values(lease_until=until))
 
-    def end(self, execution: Execution) -> bool:
+    def end(self, execution: Execution, finding: Finding = NO_FINDING) -> bool:
         """Record what became of an execution that runs; False if it is another's by now.
 
-        Its schedule's alert is judged anew in the same transaction.
+        Its schedule's alert is judged anew in the same transaction; channels are told of the finding.
         """
         running = and_(
             _is(execution),
@@ -209,7 +209,7 @@ class Schedules:
                 return False
             schedule = _locked(connection, execution.schedule)
             if schedule is not None:
-                judge(connection, schedule, execution)
+                judge(connection, schedule, execution, finding)
         return True
 
     def executions(self, name: str, limit: int = 100, *, before: datetime | None = None) -> "list[Execution]":

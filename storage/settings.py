@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from storage.errors import SettingError
+from storage.signing import SHORTEST_SECRET
 
 _RANGES = {
     "port": (0, 65_535),
@@ -152,4 +153,10 @@ def _convert(values: dict[str, Any], origin: dict[str, str]) -> Settings:
         value = getattr(settings, name)
         if value is not None and not least <= value <= most:
             raise SettingError(f"{origin[name]} sets {name} to {value}. Use a number from {least} to {most}.")
+    length = len(settings.webhook_secret.encode())
+    if 0 < length < SHORTEST_SECRET:
+        raise SettingError(
+            f"{origin['webhook_secret']} sets webhook_secret, which signs webhooks, to {length} characters. "
+            f"Use {SHORTEST_SECRET} or more, or leave it out."
+        )
     return settings

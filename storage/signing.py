@@ -8,8 +8,19 @@ X-Autopilot-Signature: sha256=5f3c...        HMAC-SHA256 of `TIMESTAMP.BODY` wit
 import hashlib
 import hmac
 
+from storage.errors import SettingError
+
 #: Characters that a secret has to have.
 SHORTEST_SECRET = 16
+
+
+def check_secret(secret: bytes) -> None:
+    """Raises SettingError for a secret that signs nothing."""
+    if len(secret) < SHORTEST_SECRET:
+        raise SettingError(
+            f"The setting webhook_secret, which signs webhooks, has {len(secret)} characters. "
+            f"Give it {SHORTEST_SECRET} or more."
+        )
 
 
 def signed_headers(secret: bytes, delivery: str, at_s: int, body: bytes) -> dict[str, str]:

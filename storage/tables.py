@@ -380,6 +380,10 @@ alert_changes = Table(
     Column("datapoints", Integer, nullable=False),
     Column("of", Integer, nullable=False),
     Column("report_id", String, index=True),
+    Column("window_start", Moment),
+    Column("window_end", Moment),
+    Column("sentence", Text, nullable=False),
+    Column("columns", Json(tuple[records.FoundColumn, ...]), nullable=False),
 )
 
 channels = Table(

@@ -2,16 +2,18 @@
 
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from email.message import EmailMessage
 from email.utils import formatdate
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
 
+from storage.alerts import NO_MAIL_SERVER, page_of
 from storage.errors import FailureError, SettingError
+from storage.records import AlertChange
 
 _PORTS = {"smtps": 465, "smtp": 587, "smtp+plain": 25}
 
@@ -58,7 +60,7 @@ class Mailbox(Struct, frozen=True):
 def tell(mailbox: Mailbox | None, recipients: Sequence[str], delivery: str, body: bytes, timeout_s: float) -> None:
     """Hand an alert over to the mail server. Raises SettingError without one, FailureError if it does not take it."""
     if mailbox is None:
-        raise SettingError("No mail server is set. Set smtp_url and smtp_from, such as smtps://USER:PASSWORD@HOST.")
+        raise SettingError(NO_MAIL_SERVER)
     message = letter(mailbox.sender, recipients, delivery, body)
     try:
         with _connected(mailbox, timeout_s) as server:
@@ -73,24 +75,44 @@ def tell(mailbox: Mailbox | None, recipients: Sequence[str], delivery: str, body
 
 def letter(sender: str, recipients: Sequence[str], delivery: str, body: bytes) -> EmailMessage:
     """The message: a subject that says it all, a few sentences, and the JSON. Each attempt has the same id."""
-    change: dict[str, Any] = msgspec.json.decode(body)
+    change = msgspec.json.decode(body, type=AlertChange)
     message = EmailMessage()
-    subject = f"[{change['state']}] {change['check']} of {change['endpoint']} by schedule {change['schedule']}"
+    subject = f"[{change.state}] {change.check} of {change.endpoint} by schedule {change.schedule}"
     message["Subject"] = "".join(sign if sign.isprintable() else "?" for sign in subject)
     message["From"] = sender
     message["To"] = ", ".join(recipients)
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = f"<{delivery}@{sender.rpartition('@')[2].rstrip('>')}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(
-        f"{change['bad']} of the last {change['of']} verdicts of schedule {change['schedule']!r} are bad; "
-        f"{change['datapoints']} make an alert.\n"
-        f"Decided by the one that was due at {change['scheduled_at']}"
-        + (f", report {change['report_id']}.\n\n" if change.get("report_id") else ".\n\n")
-        + msgspec.json.format(body).decode()
-        + "\n"
-    )
+    message.set_content("\n\n".join([*_paragraphs(change), msgspec.json.format(body).decode()]) + "\n")
     return message
+
+
+def _paragraphs(change: AlertChange) -> Iterator[str]:
+    """What a person wants to know, first things first."""
+    if change.sentence:
+        yield change.sentence
+    if change.columns:
+        yield "\n".join(["The worst first:", *(f"- {column.name}: {column.words}" for column in change.columns)])
+    yield "\n".join(_facts(change))
+
+
+def _facts(change: AlertChange) -> Iterator[str]:
+    """Whose alert it is, since when and why, a line each."""
+    yield f"Schedule {change.schedule!r} checks {change.check} of endpoint {change.endpoint!r}."
+    yield f"It is {change.state} since {_minute(change.at)}, by what was due at {_minute(change.scheduled_at)}."
+    yield (
+        f"{change.bad} of the last {change.of} verdicts of schedule {change.schedule!r} are bad; "
+        f"{change.datapoints} make an alert."
+    )
+    if change.window_start is not None and change.window_end is not None:
+        yield f"Traffic from {_minute(change.window_start)} to {_minute(change.window_end)}."
+    if change.report_id is not None:
+        yield f"Report: {page_of(change)} at the address of your server."
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _connected(mailbox: Mailbox, timeout_s: float) -> smtplib.SMTP:

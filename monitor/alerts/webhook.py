@@ -8,21 +8,18 @@ from contextlib import suppress
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from storage.errors import FailureError, SettingError
-from storage.signing import SHORTEST_SECRET, signed_headers
+from storage.errors import FailureError
+from storage.signing import check_secret, signed_headers
 
 
 def tell(url: str, delivery: str, body: bytes, secret: bytes, now: datetime, timeout_s: float) -> None:
     """Post a body.
 
-    Raises FailureError unless the receiver answers with a status from 200 to 299 in time. Its message, which is shown
-    over HTTP, names the host alone: whoever knows the whole address can often write there.
+    Raises SettingError for a secret that is too short, and FailureError unless the receiver answers with a status from
+    200 to 299 in time. Its message, which is shown over HTTP, names the host alone: whoever knows the whole address can
+    often write there.
     """
-    if len(secret) < SHORTEST_SECRET:
-        raise SettingError(
-            f"The setting webhook_secret, which signs webhooks, has {len(secret)} characters. "
-            f"Give it {SHORTEST_SECRET} or more."
-        )
+    check_secret(secret)
     host = urlsplit(url).netloc
     try:
         status = _post(url, signed_headers(secret, delivery, int(now.timestamp()), body), body, timeout_s)

@@ -6,10 +6,11 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 
+from monitor.finding import finding_of
 from monitor.run import run
 from monitor.verdict import LEFT_OUT
 from storage.errors import FailureError
-from storage.records import Schedule
+from storage.records import NO_FINDING, Finding, Schedule
 from storage.store import Store
 
 
@@ -21,11 +22,15 @@ class Window(NamedTuple):
 
 
 class Checked(Struct, frozen=True):
-    """What a check found. breached: whether that is bad; None where there is too little to say so."""
+    """What a check found, and what people are told of it.
+
+    breached: whether it is bad; None where there is too little to say so.
+    """
 
     verdict: str
     breached: bool | None
     report_id: str | None = None
+    finding: Finding = NO_FINDING
 
 
 #: Looks at a window of a schedule's endpoint, at the schedule's level, and keeps a report. Last comes the time.
@@ -51,4 +56,4 @@ def check(store: Store, schedule: Schedule, window: Window, now: datetime) -> Ch
     )
     if report.verdict == LEFT_OUT:
         raise FailureError(f"{found.sentence} Report {report.id} has the rest.")
-    return Checked(report.verdict, found.breached, report.id)
+    return Checked(report.verdict, found.breached, report.id, finding_of(found))

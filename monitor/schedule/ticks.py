@@ -13,6 +13,7 @@ from monitor.schedule.backtests import Backtests
 from monitor.schedule.hours import Hours
 from monitor.schedule.retention import forget
 from monitor.schedule.watch import LEASE_S, REPORTS_AT_ONCE, Watch, utc_now
+from storage.alerts import obstacle
 from storage.errors import AutopilotError
 from storage.settings import Settings
 from storage.store import Store
@@ -55,6 +56,7 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
     )
     settings = Settings.load()
     senders = senders or Senders.of(settings)
+    _warn_of_channels(store, settings)
     watch = Watch(store, lambda work: scheduler.add_job(_logged(work), executor="reports"))
     messenger = Messenger(
         store, senders, lambda work: scheduler.add_job(_logged(work), executor="alerts"), most=TOLD_AT_ONCE
@@ -82,6 +84,13 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         hours.stop()
         backtests.stop()
         scheduler.shutdown(wait=True)
+
+
+def _warn_of_channels(store: Store, settings: Settings) -> None:
+    """Log which channels this monitor will not be able to tell, before there is something to tell."""
+    for channel in store.schedules.alerts.list_channels():
+        if (found := obstacle(channel, settings)) is not None:
+            _log.warning("Channel %r cannot be told: %s", channel.name, found)
 
 
 def _logged(work: Callable[[], object]) -> Callable[[], None]:

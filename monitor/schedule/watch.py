@@ -15,7 +15,7 @@ from monitor.schedule.due import SETTLE, plan, window_of
 from storage.budget import level_of
 from storage.cron import upcoming
 from storage.errors import AutopilotError, SettingError
-from storage.records import Execution, Schedule
+from storage.records import NO_FINDING, Execution, Schedule
 from storage.store import Store
 from storage.timing import parse_timing
 
@@ -54,6 +54,7 @@ def execute(
     process has the execution by now, as after a lease that ended, that is logged and nothing is written. Raises
     StoreError if the store cannot keep the record.
     """
+    finding = NO_FINDING
     try:
         window = window_of(store, schedule, execution.scheduled_at)
         at_level = replace(schedule, level=level_of(schedule, execution.scheduled_at))
@@ -67,12 +68,13 @@ def execute(
             window_start=window.start,
             window_end=window.end,
         )
+        finding = found.finding
     except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to this execution and must not stop others
         reason = str(error) if isinstance(error, AutopilotError) else f"{type(error).__name__}: {error}"
         _log.warning("Schedule %r, due at %s, failed: %s", schedule.name, execution.scheduled_at, reason)
         ended = replace(execution, status="failed", reason=reason)
     ended = replace(ended, ended_at=clock(), lease_until=None)
-    if not store.schedules.end(ended):
+    if not store.schedules.end(ended, finding):
         _log.warning("Schedule %r, due at %s, was taken over by another.", schedule.name, execution.scheduled_at)
     return ended
 

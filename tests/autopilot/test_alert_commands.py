@@ -67,6 +67,31 @@ def test_channels_are_made_listed_and_removed(
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--webhook", "https://h.example/a"], "The setting webhook_secret, which signs webhooks, has 0 characters."),
+        (["--email", "ops@h.example"], "No mail server is set. Set smtp_url and smtp_from"),
+        (["--command", "/opt/no-such-program now"], "'/opt/no-such-program' is no program that can be run."),
+        (["--command", "LICENSE"], "'LICENSE' is no program that can be run."),
+    ],
+)
+def test_a_channel_that_could_not_be_told_from_here_is_made_with_a_warning(
+    store: Store,
+    monitor: Callable[..., object],
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    """The monitor may be elsewhere, with other settings and programs."""
+    monitor("channel", "ops", *words, "--json")
+    out, err = capsys.readouterr()
+    assert [one["name"] for one in json.loads(out)] == ["ops"]
+    assert err.startswith(f"Channel 'ops' is made, but a monitor that is started here could not tell it: {message}")
+    monitor("channel", "ops", "--command", "true")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
     ("words", "kind", "message"),
     [
         (["ops", "--webhook", "https://h/", "--email", "a@b"], InputError, "one of --webhook, --email, --command"),

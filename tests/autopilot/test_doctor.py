@@ -8,6 +8,7 @@ import pytest
 from autopilot.doctor import examine
 from storage import SettingError, Store
 from storage.tables import HEAD
+from tests.monitor.alerts.told import channel
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,29 @@ def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert examine()["settings"]["webhook_secret"] == {"value": "(a secret)", "origin": "AUTOPILOT_WEBHOOK_SECRET"}
 
 
+def test_channels_that_could_not_be_told_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With why; another machine's monitor may have what is missing, so that the store is healthy all the same."""
+    store = Store.open(tmp_path / "store")
+    for made in (
+        channel("webhook", "https://h.example/a", name="hook"),
+        channel("email", "ops@h.example", name="mail"),
+        channel("command", "no-such-program", name="run"),
+        channel("command", "true", name="sound"),
+    ):
+        store.schedules.alerts.put_channel(made)
+    store.close()
+    found = examine(str(tmp_path / "store"))
+    assert found["channels"] == {
+        "hook": "The setting webhook_secret, which signs webhooks, has 0 characters. Give it 16 or more.",
+        "mail": "No mail server is set. Set smtp_url and smtp_from, such as smtps://USER:PASSWORD@HOST.",
+        "run": "'no-such-program' is no program that can be run. Name one that is there, or its whole path.",
+    }
+    assert found["healthy"] == (not found["store"]["complaints"])
+    monkeypatch.setenv("AUTOPILOT_WEBHOOK_SECRET", "0123456789abcdef")
+    monkeypatch.setenv("AUTOPILOT_SMTP_URL", "smtps://mail.example.com")
+    assert set(examine(str(tmp_path / "store"))["channels"]) == {"run"}
+
+
 def test_versions_are_those_installed() -> None:
     """Of Python and of the libraries that matter."""
     versions = examine()["versions"]
@@ -60,6 +84,7 @@ def test_a_store_that_cannot_be_opened_is_a_complaint(tmp_path: Path) -> None:
     assert found["healthy"] is False
     (complaint,) = found["store"]["complaints"]
     assert "could not be opened" in complaint
+    assert found["channels"] == {}
 
 
 def test_a_bad_setting_is_an_error_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

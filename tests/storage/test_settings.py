@@ -77,6 +77,10 @@ def test_port_as_container_platforms_set_it_stands_in() -> None:
         ({"AUTOPILOT_THREADS": "-1"}, "AUTOPILOT_THREADS sets threads to -1. Use a number from 0 to 1024."),
         ({"AUTOPILOT_WORKERS": "many"}, "AUTOPILOT_WORKERS sets workers to 'many'. Write 4, 1..8 or auto."),
         ({"AUTOPILOT_MAX_BODY_BYTES": "0"}, "AUTOPILOT_MAX_BODY_BYTES sets max_body_bytes to 0. Use a number from 1"),
+        (
+            {"AUTOPILOT_WEBHOOK_SECRET": "s3cret"},
+            "AUTOPILOT_WEBHOOK_SECRET sets webhook_secret, which signs webhooks, to 6 characters. Use 16 or",
+        ),
         ({"AUTOPILOT_CONFIG": "no.toml"}, "AUTOPILOT_CONFIG names 'no.toml', which does not exist. Create it or unset"),
         ({"AUTOPILOT_CONFIG": "/"}, "Settings file '/' cannot be read: Is a directory. Name a file."),
     ],

@@ -239,6 +239,10 @@ def _add_alerts() -> None:
         sa.Column("datapoints", sa.Integer, nullable=False),
         sa.Column("of", sa.Integer, nullable=False),
         sa.Column("report_id", sa.String, index=True),
+        sa.Column("window_start", sa.BigInteger),
+        sa.Column("window_end", sa.BigInteger),
+        sa.Column("sentence", sa.Text, nullable=False),
+        sa.Column("columns", sa.Text, nullable=False),
     )
     op.create_table(
         "channels",

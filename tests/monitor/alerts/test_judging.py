@@ -82,6 +82,21 @@ def test_verdicts_before_a_change_of_the_schedule_do_not_count(store: Store) -> 
     assert states(store) == [(2, "InAlert", 2)]
 
 
+def test_a_bad_verdict_never_ends_an_alert(store: Store) -> None:
+    """Also after a pause or a change, from when on verdicts are counted anew; a good one does."""
+    schedule(store, channel("command", "true"), datapoints=2, of=3)
+    judge(store, True, True)
+    store.schedules.pause("hourly", NOON + 1.2 * HOUR)
+    store.schedules.resume("hourly", NOON + 1.5 * HOUR)
+    judge(store, True, since=2)
+    store.schedules.put(replace(store.schedules.get("hourly"), level=0.01, created_at=NOON + 2.5 * HOUR))
+    judge(store, None, True, since=3)
+    assert states(store) == [(1, "InAlert", 2)]
+    judge(store, False, since=5)
+    assert states(store) == [(1, "InAlert", 2), (5, "OK", 1)]
+    assert len(store.schedules.alerts.deliveries()) == 2
+
+
 def test_a_schedule_that_is_made_anew_is_not_in_alert(store: Store) -> None:
     """Whatever became of one of its name; nobody is told."""
     schedule(store, channel("command", "true"))

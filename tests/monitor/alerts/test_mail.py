@@ -32,7 +32,26 @@ pytestmark = [
 BODY = json.dumps(
     {"delivery": "d1", "schedule": "hourly", "endpoint": "till", "check": "drift", "state": "InAlert", "number": 1}
     | {"bad": 2, "of": 3, "datapoints": 2, "scheduled_at": "2024-06-01T12:00:00Z", "report_id": "r1"}
+    | {"at": "2024-06-01T12:00:09Z", "window_start": "2024-06-01T11:00:00Z", "window_end": "2024-06-01T12:00:00Z"}
+    | {"sentence": "2 of 4 tested columns have drifted, most of all 'amount', by 98%.", "html_path": "/reports/r1"}
+    | {"columns": [{"name": "amount", "words": "75% of it."}, {"name": "Straße", "words": "25% of it."}]}
 ).encode()
+
+#: What people read of that, before the JSON.
+TEXT = """\
+2 of 4 tested columns have drifted, most of all 'amount', by 98%.
+
+The worst first:
+- amount: 75% of it.
+- Straße: 25% of it.
+
+Schedule 'hourly' checks drift of endpoint 'till'.
+It is InAlert since 2024-06-01 12:00 UTC, by what was due at 2024-06-01 12:00 UTC.
+2 of the last 3 verdicts of schedule 'hourly' are bad; 2 make an alert.
+Traffic from 2024-06-01 11:00 UTC to 2024-06-01 12:00 UTC.
+Report: /reports/r1 at the address of your server.
+
+"""
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +146,9 @@ def test_a_letter_is_handed_over(box: tuple[Mailbox, Server]) -> None:
     assert letter["subject"] == "[InAlert] drift of till by schedule hourly"
     assert (letter["from"], letter["to"]) == ("bot@example.com", "a@example.com, b@example.com")
     assert (letter["message-id"], letter["auto-submitted"]) == ("<d1@example.com>", "auto-generated")
-    text = letter.get_content()
+    text = letter.get_content().replace("\r\n", "\n")
     assert "2 of the last 3 verdicts of schedule 'hourly' are bad; 2 make an alert." in text
+    assert text[: text.index("{")] == TEXT
     assert json.loads(text[text.index("{") :]) == json.loads(BODY)
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from monitor.alerts import Messenger, Senders, command, webhook
 from monitor.alerts.command import StoppedError
 from monitor.alerts.messenger import LEASE_S, MOST_ATTEMPTS
-from monitor.schedule import utc_now
+from monitor.schedule import utc_now, watching
 from storage import FailureError, SettingError, Store
 from storage.records import AlertRule, Delivery, Schedule
 from storage.signing import signature
@@ -291,6 +291,18 @@ def test_e_mail_needs_a_mail_server(store: Store) -> None:
         )
 
 
+def test_a_monitor_says_at_its_start_whom_it_cannot_tell(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Before there is an alert."""
+    for made in (channel("command", "no-such-program"), channel("command", "true", name="sound")):
+        store.schedules.alerts.put_channel(made)
+    with watching(store):
+        pass
+    assert [record.getMessage() for record in caplog.records if record.name == "monitor"] == [
+        "Channel 'ops' cannot be told: 'no-such-program' is no program that can be run. Name one that is there, or its "
+        "whole path."
+    ]
+
+
 def test_a_monitor_tells_of_drift(store: Store, receiver: Receiver) -> None:
     """The whole way in a process of its own: traffic that drifted, a due time that was missed, a signed webhook."""
     now = utc_now()
@@ -316,7 +328,13 @@ def test_a_monitor_tells_of_drift(store: Store, receiver: Receiver) -> None:
     [received] = receiver.received
     body = json.loads(received.body)
     assert (body["state"], body["endpoint"]) == ("InAlert", "till")
-    assert store.reports.get(body["report_id"]).drifted
+    report = store.reports.get(body["report_id"])
+    assert report.drifted
+    assert body["html_path"] == f"/reports/{report.id}"
+    assert body["sentence"] == json.loads(store.reports.read_json(report))["sentence"]
+    assert body["columns"][0]["name"] == "amount"
+    window = (datetime.fromisoformat(body["window_start"]), datetime.fromisoformat(body["window_end"]))
+    assert window == (report.window_start, report.window_end)
     assert store.schedules.alerts.state("often") == "InAlert"
 
 

@@ -32,7 +32,7 @@ def test_each_key_of_an_alert_is_in_the_guide() -> None:
     """And none that is not there."""
     table = GUIDE.split("| key | |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
     keys = {name for line in table for name in re.findall(r"`(\w+)`", line.split("|")[1])}
-    assert keys == {"delivery", *AlertChange.__struct_fields__}
+    assert keys == {"delivery", "html_path", *AlertChange.__struct_fields__}
 
 
 def test_each_kind_of_check_is_in_the_guide() -> None:
