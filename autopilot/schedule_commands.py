@@ -174,7 +174,7 @@ def _change(
     schedules, now = store.schedules, datetime.now(UTC)
     if remove or pause or resume or run:
         _known(store, endpoint, called)
-    removed = schedules.remove(called) if remove else False
+    removed = schedules.remove(called, now) if remove else False
     if pause or resume:
         (schedules.pause if pause else schedules.resume)(called, now)
     if run:

@@ -90,7 +90,7 @@ def test_those_of_a_schedule_are_listed(store: Store) -> None:
     """Without results, the newest first, also when it was removed."""
     store.schedules.put(replace(NIGHTLY, name="other"))
     asked = [ask(store, name, BacktestConfig(), NOW + at * SECOND) for at, name in enumerate(("nightly", "other") * 2)]
-    store.schedules.remove("nightly")
+    store.schedules.remove("nightly", NOW)
     found = list_backtests(store, "nightly", limit=1)
     assert found == [asked[2]]
     assert list_backtests(store, "nightly", limit=9, before=found[0].id) == [asked[0]]
