@@ -376,7 +376,7 @@ def check_schedule(schedule: Schedule) -> None:
     if schedule.facets and schedule.check != "bias":
         raise SettingError(
             f"A schedule for {schedule.check} has {len(schedule.facets)} facets. Only one for bias has any: leave them "
-            "out, or have it check bias."
+            "out (--no-facet), or have it check bias."
         )
     offsets = [duration_of(text or "PT0M") for text in (schedule.start_offset, schedule.end_offset)]
     if offsets[1] > timedelta(0) or (schedule.start_offset is not None and offsets[0] >= offsets[1]):
