@@ -258,6 +258,19 @@ def test_options_are_tried_in_place_of_the_schedules_own(busy: Store, capsys: py
         (["flights", "--cron", "0 * * * *", "--from", "once"], "--from is 'once', which is no moment."),
         (["flights", "--cron", "0 * * * *", "--level", "0.1", "--budget", "1 per day"], "Give one of them."),
         (["flights", "--cron", "0 * * * *"], "neither traffic nor profiles."),
+        (
+            ["flights", "--cron", "0 * * * *", "--from", "2024-06-02", "--to", "2024-06-01"],
+            "start is 2024-06-02T00:00:00+00:00, and end 2024-06-01T00:00:00+00:00. Give a start before the end.",
+        ),
+        (
+            ["flights", "--cron", "0 * * * *", "--from", "2998-06-01", "--to", "2999-06-01"],
+            "start is 2998-06-01T00:00:00+00:00, which is yet to come. Give one in the past.",
+        ),
+        (
+            ["flights", "--cron", "0 * * * *", "--from", "2022-01-01", "--to", "2024-01-01"],
+            "its first window begins 730 days before the end, 2024-01-01T00:00:00+00:00. They span 400 days at most:",
+        ),
+        (["flights", "--cron", "0 * * * *", "--start-offset", "-P99999W"], "They span 400 days at most:"),
     ],
 )
 def test_what_cannot_be_tried_on_the_past_is_told(

@@ -127,8 +127,13 @@ def test_a_backtest_is_no_transform(store: Store) -> None:
         (
             "nightly",
             {"start": NOW - 400 * DAY},
-            "and its first window begins 400 days before the end, 2024-05-01T13:30:00.123456+00:00. Hours are kept for "
-            "400 days: give a later start.",
+            "and its first window begins 400 days before the end, 2024-05-01T13:30:00.123456+00:00. They span 400 "
+            "days at most: give a later start, or an earlier end.",
+        ),
+        (
+            "nightly",
+            {"start": NOW + DAY, "end": NOW + 2 * DAY},
+            "start is 2024-05-02T13:30:00.123456+00:00, which is yet",
         ),
         ("nightly", {"start_offset": "-P371D"}, "and its first window begins 401 days before the end"),
         ("nightly", {"start_offset": "-P99999W"}, "and its first window begins 700,023 days before the end"),
