@@ -97,10 +97,10 @@ def endpoints_weights(name: str, /, *weights: str, store: StorePath = None, json
 
 @endpoints.command(name="delete")
 def endpoints_delete(name: str, /, *, store: StorePath = None, json: Json = False) -> None:
-    """Delete an endpoint and its schedule; captured traffic and reports stay."""
+    """Delete an endpoint and its schedules; captured traffic and reports stay."""
     from autopilot import terminal
 
-    open_store(store).endpoints.delete(name)
+    open_store(store).endpoints.delete(name, datetime.now(UTC))
     terminal.print_json({"deleted": name}) if json else terminal.say(f"Endpoint [bold]{name}[/bold] is deleted.")
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from autopilot.alert_commands import rule_of
 from autopilot.parameters import Json, StorePath, open_store
 from storage.budget import refuse_two_levels
 from storage.errors import AutopilotError, SettingError, UnknownNameError
-from storage.records import CheckKind, Missed, Schedule
+from storage.records import AlertState, CheckKind, Missed, Schedule
 
 if TYPE_CHECKING:
     from storage.store import Store
@@ -38,22 +38,23 @@ def schedule(
     *,
     cron: str | None = None,
     name: str | None = None,
-    check: CheckKind = "drift",
+    check: CheckKind | None = None,
     facet: Annotated[
         list[str] | None,
         Parameter(
-            negative="",
+            negative="--no-facet",
             help="Whose bias; may be given several times: sex=female, age>40, sex; default: of fit's --fairness.",
         ),
     ] = None,
     variant: str | None = None,
-    zone: str = "UTC",
-    missed: Missed = "latest",
+    zone: str | None = None,
+    missed: Missed | None = None,
     start_offset: _Offset = None,
     end_offset: _Offset = None,
-    alert: str = "1 of 1",
+    alert: str | None = None,
     tell: Annotated[
-        list[str] | None, Parameter(negative="", help="Tell this channel of alerts; may be given several times.")
+        list[str] | None,
+        Parameter(negative="--no-tell", help="Tell this channel of alerts; may be given several times."),
     ] = None,
     level: float | None = None,
     budget: str | None = None,
@@ -65,9 +66,10 @@ def schedule(
     store: StorePath = None,
     json: Json = False,
 ) -> None:
-    """Check an endpoint on schedule while the server runs. Without --cron, list or change its schedules.
+    """Check an endpoint on schedule while the server runs. Without an option, list its schedules.
 
-    Of one that is made and looks for drift, it says how small a drift it will find.
+    --cron makes a schedule. Of one that is there, what is given is changed, and the rest stays as it is. Of one that
+    looks for drift, it then says how small a drift it will find.
 
     Parameters
     ----------
@@ -77,20 +79,20 @@ def schedule(
     name
         Of the schedule; an endpoint may have several. Default: the endpoint's.
     check
-        What is looked for.
+        What is looked for; default: drift.
     variant
         Which variant is looked at; default: the main one.
     zone
-        Time zone of the five fields, such as Europe/Berlin.
+        Time zone of the five fields, such as Europe/Berlin; default: UTC.
     missed
         What becomes of due times at which no monitor was there: each is made up for, the latest covers them all, or
-        they are only recorded.
+        they are only recorded; default: latest.
     start_offset
         Where the window begins, from the due time, such as -P8D; default: where the window before ended.
     end_offset
         Where the window ends, such as -P1D; default: at the due time.
     alert
-        How many of how many verdicts have to be bad, such as "2 of 3".
+        How many of how many verdicts have to be bad, such as "2 of 3"; default: 1 of 1.
     level
         Chance of any alarm in a report where nothing has changed; default: 0.05.
     budget
@@ -101,43 +103,53 @@ def schedule(
     opened = open_store(store)
     opened.endpoints.get(endpoint)
     called = name or endpoint
-    if cron is not None and not remove:
-        refuse_two_levels(level, budget)
-        made = Schedule(
-            name=called,
-            endpoint=endpoint,
-            cron=cron,
-            level=_LEVEL if level is None else level,
-            created_at=datetime.now(UTC),
-            check=check,
-            variant=variant,
-            zone=zone,
-            missed=missed,
-            start_offset=start_offset,
-            end_offset=end_offset,
-            paused=pause,
-            alert=rule_of(alert, tell or ()),
-            facets=tuple(facet or ()),
-            budget=budget,
-        )
-        _make(opened, made, rows, run=run, json=json)
+    refuse_two_levels(level, budget)
+    given = {
+        "cron": cron,
+        "check": check,
+        "facets": None if facet is None else tuple(facet),
+        "variant": variant,
+        "zone": zone,
+        "missed": missed,
+        "start_offset": start_offset,
+        "end_offset": end_offset,
+        "level": level,
+        "budget": budget,
+    }
+    changes = {field: value for field, value in given.items() if value is not None}
+    if remove or not (changes or (alert, tell, rows) != (None, None, None)):
+        _change(opened, endpoint, called, run=run, pause=pause, resume=resume, remove=remove, json=json)
         return
-    _change(opened, endpoint, called, run=run, pause=pause, resume=resume, remove=remove, json=json)
+    now = datetime.now(UTC)
+    known = _known(opened, endpoint, called) if cron is None else _find(opened, endpoint, called)
+    made = _changed(known or Schedule(called, endpoint, cron or "", _LEVEL, now), changes, alert, tell)
+    made = replace(made, paused=pause or (made.paused and not resume))
+    if made != known:
+        made = replace(made, created_at=now)
+        opened.schedules.put(made)
+    if run:
+        opened.schedules.ask(called, now)
+    _tell(opened, made, rows, json=json)
 
 
-def _make(store: "Store", made: Schedule, rows: int | None, *, run: bool, json: bool) -> None:
+def _changed(before: Schedule, changes: dict[str, Any], alert: str | None, tell: list[str] | None) -> Schedule:
+    """A schedule with what was given in place of its own; a level takes the place of its budget, too."""
+    rule = before.alert if alert is None else rule_of(alert, before.alert.channels)
+    rule = rule if tell is None else replace(rule, channels=tuple(tell))
+    changed = replace(before, **changes, alert=rule)
+    return replace(changed, budget=None) if "level" in changes else changed
+
+
+def _tell(store: "Store", made: Schedule, rows: int | None, *, json: bool) -> None:
+    """Tell of a schedule as it is from now on, and how small a drift it will find."""
     from autopilot import terminal
 
-    store.schedules.put(made)
-    if run:
-        store.schedules.ask(made.name, made.created_at)
     found, complaint = _finds(store, made, rows)
     if json:
         terminal.print_json({**asdict(made), "finds": found})
         return
-    terminal.say(
-        f"{made.endpoint} is checked for {made.check} at {made.cron!r} ({made.zone}) while `autopilot serve` runs."
-    )
+    when = "once it is resumed" if made.paused else "while `autopilot serve` runs"
+    terminal.say(f"{made.endpoint} is checked for {made.check} at {made.cron!r} ({made.zone}) {when}.")
     if found is not None:
         terminal.print_finds(found)
     elif complaint:
@@ -174,7 +186,7 @@ def _change(
     schedules, now = store.schedules, datetime.now(UTC)
     if remove or pause or resume or run:
         _known(store, endpoint, called)
-    removed = schedules.remove(called) if remove else False
+    removed = schedules.remove(called, now) if remove else False
     if pause or resume:
         (schedules.pause if pause else schedules.resume)(called, now)
     if run:
@@ -185,21 +197,33 @@ def _change(
         return
     states = schedules.alerts.states()
     for one in listed:
-        facets = f" of {', '.join(one.facets)}" if one.facets else ""
-        budget = f", {one.budget}" if one.budget else ""
-        paused = ", paused" if one.paused else ""
-        terminal.say(
-            f"{one.name}: {one.check}{facets} at {one.cron!r} ({one.zone}{budget}{paused}), {states[one.name]}"
-        )
+        terminal.say(_line(one, states[one.name]))
     if not listed:
         terminal.say(f"{endpoint} has no schedule.")
 
 
+def _line(one: Schedule, state: AlertState) -> str:
+    """A schedule and the state of its alert, for people."""
+    facets = f" of {', '.join(one.facets)}" if one.facets else ""
+    paused = ", paused" if one.paused else ""
+    level = one.budget or f"level {one.level:g}"
+    rule = one.alert
+    told = f" to {', '.join(rule.channels)}" if rule.channels else ""
+    return (
+        f"{one.name}: {one.check}{facets} at {one.cron!r} ({one.zone}{paused}), {level}, alert {rule.datapoints} of "
+        f"{rule.of}{told}: {state}"
+    )
+
+
+def _find(store: "Store", endpoint: str, called: str) -> Schedule | None:
+    return next((one for one in store.schedules.list(endpoint) if one.name == called), None)
+
+
 def _known(store: "Store", endpoint: str, called: str) -> Schedule:
-    for one in store.schedules.list(endpoint):
-        if one.name == called:
-            return one
-    raise UnknownNameError(f"Endpoint {endpoint!r} has no schedule {called!r}. Make it with --cron.")
+    found = _find(store, endpoint, called)
+    if found is None:
+        raise UnknownNameError(f"Endpoint {endpoint!r} has no schedule {called!r}. Make it with --cron.")
+    return found
 
 
 def backtest(

@@ -141,11 +141,13 @@ def tried(schedule: Schedule, choice: BacktestConfig) -> Schedule:
     return changed if choice.level is None else replace(changed, budget=None)
 
 
-def check_tried(schedule: Schedule) -> None:
-    """Raises SettingError for what no schedule can have, and for a check that cannot be tried on the past."""
+def check_tried(schedule: Schedule, start: datetime, end: datetime, now: datetime) -> None:
+    """Raises SettingError for what no schedule can have, for a check that cannot be tried on the past, and for a period
+    that is none, is yet to come or is longer than `KEPT`."""
     check_schedule(schedule)
     if schedule.check != "drift":
         raise SettingError(f"check is {schedule.check!r}. From profiles, only drift can be tried on the past.")
+    _check_period(schedule, start, end, now)
 
 
 def ask(store: Store, name: str, choice: BacktestConfig, now: datetime) -> BacktestView:
@@ -156,10 +158,9 @@ def ask(store: Store, name: str, choice: BacktestConfig, now: datetime) -> Backt
     are no whole hours, and hours of which nothing is kept, make the job fail.
     """
     schedule = tried(store.schedules.get(name), choice)
-    check_tried(schedule)
-    check_variant(store.endpoints.get(schedule.endpoint), schedule.variant)
     start, end = choice.start or now - PERIOD, choice.end or now
-    _check_period(schedule, start, end)
+    check_tried(schedule, start, end, now)
+    check_variant(store.endpoints.get(schedule.endpoint), schedule.variant)
     spec = BacktestSpec(schedule, start, end)
     return view(store.jobs.create(_KIND, msgspec.json.encode(spec).decode(), now))
 
@@ -209,14 +210,16 @@ def spec_of(job: Job) -> BacktestSpec:
     return msgspec.json.decode(job.spec, type=BacktestSpec)
 
 
-def _check_period(schedule: Schedule, start: datetime, end: datetime) -> None:
-    """All hours of a period are in memory at once: no more than are kept are asked for."""
+def _check_period(schedule: Schedule, start: datetime, end: datetime, now: datetime) -> None:
+    """All hours of a period are in memory at once: it is no longer than they are kept, however far back it lies."""
     if start < _EPOCH:
         raise SettingError(
             f"start is {start.isoformat()}, and there is no traffic of before 1970. Have it begin later."
         )
     if start >= end:
         raise SettingError(f"start is {start.isoformat()}, and end {end.isoformat()}. Give a start before the end.")
+    if start >= now:
+        raise SettingError(f"start is {start.isoformat()}, which is yet to come. Give one in the past.")
     if schedule.start_offset is not None:
         before = -duration_of(schedule.start_offset)
     else:
@@ -226,7 +229,7 @@ def _check_period(schedule: Schedule, start: datetime, end: datetime) -> None:
     if span > KEPT:
         raise SettingError(
             f"start is {start.isoformat()}, and its first window begins {span.days:,} days before the end, "
-            f"{end.isoformat()}. Hours are kept for {KEPT.days} days: give a later start."
+            f"{end.isoformat()}. They span {KEPT.days} days at most: give a later start, or an earlier end."
         )
 
 

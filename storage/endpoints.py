@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from storage.database import Database, insert_record, record_of, values_of
 from storage.errors import ConflictError, InputError, UnknownNameError, listed
+from storage.executions import remove_schedules
 from storage.models import check_name
 from storage.records import MAIN, CapturePolicy, Endpoint, ModelVersion, Variant
 from storage.signature import Signature
@@ -68,13 +69,13 @@ class Endpoints:
             old = _known(connection, name)
             return _put(connection, old, with_weights(old, weights), now, expected)
 
-    def delete(self, name: str, *, expected: int | None = None) -> None:
-        """Delete an endpoint, its schedule and its baseline; captured traffic and reports stay. Raises
+    def delete(self, name: str, now: datetime, *, expected: int | None = None) -> None:
+        """Delete an endpoint, its schedules and its baseline; captured traffic, executions and reports stay. Raises
         UnknownNameError."""
         with self._database.write() as connection:
             _check_revision(name, _known(connection, name), expected)
-            for table in (schedules, baselines):
-                connection.execute(delete(table).where(table.c.endpoint == name))
+            remove_schedules(connection, schedules.c.endpoint == name, now)
+            connection.execute(delete(baselines).where(baselines.c.endpoint == name))
             _forget_counts(connection, name)
             connection.execute(delete(endpoints).where(endpoints.c.name == name))
 

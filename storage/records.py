@@ -613,7 +613,8 @@ class Execution(Struct, frozen=True):
     status: `pending` waits for a process, `missed` will never have one. started_at: when it was begun; of one that was
     not, when it was written down. asked: by a user, beside the due times. owner: the process that has it, until
     `lease_until`; another may take it then, and each of its attempts counts. breached: whether the verdict is bad;
-    None where there is none, such as of too few rows.
+    None where there is none, such as of too few rows. removed: the schedule was, since then; one that has its name is
+    another.
     """
 
     schedule: str
@@ -631,6 +632,7 @@ class Execution(Struct, frozen=True):
     window_end: datetime | None = None
     verdict: str | None = None
     breached: bool | None = None
+    removed: bool = False
 
 
 class FoundColumn(Struct, frozen=True):

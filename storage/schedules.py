@@ -1,8 +1,8 @@
 """Schedules, and what became of each of their due times.
 
     plan ── pending ── take ── running ── end ── completed | failed
-              │          └── its lease ends: taken again
-              └── missed: a later one counts, or nobody was there in time
+              │          └── its lease ends: taken again; failed, where its schedule was removed
+              └── missed: a later one counts, nobody was there in time, or the schedule was changed or removed
 
 Exactly one row stands for each due time, whoever plans it: the key of the table sees to that. One execution of a
 schedule runs at a time, the oldest first, and only its owner can end it.
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.alerts import Alerts, forget_state, judge, verdicts
@@ -21,6 +21,7 @@ from storage.budget import parse_budget
 from storage.database import Database, insert_record, record_of, values_of
 from storage.endpoints import endpoint_within
 from storage.errors import InputError, SettingError, UnknownNameError
+from storage.executions import miss_pending, remove_schedules
 from storage.facets import fairness_columns, parse_facet
 from storage.models import check_name, find_version
 from storage.records import NO_FINDING, CheckKind, Endpoint, Execution, Finding, Schedule
@@ -39,6 +40,7 @@ MOST_DATAPOINTS = 100
 _AT_ONCE = 200  # of what one transaction forgets, so that others may write in between
 
 _DIED = f"the process that worked on it died {MOST_ATTEMPTS} times, as when memory runs out"
+_REMOVED = "the process that worked on it died, and the schedule was removed"
 _SUPERSEDED = "the next due time came before anybody began this one"
 
 
@@ -70,7 +72,7 @@ class Schedules:
                     "another name."
                 )
             connection.execute(delete(schedules).where(schedules.c.name == schedule.name))
-            _miss_pending(connection, schedule.name, schedule.created_at, "the schedule was changed", asked_too=True)
+            miss_pending(connection, schedule.name, schedule.created_at, "the schedule was changed", asked_too=True)
             insert_record(connection, schedules, schedule)
 
     def pause(self, name: str, now: datetime) -> Schedule:
@@ -88,13 +90,14 @@ class Schedules:
                 return found
             changed = replace(found, paused=paused, created_at=now)
             connection.execute(update(schedules).where(schedules.c.name == name).values(values_of(changed)))
-            _miss_pending(connection, name, now, "the schedule was paused")
+            miss_pending(connection, name, now, "the schedule was paused")
             return changed
 
-    def remove(self, name: str) -> bool:
-        """Remove a schedule; False if there is none. Its executions stay."""
+    def remove(self, name: str, now: datetime) -> bool:
+        """Remove a schedule; False if there is none. Its executions stay: what waits is missed, what runs ends as it
+        does."""
         with self._database.write() as connection:
-            return connection.execute(delete(schedules).where(schedules.c.name == name)).rowcount > 0
+            return remove_schedules(connection, schedules.c.name == name, now) > 0
 
     def get(self, name: str) -> Schedule:
         """A schedule by its name. Raises UnknownNameError."""
@@ -133,15 +136,19 @@ class Schedules:
             return connection.execute(query).scalar()
 
     def plan(self, due: Sequence[Execution], now: datetime, *, waiting: int) -> bool:
-        """Record due times of one schedule, in their order; False if another process has done so meanwhile.
+        """Record due times of one schedule, in their order; False if another process has done so meanwhile, or the
+        schedule that they are of is no longer there, or not as it was.
 
         waiting: how many of the schedule may wait for their turn; the oldest beyond are missed.
         """
         try:
             with self._database.write() as connection:
+                schedule = _locked(connection, due[0].schedule)
+                if schedule is None or due[0].scheduled_at < schedule.created_at:
+                    return False
                 for execution in due:
                     insert_record(connection, executions, execution)
-                _miss_pending(connection, due[0].schedule, now, _SUPERSEDED, beyond=waiting)
+                miss_pending(connection, due[0].schedule, now, _SUPERSEDED, beyond=waiting)
         except IntegrityError:
             return False
         return True
@@ -159,7 +166,7 @@ class Schedules:
         """Begin the oldest execution that waits, or whose owner's lease has ended; None if there is none to begin.
 
         ready: due times after it are not begun yet. One that was begun three times, and whose owner died each time, is
-        failed and not given.
+        failed and not given; so is one whose owner died after the schedule was removed.
         """
         if not self._waits(now, ready):
             return None
@@ -196,7 +203,8 @@ class Schedules:
     def end(self, execution: Execution, finding: Finding = NO_FINDING) -> bool:
         """Record what became of an execution that runs; False if it is another's by now.
 
-        Its schedule's alert is judged anew in the same transaction; channels are told of the finding.
+        Its schedule's alert is judged anew in the same transaction; channels are told of the finding. That its schedule
+        was removed meanwhile stays.
         """
         running = and_(
             _is(execution),
@@ -204,8 +212,10 @@ class Schedules:
             executions.c.owner.is_not_distinct_from(execution.owner),
             executions.c.attempts == execution.attempts,
         )
+        values = values_of(execution)
+        del values["removed"]
         with self._database.write() as connection:
-            if connection.execute(update(executions).where(running).values(values_of(execution))).rowcount != 1:
+            if connection.execute(update(executions).where(running).values(values)).rowcount != 1:
                 return False
             schedule = _locked(connection, execution.schedule)
             if schedule is not None:
@@ -222,9 +232,15 @@ class Schedules:
         return [record_of(Execution, row) for row in rows]
 
     def last_end(self, name: str, before: datetime | None = None) -> datetime | None:
-        """Where the window of the latest due time that was completed ended; of those before another one."""
+        """Where the window of the latest due time that was completed ended; of those before another one.
+
+        Those of a schedule that was removed are none of the one that has its name now.
+        """
         query = select(executions.c.window_end, executions.c.scheduled_at).where(
-            executions.c.schedule == name, executions.c.status == "completed", executions.c.asked.is_(False)
+            executions.c.schedule == name,
+            executions.c.status == "completed",
+            executions.c.asked.is_(False),
+            executions.c.removed.is_(False),
         )
         if before is not None:
             query = query.where(executions.c.scheduled_at < before)
@@ -233,9 +249,11 @@ class Schedules:
         return None if row is None else row[0] or row[1]
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """How many executions there are of each schedule in each status that any is in."""
-        query = select(executions.c.schedule, executions.c.status, func.count()).group_by(
-            executions.c.schedule, executions.c.status
+        """How many executions there are of each schedule that was not removed, in each status that any is in."""
+        query = (
+            select(executions.c.schedule, executions.c.status, func.count())
+            .where(executions.c.removed.is_(False))
+            .group_by(executions.c.schedule, executions.c.status)
         )
         with self._database.read() as connection:
             return {(row[0], row[1]): row[2] for row in connection.execute(query)}
@@ -265,8 +283,10 @@ class Schedules:
             return connection.execute(delete(executions).where(gone)).rowcount
 
     def _waits(self, now: datetime, ready: datetime) -> bool:
+        """Whether there is one to begin, or to give up."""
+        queries = (_free(now, ready), select(executions).where(_hopeless(now)))
         with self._database.read() as connection:
-            return connection.execute(_free(now, ready).limit(1)).first() is not None
+            return any(connection.execute(query.limit(1)).first() is not None for query in queries)
 
     def _has(self, condition: Any) -> bool:
         with self._database.read() as connection:
@@ -289,7 +309,10 @@ def _looked_back_on(connection: Connection, name: str, before: datetime) -> set[
     if row is None:
         return set()
     due = select(func.max(executions.c.scheduled_at)).where(
-        executions.c.schedule == name, executions.c.asked.is_(False), executions.c.scheduled_at < before
+        executions.c.schedule == name,
+        executions.c.asked.is_(False),
+        executions.c.removed.is_(False),
+        executions.c.scheduled_at < before,
     )
     last = [connection.execute(query).scalar() for query in (due, due.where(executions.c.status == "completed"))]
     weighed = [at for at, _ in verdicts(connection, record_of(Schedule, row))]
@@ -305,32 +328,22 @@ def _free(now: datetime, ready: datetime) -> Any:
     return (
         select(executions)
         .join(schedules, schedules.c.name == executions.c.schedule)
-        .where(or_(waits, left), executions.c.schedule.not_in(at_work))
+        .where(or_(waits, left), executions.c.removed.is_(False), executions.c.schedule.not_in(at_work))
         .where(or_(schedules.c.paused.is_(False), executions.c.asked, executions.c.status == "running"))
     )
 
 
+def _hopeless(now: datetime) -> Any:
+    """Executions that nobody works on any more, and nobody is to begin again."""
+    left = and_(executions.c.status == "running", executions.c.lease_until <= now)
+    return and_(left, or_(executions.c.attempts >= MOST_ATTEMPTS, executions.c.removed))
+
+
 def _give_up(connection: Connection, now: datetime) -> None:
-    """Fail executions whose processes die again and again."""
-    hopeless = and_(
-        executions.c.status == "running", executions.c.lease_until <= now, executions.c.attempts >= MOST_ATTEMPTS
-    )
-    changes = {"status": "failed", "ended_at": now, "lease_until": None, "reason": _DIED}
-    connection.execute(update(executions).where(hopeless).values(changes))
-
-
-def _miss_pending(
-    connection: Connection, name: str, now: datetime, reason: str, *, beyond: int = 0, asked_too: bool = False
-) -> None:
-    """Have those that wait be missed, but for the newest so many."""
-    waits = and_(executions.c.schedule == name, executions.c.status == "pending")
-    if not asked_too:
-        waits = and_(waits, executions.c.asked.is_(False))
-    query = select(executions.c.scheduled_at).where(waits).order_by(executions.c.scheduled_at.desc())
-    late = connection.execute(query).scalars().all()[beyond:]
-    if late:
-        missed = and_(waits, executions.c.scheduled_at <= late[0])
-        connection.execute(update(executions).where(missed).values(status="missed", ended_at=now, reason=reason))
+    """Fail executions whose processes die again and again, or died after their schedule was removed."""
+    reason = case((executions.c.removed, _REMOVED), else_=_DIED)
+    changes = {"status": "failed", "ended_at": now, "lease_until": None, "reason": reason}
+    connection.execute(update(executions).where(_hopeless(now)).values(changes))
 
 
 def _locked(connection: Connection, name: str) -> Schedule | None:
@@ -364,7 +377,7 @@ def check_schedule(schedule: Schedule) -> None:
     if schedule.facets and schedule.check != "bias":
         raise SettingError(
             f"A schedule for {schedule.check} has {len(schedule.facets)} facets. Only one for bias has any: leave them "
-            "out, or have it check bias."
+            "out (--no-facet), or have it check bias."
         )
     offsets = [duration_of(text or "PT0M") for text in (schedule.start_offset, schedule.end_offset)]
     if offsets[1] > timedelta(0) or (schedule.start_offset is not None and offsets[0] >= offsets[1]):

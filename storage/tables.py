@@ -364,6 +364,7 @@ executions = Table(
     Column("window_end", Moment),
     Column("verdict", String),
     Column("breached", Boolean),
+    Column("removed", Boolean, nullable=False),
 )
 
 alert_changes = Table(

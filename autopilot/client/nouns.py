@@ -172,7 +172,7 @@ class Endpoints(Noun[F]):
 
     @call
     def delete(self, name: str, *, seen: Endpoint | EndpointDetails | EndpointSummary | None = None) -> Steps[None]:
-        """Delete an endpoint and its schedule."""
+        """Delete an endpoint and its schedules."""
         yield from ask("DELETE", at("endpoints", name), type(None), headers=_when(seen))
 
     @call

@@ -50,11 +50,11 @@ def backtest(
 
     Hours that have traffic and no profile are profiled first; those of the last minutes have not settled, so the period
     ends before them. The schedule need not be in the store, so that it can be tried before it is saved. Its endpoint is
-    taken as it is served now. Raises SettingError for a check other than drift, for a period without a due time, for
-    windows that are no whole hours of UTC or have neither traffic nor profiles, and for what no schedule can have;
-    UnknownNameError for an endpoint that the store does not hold.
+    taken as it is served now. Raises SettingError for what `check_tried` finds, for a period without a due time,
+    and for windows that are no whole hours of UTC or have neither traffic nor profiles; UnknownNameError for an
+    endpoint that the store does not hold.
     """
-    check_tried(schedule)
+    check_tried(schedule, start, end, now)
     end = min(end, now - SETTLED)
     windows = windows_of(schedule, start, end)
     if not windows.due:

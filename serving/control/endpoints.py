@@ -112,11 +112,11 @@ async def patch_endpoint(
 
 @delete("/api/endpoints/{name:str}", summary="Delete an endpoint", **changing(status=204, conditional=True))
 async def delete_endpoint(request: AnyRequest, name: FromPath[str], parts: NamedDependency[Parts]) -> Response[None]:
-    """Delete an endpoint and its schedule; captured traffic, labels and reports stay."""
+    """Delete an endpoint and its schedules; captured traffic, labels and reports stay."""
 
     def work() -> Done:
         _checked(request, parts.store, name)
-        parts.store.endpoints.delete(name)
+        parts.store.endpoints.delete(name, datetime.now(UTC))
         return Done(204)
 
     return await change(request, parts, work)

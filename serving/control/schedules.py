@@ -157,7 +157,7 @@ async def delete_schedule(request: AnyRequest, name: FromPath[str], parts: Named
     def work() -> Done:
         _checked(request, parts.store, name)
         parts.store.schedules.get(name)
-        parts.store.schedules.remove(name)
+        parts.store.schedules.remove(name, datetime.now(UTC))
         return Done(204)
 
     return await change(request, parts, work)

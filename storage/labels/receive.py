@@ -1,7 +1,7 @@
 """Labels checked and kept, all or none."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 _MOST_ID = 256
-_FIRST_US, _LAST_US = micros_of_datetime(datetime.min), micros_of_datetime(datetime.max)  # noqa: DTZ901 - without a zone
+_FIRST_US = micros_of_datetime(datetime.min)  # noqa: DTZ901 - without a zone
 _MOST_ROW = 2**31 - 1
+
+#: Clocks of others may be so far ahead of ours.
+AHEAD = timedelta(minutes=5)
+_AHEAD_US = AHEAD // timedelta(microseconds=1)
 
 
 class Received(Struct, frozen=True):
@@ -45,8 +49,8 @@ def put_labels(
     look: whether to look for their rows in captured traffic, which reads Parquet files.
 
     Raises UnknownNameError for the endpoint, InputError for a label that is no class of the model or no finite number,
-    for an id that cannot be one, and for two labels of one row; ConflictError for a row that has another label already,
-    unless `replace` is set. Each names the first place.
+    for an id that cannot be one, for a time that is yet to come, and for two labels of one row; ConflictError for a row
+    that has another label already, unless `replace` is set. Each names the first place.
     """
     checked = check_labels(signature_of(store, name), items, now, "labels[{}].{}".format)
     counts = store.labels.put(name, checked, now, replace=replace)
@@ -67,7 +71,7 @@ def check_labels(
     signature: Signature, items: Iterable[LabelItem], now: datetime, place: Callable[[int, str], str]
 ) -> Iterator[NewLabel]:
     """Labels as they are kept. place: names a field of the item of a number, in messages. Raises InputError for the
-    first one that cannot be kept."""
+    first one that cannot be kept. One may have been known before its row was answered."""
     truths, now_us = Truths(signature), micros_of_datetime(now)
     for number, item in enumerate(items):
         label = truths.read(item.label)
@@ -79,8 +83,13 @@ def check_labels(
         _check_key(item, number, place)
         at = item.happened_at
         happened_us = now_us if at is None else micros_of_datetime(at)
-        if not _FIRST_US <= happened_us <= _LAST_US:
-            raise InputError(f"{place(number, 'happened_at')} is {at}. Send a time of the years 1 to 9999 in UTC.")
+        if happened_us < _FIRST_US:
+            raise InputError(f"{place(number, 'happened_at')} is {at}. Send a time of the year 1 or later, in UTC.")
+        if happened_us - now_us > _AHEAD_US:
+            raise InputError(
+                f"{place(number, 'happened_at')} is {at}, which is yet to come: it is {now:%Y-%m-%d %H:%M} UTC. Send "
+                "when the label came to be known, with its zone, or leave it out."
+            )
         yield NewLabel(item.inference_id, item.row, label, happened_us)
 
 

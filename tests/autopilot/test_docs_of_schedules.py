@@ -28,8 +28,8 @@ def test_its_commands_do_what_it_says(tmp_path: Path, monkeypatch: pytest.Monkey
     for command in commands:
         assert run(shlex.split(command)) == 0, command
         found.append([one.name for one in store.schedules.list()])
-    assert len(commands) == 17
-    assert found[3] == ["flights", "nightly", "quarters"]
+    assert len(commands) == 18
+    assert found[4] == ["flights", "nightly", "quarters"]
     assert [one.status for one in store.schedules.executions("nightly")] == ["pending"]  # whatever is paused
     assert found[-1] == ["flights", "nightly"]
     assert store.schedules.get("flights").alert.channels == ("hook", "ops", "retrain")

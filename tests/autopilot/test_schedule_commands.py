@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from autopilot.__main__ import run
 from storage import Store
@@ -71,7 +73,7 @@ def test_the_short_form_makes_the_schedule_of_the_endpoint(store: Store, capsys:
     )
     assert "flights is checked for drift at '0 * * * *' (UTC)" in capsys.readouterr().out
     assert run(["monitor", "schedule", "flights"]) == 0
-    assert capsys.readouterr().out == "flights: drift at '0 * * * *' (UTC), OK\n"
+    assert capsys.readouterr().out == "flights: drift at '0 * * * *' (UTC), level 0.05, alert 1 of 1: OK\n"
 
 
 def test_a_schedule_is_run_paused_resumed_and_removed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +82,7 @@ def test_a_schedule_is_run_paused_resumed_and_removed(store: Store, capsys: pyte
         run(["monitor", "schedule", "flights", "--cron", "every hour", "--name", name])
     capsys.readouterr()
     assert run(["monitor", "schedule", "flights", "--name", "other", "--run", "--pause"]) == 0
-    assert "other: drift at 'every hour' (UTC, paused), OK\n" in capsys.readouterr().out
+    assert "other: drift at 'every hour' (UTC, paused), level 0.05, alert 1 of 1: OK\n" in capsys.readouterr().out
     assert [one.status for one in store.schedules.executions("other")] == ["pending"]
     assert run(["monitor", "schedule", "flights", "--name", "other", "--resume"]) == 0
     assert not store.schedules.get("other").paused
@@ -90,6 +92,72 @@ def test_a_schedule_is_run_paused_resumed_and_removed(store: Store, capsys: pyte
     assert (told["removed"], [one["name"] for one in told["schedules"]]) == (True, ["other"])
     assert run(["monitor", "schedule", "flights", "--name", "other", "--remove"]) == 0
     assert capsys.readouterr().out == "flights has no schedule.\n"
+
+
+NIGHTLY = ["--cron", "30 2 * * *", "--zone", "Europe/Berlin", "--alert", "2 of 3", "--tell", "ops", "--level", "0.01"]
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        (["--level", "0.2"], {"level": 0.2}),
+        (["--budget", "1 per day"], {"budget": "1 per day"}),
+        (["--zone", "UTC"], {"zone": "UTC"}),
+        (["--cron", "0 3 * * *"], {"cron": "0 3 * * *"}),
+        (["--alert", "1 of 2"], {"alert": AlertRule(1, 2, ("ops",))}),
+        (["--tell", "lead", "--tell", "ops"], {"alert": AlertRule(2, 3, ("lead", "ops"))}),
+        (["--no-tell"], {"alert": AlertRule(2, 3)}),
+        (["--check", "bias", "--facet", "town=Ulm"], {"check": "bias", "facets": ("town=Ulm",)}),
+        (["--missed", "record", "--start-offset", "-P2D"], {"missed": "record", "start_offset": "-P2D"}),
+        (["--level", "0.2", "--pause"], {"level": 0.2, "paused": True}),
+    ],
+)
+def test_what_is_given_of_a_schedule_is_changed_and_the_rest_stays(
+    store: Store, words: list[str], changes: dict[str, Any]
+) -> None:
+    """From then on."""
+    for name in ("ops", "lead"):
+        store.schedules.alerts.put_channel(Channel(name, "command", ("true",), ("InAlert",), 9.0, NOON))
+    assert run(["monitor", "schedule", "flights", *NIGHTLY]) == 0
+    before = store.schedules.get("flights")
+    assert run(["monitor", "schedule", "flights", *words]) == 0
+    after = store.schedules.get("flights")
+    assert after == replace(before, **changes, created_at=after.created_at)
+    assert after.created_at > before.created_at
+
+
+def test_a_change_of_nothing_leaves_a_schedule_as_it_is(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """What waits goes on waiting; --rows alone only tells what it finds."""
+    run(["monitor", "schedule", "flights", "--cron", "every hour", "--level", "0.01", "--run", "--pause"])
+    before = store.schedules.get("flights")
+    capsys.readouterr()
+    assert run(["monitor", "schedule", "flights", "--level", "0.01", "--cron", "every hour"]) == 0
+    assert "flights is checked for drift at 'every hour' (UTC) once it is resumed." in capsys.readouterr().out
+    assert run(["monitor", "schedule", "flights", "--rows", "500"]) == 0
+    assert store.schedules.get("flights") == before
+    assert [one.status for one in store.schedules.executions("flights")] == ["pending"]
+
+
+def test_a_level_takes_the_place_of_a_budget_and_no_facet_that_of_facets(store: Store) -> None:
+    """So there is a way back."""
+    run(["monitor", "schedule", "flights", "--cron", "every hour", "--check", "bias", "--facet", "town=Ulm"])
+    assert run(["monitor", "schedule", "flights", "--budget", "1 per day"]) == 0
+    assert run(["monitor", "schedule", "flights", "--check", "drift"]) == 2
+    assert run(["monitor", "schedule", "flights", "--check", "drift", "--no-facet", "--level", "0.05"]) == 0
+    found = store.schedules.get("flights")
+    assert (found.check, found.facets, found.budget, found.level) == ("drift", (), None, 0.05)
+
+
+def test_the_list_tells_level_alert_and_channels(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the state of the alert."""
+    for name in ("ops", "lead"):
+        store.schedules.alerts.put_channel(Channel(name, "command", ("true",), ("InAlert",), 9.0, NOON))
+    run(["monitor", "schedule", "flights", *NIGHTLY, "--tell", "lead"])
+    capsys.readouterr()
+    run(["monitor", "schedule", "flights"])
+    assert capsys.readouterr().out == (
+        "flights: drift at '30 2 * * *' (Europe/Berlin), level 0.01, alert 2 of 3 to ops, lead: OK\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,6 +182,9 @@ def test_a_schedule_is_run_paused_resumed_and_removed(store: Store, capsys: pyte
         (["flights", "--pause"], "Endpoint 'flights' has no schedule 'flights'. Make it with --cron."),
         (["flights", "--run", "--name", "x"], "Endpoint 'flights' has no schedule 'x'."),
         (["flights", "--remove"], "Endpoint 'flights' has no schedule 'flights'."),
+        (["flights", "--level", "0.01"], "Endpoint 'flights' has no schedule 'flights'. Make it with --cron."),
+        (["flights", "--name", "x", "--tell", "ops"], "Endpoint 'flights' has no schedule 'x'. Make it with --cron."),
+        (["flights", "--rows", "500"], "Endpoint 'flights' has no schedule 'flights'. Make it with --cron."),
     ],
 )
 def test_each_mistake_is_told(
@@ -135,7 +206,7 @@ def test_a_schedule_has_facets_and_a_budget(store: Store, capsys: pytest.Capture
         "flights is checked for bias at 'every hour' (UTC) while `autopilot serve` runs.\n"
     )
     run(["monitor", "schedule", "flights"])
-    told = "flights: bias of town=Ulm, amount>5 at 'every hour' (UTC, 1 per quarter), OK\n"
+    told = "flights: bias of town=Ulm, amount>5 at 'every hour' (UTC), 1 per quarter, alert 1 of 1: OK\n"
     assert capsys.readouterr().out == told
 
 
@@ -187,6 +258,19 @@ def test_options_are_tried_in_place_of_the_schedules_own(busy: Store, capsys: py
         (["flights", "--cron", "0 * * * *", "--from", "once"], "--from is 'once', which is no moment."),
         (["flights", "--cron", "0 * * * *", "--level", "0.1", "--budget", "1 per day"], "Give one of them."),
         (["flights", "--cron", "0 * * * *"], "neither traffic nor profiles."),
+        (
+            ["flights", "--cron", "0 * * * *", "--from", "2024-06-02", "--to", "2024-06-01"],
+            "start is 2024-06-02T00:00:00+00:00, and end 2024-06-01T00:00:00+00:00. Give a start before the end.",
+        ),
+        (
+            ["flights", "--cron", "0 * * * *", "--from", "2998-06-01", "--to", "2999-06-01"],
+            "start is 2998-06-01T00:00:00+00:00, which is yet to come. Give one in the past.",
+        ),
+        (
+            ["flights", "--cron", "0 * * * *", "--from", "2022-01-01", "--to", "2024-01-01"],
+            "its first window begins 730 days before the end, 2024-01-01T00:00:00+00:00. They span 400 days at most:",
+        ),
+        (["flights", "--cron", "0 * * * *", "--start-offset", "-P99999W"], "They span 400 days at most:"),
     ],
 )
 def test_what_cannot_be_tried_on_the_past_is_told(

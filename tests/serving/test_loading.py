@@ -149,7 +149,7 @@ def test_an_endpoint_that_was_deleted_and_made_again_is_the_new_one(store: Store
     publish(store, regressor(shift=1))
     put(store, Variant("main", "demo", 1))
     live = refreshed(store)
-    store.endpoints.delete("demo")
+    store.endpoints.delete("demo", NOW)
     put(store, Variant("main", "demo", 2))
     live.refresh()
     assert live.find("demo").variant.spec == "demo:2"
@@ -334,7 +334,7 @@ def test_an_endpoint_that_is_not_in_memory_is_the_newest_when_it_comes(three: St
     live.refresh()
     assert loads(live, "b") == (0, 0, 0)
     assert asked(live, "b").variant.spec == "b:2"
-    three.endpoints.delete("c")
+    three.endpoints.delete("c", NOW)
     live.refresh()
     with pytest.raises(UnknownEndpointError):
         asked(live, "c")

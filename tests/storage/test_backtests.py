@@ -90,7 +90,7 @@ def test_those_of_a_schedule_are_listed(store: Store) -> None:
     """Without results, the newest first, also when it was removed."""
     store.schedules.put(replace(NIGHTLY, name="other"))
     asked = [ask(store, name, BacktestConfig(), NOW + at * SECOND) for at, name in enumerate(("nightly", "other") * 2)]
-    store.schedules.remove("nightly")
+    store.schedules.remove("nightly", NOW)
     found = list_backtests(store, "nightly", limit=1)
     assert found == [asked[2]]
     assert list_backtests(store, "nightly", limit=9, before=found[0].id) == [asked[0]]
@@ -127,8 +127,13 @@ def test_a_backtest_is_no_transform(store: Store) -> None:
         (
             "nightly",
             {"start": NOW - 400 * DAY},
-            "and its first window begins 400 days before the end, 2024-05-01T13:30:00.123456+00:00. Hours are kept for "
-            "400 days: give a later start.",
+            "and its first window begins 400 days before the end, 2024-05-01T13:30:00.123456+00:00. They span 400 "
+            "days at most: give a later start, or an earlier end.",
+        ),
+        (
+            "nightly",
+            {"start": NOW + DAY, "end": NOW + 2 * DAY},
+            "start is 2024-05-02T13:30:00.123456+00:00, which is yet",
         ),
         ("nightly", {"start_offset": "-P371D"}, "and its first window begins 401 days before the end"),
         ("nightly", {"start_offset": "-P99999W"}, "and its first window begins 700,023 days before the end"),

@@ -63,7 +63,7 @@ def test_it_outlives_the_version_and_goes_with_the_endpoint(deployed: Store) -> 
     deployed.baselines.put(kept(OURS))
     deployed.endpoints.deploy("shop", portable.publish(deployed, portable.classifier(shift=1.0)), NOW)
     assert deployed.baselines.get("shop") == kept(OURS)
-    deployed.endpoints.delete("shop")
+    deployed.endpoints.delete("shop", NOW)
     assert deployed.baselines.find("shop") is None
     for ask in (deployed.baselines.get, deployed.baselines.remove):
         with raises(UnknownNameError, "The store has no endpoint 'shop'."):

@@ -174,7 +174,7 @@ CHANGES: list[Callable[[Store], object]] = [
     lambda store: store.endpoints.put(TWO, NOW, expected=0),
     lambda store: store.endpoints.deploy("paid", store.models.get("demo"), NOW, expected=1),
     lambda store: store.endpoints.set_weights("paid", {"old": 1.0}, NOW, expected=1),
-    lambda store: store.endpoints.delete("paid", expected=1),
+    lambda store: store.endpoints.delete("paid", NOW, expected=1),
 ]
 
 
@@ -192,9 +192,9 @@ def test_a_deleted_endpoint_takes_its_schedule_with_it(versions: Store) -> None:
     """And can be made again, from revision 1."""
     versions.endpoints.put(TWO, NOW)
     versions.schedules.put(schedule("paid"))
-    versions.endpoints.delete("paid")
+    versions.endpoints.delete("paid", NOW)
     assert (versions.endpoints.list(), versions.schedules.list()) == ([], [])
     assert versions.endpoints.put(TWO, NOW).revision == 1
-    versions.endpoints.delete("paid")
+    versions.endpoints.delete("paid", NOW)
     with raises(UnknownNameError, "The store has no endpoint 'paid'."):
-        versions.endpoints.delete("paid")
+        versions.endpoints.delete("paid", NOW)

@@ -84,6 +84,13 @@ def test_the_same_label_again_is_no_change(paid: Store) -> None:
     assert paid.labels.count("paid") == 3
 
 
+def test_a_label_may_have_been_known_before_its_row_was_answered(paid: Store) -> None:
+    """And by a clock that is five minutes ahead of ours."""
+    times = [NOON - timedelta(days=400), NOW + timedelta(minutes=5)]
+    put(paid, *(LabelItem("a", "yes", row, at) for row, at in enumerate(times)))
+    assert [one.happened_at for one in paid.labels.list("paid")] == times
+
+
 def test_another_label_is_refused_unless_it_is_to_replace(paid: Store) -> None:
     """The first conflict is named, and nothing of the call is kept."""
     put(paid, LabelItem("a", "yes", 1), LabelItem("a", "yes", 3))
@@ -249,6 +256,13 @@ def test_a_label_means_the_class_or_number_that_it_shows(
         ),
         ("paid", LabelItem("", "yes"), "labels[1].inference_id has 0 characters. Send the id of an answer"),
         ("paid", LabelItem("é" * 257, "yes"), "labels[1].inference_id has 257 characters."),
+        (
+            "paid",
+            LabelItem("a", "yes", 0, NOW + timedelta(minutes=5, microseconds=1)),
+            "labels[1].happened_at is 2024-05-02 08:05:00.000001+00:00, which is yet to come: it is 2024-05-02 08:00 "
+            "UTC. Send when the label came to be known, with its zone, or leave it out.",
+        ),
+        ("paid", LabelItem("a", "yes", 0, datetime(2035, 1, 1)), "labels[1].happened_at is 2035-01-01 00:00:00, which"),  # noqa: DTZ001 - as clients send it
         ("paid", LabelItem("a", "yes", -1), "labels[1].row is -1. Count the rows of a request from 0."),
         ("paid", LabelItem("a", "yes", 2**63), "labels[1].row is 9223372036854775808. Count the rows"),
     ],
@@ -447,6 +461,10 @@ HEAD = "inference_id,label,row,happened_at\n"
         (f"{HEAD}a,yes,1e30,\n", "Column 'row' in row 0 of '{}' is 1000000000000000019884624838656. Count the rows"),
         (f"{HEAD}a,yes,-1,\n", "Column 'row' in row 0 of '{}' is -1. Count the rows of a request from 0."),
         (f"{HEAD}a,yes,0,soon\n", "Column 'happened_at' in row 0 of '{}' is 'soon'. Write 2024-05-01T13:30:00Z."),
+        (
+            f"{HEAD}a,yes,0,2035-01-01\n",
+            "Column 'happened_at' in row 0 of '{}' is 2035-01-01 00:00:00+00:00, which is yet",
+        ),
         ("id,label\na,yes\n", "'{}' has no column 'inference_id'. It has 'id', 'label'. Name the right one."),
         ("inference_id,outcome\na,yes\n", "'{}' has no column 'label'. It has 'inference_id', 'outcome'."),
         (f"{HEAD}a,{'x' * 10**7},0,\n", "Column 'label' in row 0 of '{}' is 'xxxxx"),

@@ -1,5 +1,6 @@
 """Schedules and their executions: each due time is recorded once, and ended by the one who has it."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -111,7 +112,7 @@ def test_an_execution_that_waits_cannot_be_asked_for_again(deployed: Store) -> N
 def test_what_is_asked_for_takes_no_due_times_place(deployed: Store) -> None:
     """Also where it is asked for at that very moment."""
     deployed.schedules.put(schedule("late"))
-    due = NOW.replace(microsecond=0)
+    due = NOW.replace(microsecond=0) + timedelta(seconds=1)
     asked = deployed.schedules.ask("late", due)
     assert asked.scheduled_at == due + timedelta(microseconds=1)
     assert deployed.schedules.plan([execution("late", scheduled_at=due)], due, waiting=1)
@@ -170,9 +171,78 @@ def test_what_waits_is_missed_when_a_schedule_changes(deployed: Store) -> None:
 def test_a_schedule_is_removed_once(deployed: Store) -> None:
     """The answer tells whether there was one."""
     deployed.schedules.put(schedule("late"))
-    assert deployed.schedules.remove("late") is True
-    assert deployed.schedules.remove("late") is False
+    assert deployed.schedules.remove("late", NOW) is True
+    assert deployed.schedules.remove("late", NOW) is False
     assert deployed.schedules.list() == []
+
+
+REMOVALS: list[Callable[[Store], object]] = [
+    lambda store: store.schedules.remove("late", NOW + HOUR),
+    lambda store: store.endpoints.delete("late", NOW + HOUR),
+]
+
+
+@pytest.mark.parametrize("remove", REMOVALS, ids=["the schedule", "its endpoint"])
+def test_what_waits_when_a_schedule_is_removed_is_missed(deployed: Store, remove: Callable[[Store], object]) -> None:
+    """Due times, and what a user asked for; the lag of what waits does not grow for them."""
+    deployed.schedules.put(schedule("late"))
+    deployed.schedules.claim(replace(execution("late", scheduled_at=NOW - HOUR), status="pending"))
+    deployed.schedules.ask("late", NOW)
+    remove(deployed)
+    assert [(one.status, one.reason, one.ended_at, one.removed) for one in deployed.schedules.executions("late")] == [
+        ("missed", "the schedule was removed", NOW + HOUR, True)
+    ] * 2
+    assert deployed.schedules.oldest_pending() is None
+    assert deployed.schedules.counts() == {}
+    assert deployed.schedules.forget(NOW + 2 * HOUR) == 2
+
+
+@pytest.mark.parametrize("remove", REMOVALS, ids=["the schedule", "its endpoint"])
+def test_what_runs_when_a_schedule_is_removed_ends_as_it_does(
+    deployed: Store, remove: Callable[[Store], object]
+) -> None:
+    """A schedule that is made by its name has nothing to do with that: neither its window nor its counts."""
+    deployed.schedules.put(schedule("late"))
+    deployed.schedules.claim(replace(execution("late"), status="pending"))
+    taken = deployed.schedules.take("me", NOW, ready=NOW, lease_s=60)
+    assert taken is not None
+    remove(deployed)
+    if not any(one.name == "late" for one in deployed.endpoints.list()):
+        deployed.endpoints.deploy("late", deployed.models.get("demo"), NOW + 2 * HOUR)
+    deployed.schedules.put(replace(schedule("late"), created_at=NOW + 2 * HOUR))
+    assert deployed.schedules.end(replace(taken[1], status="completed", ended_at=NOW + 3 * HOUR, window_end=NOW))
+    [ended] = deployed.schedules.executions("late")
+    assert (ended.status, ended.removed) == ("completed", True)
+    assert deployed.schedules.last_end("late") is None
+    assert deployed.schedules.counts() == {}
+    assert deployed.schedules.forget(NOW + 4 * HOUR) == 1
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["removed", "made anew"])
+def test_what_a_killed_process_left_of_a_schedule_that_was_removed_has_failed(deployed: Store, *, again: bool) -> None:
+    """When its lease ends; a schedule that is made by its name does not begin it again."""
+    deployed.schedules.put(schedule("late"))
+    deployed.schedules.ask("late", NOW)
+    deployed.schedules.take("dead", NOW, ready=NOW, lease_s=60)
+    deployed.schedules.remove("late", NOW)
+    if again:
+        deployed.schedules.put(replace(schedule("late"), created_at=NOW + timedelta(seconds=1)))
+    for seconds, status in ((59, "running"), (60, "failed")):
+        at = NOW + timedelta(seconds=seconds)
+        assert deployed.schedules.take("me", at, ready=at, lease_s=60) is None
+        [left] = deployed.schedules.executions("late")
+        assert (left.status, left.attempts) == (status, 1)
+    assert left.reason == "the process that worked on it died, and the schedule was removed"
+    assert left.ended_at == NOW + timedelta(seconds=60)
+
+
+def test_due_times_of_a_schedule_that_is_gone_or_changed_are_not_written_down(deployed: Store) -> None:
+    """Whoever planned them saw it as it was."""
+    due = [execution("late", scheduled_at=NOW + HOUR)]
+    assert not deployed.schedules.plan(due, NOW + HOUR, waiting=1)
+    deployed.schedules.put(replace(schedule("late"), created_at=NOW + 2 * HOUR))
+    assert not deployed.schedules.plan(due, NOW + HOUR, waiting=1)
+    assert deployed.schedules.executions("late") == []
 
 
 def test_a_due_time_can_be_claimed_once(store: Store) -> None:

@@ -182,7 +182,7 @@ def test_tallies_go_with_their_endpoint_and_after_a_week(store: Store) -> None:
     store.endpoints.set_weights("paid", {"main": 3}, NOW + timedelta(days=8))
     assert store.servers.tallies("shadow:paid:") == []
     store.servers.beat(server(), told)
-    store.endpoints.delete("paid")
+    store.endpoints.delete("paid", NOW)
     assert store.servers.tallies("shadow:paid:") == []
     assert store.servers.tallies("shadow:paid2:") == [other]
 

@@ -206,6 +206,7 @@ def _make_schedules_anew() -> None:
         sa.Column("window_end", sa.BigInteger),
         sa.Column("verdict", sa.String),
         sa.Column("breached", sa.Boolean),
+        sa.Column("removed", sa.Boolean, nullable=False),
     )
     # What ran without a lease was left by a process that died: the window of the next one covers it.
     op.execute(
@@ -215,7 +216,8 @@ def _make_schedules_anew() -> None:
             CASE e.status WHEN 'running' THEN e.started_at ELSE e.ended_at END, e.report_id,
             CASE e.status WHEN 'running' THEN 'the process that worked on it died' ELSE e.reason END, false, 1, NULL,
             NULL, r.window_start, CASE e.status WHEN 'completed' THEN e.scheduled_at END, r.verdict,
-            CASE WHEN r.verdict <> 'too few rows' THEN r.drifted END
+            CASE WHEN r.verdict <> 'too few rows' THEN r.drifted END,
+            NOT EXISTS (SELECT 1 FROM schedules AS s WHERE s.name = e.endpoint)
         FROM executions AS e LEFT JOIN reports AS r ON r.id = e.report_id
         """
     )

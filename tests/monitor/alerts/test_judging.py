@@ -102,7 +102,7 @@ def test_a_schedule_that_is_made_anew_is_not_in_alert(store: Store) -> None:
     schedule(store, channel("command", "true"))
     judge(store, True)
     before, old = store.schedules.alerts.deliveries(), store.schedules.get("hourly")
-    store.schedules.remove("hourly")
+    store.schedules.remove("hourly", NOON)
     assert store.schedules.alerts.states() == {}
     store.schedules.put(replace(old, created_at=NOON + HOUR / 2))
     assert store.schedules.alerts.state("hourly") == "OK"

@@ -53,7 +53,7 @@ def test_a_due_time_that_is_forgotten_is_not_due_again(store: Store) -> None:
     """Of a schedule whose due times are further apart than what is kept."""
     schedule(store)
     yearly = replace(store.schedules.get("hourly"), name="yearly", cron="0 12 1 6 *")
-    store.schedules.remove("hourly")
+    store.schedules.remove("hourly", NOON)
     store.schedules.put(yearly)
     for day in (0, 100, 365, 465):
         now = NOON + day * DAY + SETTLE
@@ -66,7 +66,7 @@ def test_of_a_schedule_that_is_gone_everything_goes_but_its_last_change(store: S
     """Its numbers go on if it is made anew."""
     schedule(store)
     judge(store, True, False, True)
-    store.schedules.remove("hourly")
+    store.schedules.remove("hourly", NOON)
     forget_at(store, 50)
     assert hours(store) == []
     assert [change.number for change in store.schedules.alerts.changes("hourly")] == [3]

@@ -159,6 +159,18 @@ def test_a_paused_schedule_owes_nothing(till_store: Store) -> None:
     assert outcomes(till_store) == [(NOON, "completed"), (NOON + 3 * HOUR, "completed")]
 
 
+def test_a_schedule_that_is_made_anew_by_its_name_starts_anew(till_store: Store) -> None:
+    """What the one before had begun is its own, and so are its windows."""
+    works: list[Callable[[], None]] = []
+    Watch(till_store, works.append, clock=lambda: NOON + SETTLE).look()
+    till_store.schedules.remove("hourly", NOON + HOUR / 4)
+    till_store.schedules.put(replace(HOURLY, created_at=NOON + 4.5 * HOUR))
+    works[0]()
+    tick(till_store, NOON + 5 * HOUR + SETTLE)
+    assert outcomes(till_store) == [(NOON, "completed"), (NOON + 5 * HOUR, "completed")]
+    assert windows(till_store) == [(NOON - HOUR, NOON), (NOON + 4 * HOUR, NOON + 5 * HOUR)]
+
+
 def test_a_report_can_be_asked_for_between_due_times(till_store: Store) -> None:
     """Also while the schedule is paused; the windows of the due times stay as they are."""
     tick(till_store, NOON + SETTLE)

@@ -156,7 +156,11 @@ def test_those_of_a_schedule_are_listed_page_by_page(server: ServerProcess) -> N
         ({"start": "once"}, "start is 'once'. Send a time such as 2024-05-01T13:30:00Z."),
         ({"start": "0001-01-01T00:00:00Z"}, "A time is 0001-01-01T00:00:00+00:00. Send one of the years 2 to 9998."),
         ({"end": "2024-05-31T00:00:00"}, "and end 2024-05-31T00:00:00+00:00. Give a start before the end."),
-        ({"start": "2020-01-01T00:00:00Z"}, "Hours are kept for 400 days: give a later start."),
+        (
+            {"start": "2998-01-01T00:00:00Z", "end": "2999-01-01T00:00:00Z"},
+            "start is 2998-01-01T00:00:00+00:00, which is yet to come. Give one in the past.",
+        ),
+        ({"start": "2020-01-01T00:00:00Z"}, "They span 400 days at most: give a later start, or an earlier end."),
         ([], "The body is []. Send an object."),
     ],
 )

@@ -101,7 +101,7 @@ def test_what_is_inserted_meanwhile_shifts_nothing(server: ServerProcess, store:
     assert names[:2] == ["a-first", "a-second"]
     assert names == sorted(names)
     for name in ("a-first", "a-before", "a-second"):
-        store.endpoints.delete(name)
+        store.endpoints.delete(name, NOW)
 
 
 def test_trials_events_and_executions_are_walked_in_their_order(server: ServerProcess, store: Store) -> None:

@@ -163,7 +163,7 @@ def test_a_change_of_nothing_does_not_stop_it(demo: World) -> None:
 def test_it_stops_where_the_endpoint_is_deleted(demo: World) -> None:
     """Nothing is left to do."""
     demo.start()
-    demo.store.endpoints.delete("demo")
+    demo.store.endpoints.delete("demo", demo.now)
     demo.processes[0].look(demo.now)
     assert (demo.rollout.status, demo.rollout.reason) == ("stopped", "The endpoint was deleted.")
 
