@@ -84,7 +84,7 @@ def channel(
     command: Annotated[str | None, Parameter(help="Run this program with its arguments; JSON is on its input.")] = None,
     state: Annotated[
         list[AlertState] | None,
-        Parameter(negative="", help="Tell only that it comes to this; may be given several times. Default: both."),
+        Parameter(negative="", help="Tell only that it comes to this; may be given several times. Default: all."),
     ] = None,
     timeout: Annotated[float | None, Parameter(help="Seconds that an attempt may take.")] = None,
     remove: Annotated[bool, Parameter(negative="", help="Remove the channel.")] = False,
@@ -99,7 +99,7 @@ def channel(
         Of the channel: what `schedule --tell` takes.
     """
     from autopilot import terminal
-    from storage.alerts import obstacle
+    from storage.alerts import ALERT_STATES, obstacle
 
     opened = open_store(store).schedules.alerts
     given = _targets(webhook, email, command)
@@ -111,7 +111,7 @@ def channel(
             name,
             kind,
             target,
-            states=tuple(state or ("InAlert", "OK")),
+            states=tuple(state or ALERT_STATES),
             timeout_s=_TIMEOUTS_S[kind] if timeout is None else timeout,
             created_at=datetime.now(UTC),
         )

@@ -141,7 +141,9 @@ class Schedules:
             with self._database.write() as connection:
                 for execution in due:
                     insert_record(connection, executions, execution)
-                _miss_pending(connection, due[0].schedule, now, _SUPERSEDED, beyond=waiting)
+                missed = _miss_pending(connection, due[0].schedule, now, _SUPERSEDED, beyond=waiting)
+                if missed is not None:
+                    _judge(connection, missed)
         except IntegrityError:
             return False
         return True
@@ -207,9 +209,7 @@ class Schedules:
         with self._database.write() as connection:
             if connection.execute(update(executions).where(running).values(values_of(execution))).rowcount != 1:
                 return False
-            schedule = _locked(connection, execution.schedule)
-            if schedule is not None:
-                judge(connection, schedule, execution, finding)
+            _judge(connection, execution, finding)
         return True
 
     def executions(self, name: str, limit: int = 100, *, before: datetime | None = None) -> "list[Execution]":
@@ -315,22 +315,34 @@ def _give_up(connection: Connection, now: datetime) -> None:
     hopeless = and_(
         executions.c.status == "running", executions.c.lease_until <= now, executions.c.attempts >= MOST_ATTEMPTS
     )
-    changes = {"status": "failed", "ended_at": now, "lease_until": None, "reason": _DIED}
-    connection.execute(update(executions).where(hopeless).values(changes))
+    for row in connection.execute(select(executions).where(hopeless)).mappings().all():
+        failed = replace(record_of(Execution, row), status="failed", ended_at=now, lease_until=None, reason=_DIED)
+        connection.execute(update(executions).where(_is(failed)).values(values_of(failed)))
+        _judge(connection, failed)
+
+
+def _judge(connection: Connection, execution: Execution, finding: Finding = NO_FINDING) -> None:
+    """Bring the alert of an execution's schedule up to date, if that is still there."""
+    schedule = _locked(connection, execution.schedule)
+    if schedule is not None:
+        judge(connection, schedule, execution, finding)
 
 
 def _miss_pending(
     connection: Connection, name: str, now: datetime, reason: str, *, beyond: int = 0, asked_too: bool = False
-) -> None:
-    """Have those that wait be missed, but for the newest so many."""
+) -> Execution | None:
+    """Have those that wait be missed, but for the newest so many; returns the newest of them."""
     waits = and_(executions.c.schedule == name, executions.c.status == "pending")
     if not asked_too:
         waits = and_(waits, executions.c.asked.is_(False))
     query = select(executions.c.scheduled_at).where(waits).order_by(executions.c.scheduled_at.desc())
     late = connection.execute(query).scalars().all()[beyond:]
-    if late:
-        missed = and_(waits, executions.c.scheduled_at <= late[0])
-        connection.execute(update(executions).where(missed).values(status="missed", ended_at=now, reason=reason))
+    if not late:
+        return None
+    missed = and_(waits, executions.c.scheduled_at <= late[0])
+    connection.execute(update(executions).where(missed).values(status="missed", ended_at=now, reason=reason))
+    newest = select(executions).where(executions.c.schedule == name, executions.c.scheduled_at == late[0])
+    return record_of(Execution, connection.execute(newest).mappings().one())
 
 
 def _locked(connection: Connection, name: str) -> Schedule | None:

@@ -48,20 +48,29 @@ def test_channels_are_made_listed_and_removed(
     assert capsys.readouterr().out == "The store has no channels.\n"
     monitor("channel", "hook", "--webhook", "https://h.example/a")
     monitor("channel", "ops", "--email", "a@h.example", "--email", "b@h.example", "--state", "InAlert")
-    monitor("channel", "retrain", "--command", "autopilot fit 'my flights.csv' --target late", "--timeout", "7200")
+    monitor(
+        "channel",
+        "retrain",
+        "--command",
+        "autopilot fit 'my flights.csv' --target late",
+        "--timeout",
+        "7200",
+        "--state",
+        "InAlert",
+    )
     capsys.readouterr()
     found: dict[str, Any] = {
         one.name: (one.kind, one.target, one.states, one.timeout_s) for one in alerts.list_channels()
     }
     assert found == {
-        "hook": ("webhook", ("https://h.example/a",), ("InAlert", "OK"), 10.0),
+        "hook": ("webhook", ("https://h.example/a",), ("OK", "InAlert", "Failing"), 10.0),
         "ops": ("email", ("a@h.example", "b@h.example"), ("InAlert",), 30.0),
-        "retrain": ("command", ("autopilot", "fit", "my flights.csv", "--target", "late"), ("InAlert", "OK"), 7200.0),
+        "retrain": ("command", ("autopilot", "fit", "my flights.csv", "--target", "late"), ("InAlert",), 7200.0),
     }
     monitor("channel", "--json")
     assert [one["name"] for one in json.loads(capsys.readouterr().out)] == ["hook", "ops", "retrain"]
     monitor("channel", "retrain")
-    assert capsys.readouterr().out == ("retrain: command autopilot fit 'my flights.csv' --target late at InAlert, OK\n")
+    assert capsys.readouterr().out == ("retrain: command autopilot fit 'my flights.csv' --target late at InAlert\n")
     monitor("channel", "hook", "--remove")
     assert [one.name for one in alerts.list_channels()] == ["ops", "retrain"]
 
