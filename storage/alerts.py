@@ -343,6 +343,7 @@ def forget_state(connection: Connection, schedule: Schedule) -> None:
         bad=0,
         datapoints=rule.datapoints,
         of=rule.of,
+        sentence="The schedule was made anew.",
     )
     insert_record(connection, alert_changes, change)
 

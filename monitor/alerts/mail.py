@@ -101,10 +101,10 @@ def _facts(change: AlertChange) -> Iterator[str]:
     """Whose alert it is, since when and why, a line each."""
     yield f"Schedule {change.schedule!r} checks {change.check} of endpoint {change.endpoint!r}."
     yield f"It is {change.state} since {_minute(change.at)}, by what was due at {_minute(change.scheduled_at)}."
-    yield (
-        f"{change.bad} of the last {change.of} verdicts of schedule {change.schedule!r} are bad; "
-        f"{change.datapoints} make an alert."
-    )
+    if change.report_id is not None:
+        of = f"the last {change.of} verdicts of schedule {change.schedule!r}"
+        bad = f"{change.bad} of {of} are bad" if change.bad else f"None of {of} is bad"
+        yield f"{bad}; {change.datapoints} make an alert."
     if change.window_start is not None and change.window_end is not None:
         yield f"Traffic from {_minute(change.window_start)} to {_minute(change.window_end)}."
     if change.report_id is not None:

@@ -216,6 +216,19 @@ def test_what_cannot_be_encrypted_is_not_sent(certificate: Path) -> None:
     assert server.letters == []
 
 
+def test_a_letter_of_a_schedule_that_fails_says_why_and_of_no_report() -> None:
+    """There is none."""
+    failing = {"state": "Failing", "sentence": "The last check could not be made: no.", "columns": [], "bad": 0}
+    nothing = dict.fromkeys(("report_id", "html_path", "window_start", "window_end"))
+    letter = mail.letter("a@b.c", ("d@e.f",), "d1", json.dumps({**json.loads(BODY), **failing, **nothing}).encode())
+    assert letter["subject"] == "[Failing] drift of till by schedule hourly"
+    assert letter.get_content().partition("{")[0] == (
+        "The last check could not be made: no.\n\n"
+        "Schedule 'hourly' checks drift of endpoint 'till'.\n"
+        "It is Failing since 2024-06-01 12:00 UTC, by what was due at 2024-06-01 12:00 UTC.\n\n"
+    )
+
+
 def test_a_subject_stays_one_line() -> None:
     """Whatever an endpoint is called."""
     body = {**json.loads(BODY), "endpoint": "till\r\nBcc: all@example.com"}
