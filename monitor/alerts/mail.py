@@ -68,9 +68,33 @@ def tell(mailbox: Mailbox | None, recipients: Sequence[str], delivery: str, body
                 server.login(mailbox.user, mailbox.password or "")
             refused = server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
-        raise FailureError(f"The mail server {mailbox.host!r} did not take it: {error}.") from error
+        raise FailureError(f"The mail server {mailbox.host!r} did not take it: {_why(error)}.") from error
     if refused:
         raise FailureError(f"The mail server {mailbox.host!r} refused {', '.join(sorted(refused))}.")
+
+
+def _why(error: OSError | smtplib.SMTPException) -> str:
+    """What went wrong, in one line without Python's signs."""
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            why = "; ".join(f"{name}: {_answer(*answer)}" for name, answer in sorted(error.recipients.items()))
+        case smtplib.SMTPAuthenticationError():
+            why = f"it refuses the user or the password of smtp_url: {_answer(error.smtp_code, error.smtp_error)}"
+        case smtplib.SMTPResponseException():
+            why = _answer(error.smtp_code, error.smtp_error)
+        case ssl.SSLCertVerificationError():
+            why = f"its certificate is not trusted: {error.verify_message}"
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER"):
+            why = "it does not begin with encryption; write smtp:// for smtps:// in smtp_url if it speaks STARTTLS"
+        case _:
+            why = str(error) or type(error).__name__
+    return why.rstrip(".")
+
+
+def _answer(code: int, words: bytes | str) -> str:
+    """An answer of a mail server, which may have several lines."""
+    text = words.decode(errors="replace") if isinstance(words, bytes) else words
+    return " ".join([str(code), *text.split()])
 
 
 def letter(sender: str, recipients: Sequence[str], delivery: str, body: bytes) -> EmailMessage:
