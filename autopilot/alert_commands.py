@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 
 from autopilot.parameters import Json, StorePath, open_store
 from storage.errors import InputError, SettingError
-from storage.records import AlertRule, AlertState, Channel, ChannelKind
+from storage.records import AlertChange, AlertRule, AlertState, Channel, ChannelKind
 from storage.settings import Settings
 
 #: Seconds that one attempt may take where nobody says so.
@@ -45,8 +45,10 @@ def alerts(schedule: str | None = None, /, *, store: StorePath = None, json: Jso
     Parameters
     ----------
     schedule
-        A schedule's name.
+        A schedule's name, also of one that was removed: what waits for its channels is told all the same.
     """
+    from rich.markup import escape
+
     from autopilot import terminal
 
     schedules = open_store(store).schedules
@@ -57,20 +59,33 @@ def alerts(schedule: str | None = None, /, *, store: StorePath = None, json: Jso
         for name, state in () if json else states.items():
             terminal.say(f"{state:8} {name}")
         return
-    schedules.get(schedule)
     state, changes = schedules.alerts.state(schedule), schedules.alerts.changes(schedule)
     told = schedules.alerts.deliveries(schedule)
+    removed = schedule not in schedules.alerts.states()
+    if removed and not changes and not told:
+        schedules.get(schedule)  # which says that there is none
     if json:
-        terminal.print_json({"schedule": schedule, "state": state, "changes": changes, "deliveries": told})
+        found = {"schedule": schedule, "state": state, "removed": removed, "changes": changes, "deliveries": told}
+        terminal.print_json(found)
         return
-    terminal.say(f"{schedule} is {state}.")
+    terminal.say(f"{schedule} was removed when it was {state}." if removed else f"{schedule} is {state}.")
     for change in changes:
-        terminal.say(
-            f"{change.at:%Y-%m-%d %H:%M} {change.state}: {change.bad} of the last {change.of} verdicts were bad"
-        )
+        terminal.say(escape(f"{change.at:%Y-%m-%d %H:%M} {change.state}: {_why(change)}"))
     for delivery in told:
         reason = f": {delivery.reason}" if delivery.reason else ""
-        terminal.say(f"{delivery.created_at:%Y-%m-%d %H:%M} {delivery.channel} {delivery.status}{reason}")
+        terminal.say(escape(f"{delivery.created_at:%Y-%m-%d %H:%M} {delivery.channel} {delivery.status}{reason}"))
+
+
+def _why(change: AlertChange) -> str:
+    """How many verdicts were bad, if one decided, and what was found."""
+    if change.report_id is None:
+        return change.sentence
+    bad = (
+        f"{change.bad} of the last {change.of} verdicts were bad"
+        if change.bad
+        else f"no bad verdict among the last {change.of}"
+    )
+    return f"{bad}. {change.sentence}" if change.sentence else bad
 
 
 def channel(
@@ -84,7 +99,7 @@ def channel(
     command: Annotated[str | None, Parameter(help="Run this program with its arguments; JSON is on its input.")] = None,
     state: Annotated[
         list[AlertState] | None,
-        Parameter(negative="", help="Tell only that it comes to this; may be given several times. Default: both."),
+        Parameter(negative="", help="Tell only that it comes to this; may be given several times. Default: all."),
     ] = None,
     timeout: Annotated[float | None, Parameter(help="Seconds that an attempt may take.")] = None,
     remove: Annotated[bool, Parameter(negative="", help="Remove the channel.")] = False,
@@ -99,7 +114,7 @@ def channel(
         Of the channel: what `schedule --tell` takes.
     """
     from autopilot import terminal
-    from storage.alerts import obstacle
+    from storage.alerts import ALERT_STATES, obstacle
 
     opened = open_store(store).schedules.alerts
     given = _targets(webhook, email, command)
@@ -111,7 +126,7 @@ def channel(
             name,
             kind,
             target,
-            states=tuple(state or ("InAlert", "OK")),
+            states=tuple(state or ALERT_STATES),
             timeout_s=_TIMEOUTS_S[kind] if timeout is None else timeout,
             created_at=datetime.now(UTC),
         )

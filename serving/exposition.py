@@ -207,14 +207,20 @@ class _SchedulesCollector(Collector):
         alert = GaugeMetricFamily(
             "autopilot_schedule_in_alert", "1 where a schedule is in alert.", labels=["schedule", "endpoint", "check"]
         )
+        failing = GaugeMetricFamily(
+            "autopilot_schedule_failing",
+            "1 where the checks of a schedule cannot be made.",
+            labels=["schedule", "endpoint", "check"],
+        )
         executions = GaugeMetricFamily(
             "autopilot_schedule_executions", "Due times of a schedule.", labels=["schedule", "endpoint", "status"]
         )
         for one in schedules:
             alert.add_metric([one.name, one.endpoint, one.check], states.get(one.name) == "InAlert")
+            failing.add_metric([one.name, one.endpoint, one.check], states.get(one.name) == "Failing")
             for status in get_args(ExecutionStatus):
                 executions.add_metric([one.name, one.endpoint, status], counts.get((one.name, status), 0))
-        yield from (alert, executions)
+        yield from (alert, failing, executions)
         age_s = 0.0 if oldest is None else max(0.0, time.time() - oldest.timestamp())
         yield _gauge("schedule_lag_seconds", "Age of the oldest due time that nobody has begun.", age_s)
         deliveries = GaugeMetricFamily("autopilot_alert_deliveries", "What channels are told.", labels=["status"])

@@ -1,4 +1,4 @@
-"""Alerts: whether what schedules find is bad often enough, and who is told when that changes.
+"""Alerts: whether what schedules find is bad often enough, or they find nothing, and who is told when that changes.
 
 A verdict, the change that it makes and what has to be told of it are written in one transaction: there is no moment at
 which a kill leaves one without the others. What is to be told waits in the store (`deliveries`), is claimed with a
@@ -8,9 +8,9 @@ lease, and is told again until a channel has taken it: at least once, each time 
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +21,7 @@ from storage.errors import SettingError, UnknownNameError, UsedError
 from storage.leases import take_first
 from storage.models import check_name
 from storage.records import (
+    NO_FINDING,
     AlertChange,
     AlertState,
     Channel,
@@ -36,6 +37,9 @@ from storage.tables import alert_changes, channels, deliveries, executions, sche
 
 #: How long one attempt may take, in seconds: a command at most as long as a job of SageMaker.
 LONGEST_S = 86_400
+
+#: The states that a schedule's alert can be in.
+ALERT_STATES: tuple[AlertState, ...] = get_args(AlertState)
 
 #: What keeps e-mail from being sent where no server is set.
 NO_MAIL_SERVER = "No mail server is set. Set smtp_url and smtp_from, such as smtps://USER:PASSWORD@HOST."
@@ -186,10 +190,12 @@ class Alerts:
     def forget(self, before: datetime) -> int:
         """Delete what changed, and what channels were told, before a time; returns how much that was.
 
-        The last change of each schedule stays, which has its state, and what channels have still to be told.
+        The last change of each schedule stays, which has its state, with that before it began to fail; and so does what
+        channels have still to be told.
         """
         other = alert_changes.alias()
-        last = select(func.max(other.c.number)).where(other.c.schedule == alert_changes.c.schedule).scalar_subquery()
+        same = and_(other.c.schedule == alert_changes.c.schedule, other.c.state != "Failing")
+        last = select(func.max(other.c.number)).where(same).scalar_subquery()
         changed = delete(alert_changes).where(alert_changes.c.at < before, alert_changes.c.number < last)
         told = delete(deliveries).where(deliveries.c.status != "waiting", deliveries.c.ended_at < before)
         with self._database.write() as connection:
@@ -207,20 +213,25 @@ class Alerts:
             return connection.execute(update(deliveries).where(own).values(values)).rowcount == 1
 
 
-def judge(connection: Connection, schedule: Schedule, execution: Execution, finding: Finding) -> AlertChange | None:
+def judge(
+    connection: Connection, schedule: Schedule, execution: Execution, finding: Finding = NO_FINDING
+) -> AlertChange | None:
     """Bring a schedule's alert up to date after an execution that has ended; None where its state stays.
 
     Verdicts count of due times since the schedule was made, changed or resumed; what a user asked for beside them does
-    not, nor what failed, was missed or had too few rows. A bad verdict never ends an alert.
+    not, nor what failed, was missed or had too few rows. A bad verdict never ends an alert. If as many due times in a
+    row as make an alert have failed or were missed, the schedule is failing, until a check is made again.
     """
     is_old = execution.scheduled_at < schedule.created_at
-    if execution.breached is None or execution.ended_at is None or execution.asked or is_old:
+    if execution.ended_at is None or execution.asked or is_old:
         return None
     rule = schedule.alert
     bad = sum(is_bad for _, is_bad in verdicts(connection, schedule))
     number, before = _last(connection, schedule.name)
-    stays = before == "InAlert" and execution.breached  # after a pause or a change there may be too few verdicts
-    state: AlertState = "InAlert" if stays or bad >= rule.datapoints else "OK"
+    if execution.status == "completed":
+        state = _by_verdicts(connection, schedule, execution, bad)
+    else:
+        state = "Failing" if _is_failing(connection, schedule, execution) else before
     if state == before:
         return None
     change = AlertChange(
@@ -237,12 +248,45 @@ def judge(connection: Connection, schedule: Schedule, execution: Execution, find
         report_id=execution.report_id,
         window_start=execution.window_start,
         window_end=execution.window_end,
-        sentence=finding.sentence,
+        sentence=_sentence(schedule, execution, finding, before),
         columns=finding.columns,
     )
     insert_record(connection, alert_changes, change)
     _tell(connection, change, rule.channels)
     return change
+
+
+def _by_verdicts(connection: Connection, schedule: Schedule, execution: Execution, bad: int) -> AlertState:
+    """The state after a check that was made, whatever failed before it. bad: of the last verdicts."""
+    stood = _last(connection, schedule.name, ("OK", "InAlert"))[1]
+    if execution.breached is None:
+        return stood
+    stays = stood == "InAlert" and execution.breached  # after a pause or a change there may be too few verdicts
+    return "InAlert" if stays or bad >= schedule.alert.datapoints else "OK"
+
+
+def _is_failing(connection: Connection, schedule: Schedule, execution: Execution) -> bool:
+    """Whether as many due times in a row as make an alert brought nothing, up to that of an execution."""
+    query = (
+        select(executions.c.status)
+        .where(executions.c.schedule == schedule.name, executions.c.status != "pending")
+        .where(executions.c.asked.is_(False), executions.c.scheduled_at >= schedule.created_at)
+        .where(executions.c.scheduled_at <= execution.scheduled_at)
+        .order_by(executions.c.scheduled_at.desc())
+        .limit(schedule.alert.datapoints)
+    )
+    latest = connection.execute(query).scalars().all()
+    return len(latest) == schedule.alert.datapoints and set(latest) <= {"failed", "missed"}
+
+
+def _sentence(schedule: Schedule, execution: Execution, finding: Finding, before: AlertState) -> str:
+    """What people are told first of a change."""
+    if execution.status == "completed":
+        return f"Checks are made again. {finding.sentence}".strip() if before == "Failing" else finding.sentence
+    count = schedule.alert.datapoints
+    checks = "check" if count == 1 else f"{count} checks"
+    reason = (execution.reason or "nobody knows why").rstrip(".")
+    return f"The last {checks} could not be made, so that nobody watches endpoint {schedule.endpoint!r}: {reason}."
 
 
 def verdicts(connection: Connection, schedule: Schedule) -> list[tuple[datetime, bool]]:
@@ -299,6 +343,7 @@ def forget_state(connection: Connection, schedule: Schedule) -> None:
         bad=0,
         datapoints=rule.datapoints,
         of=rule.of,
+        sentence="The schedule was made anew.",
     )
     insert_record(connection, alert_changes, change)
 
@@ -315,9 +360,11 @@ def _tell(connection: Connection, change: AlertChange, names: Iterable[str]) -> 
             insert_record(connection, deliveries, waiting)
 
 
-def _last(connection: Connection, schedule: str) -> tuple[int, AlertState]:
-    """Number and state of the last change; 0 and OK where there was none."""
-    query = select(alert_changes.c.number, alert_changes.c.state).where(alert_changes.c.schedule == schedule)
+def _last(connection: Connection, schedule: str, states: Sequence[AlertState] = ALERT_STATES) -> tuple[int, AlertState]:
+    """Number and state of the last change to one of some states; 0 and OK where there was none."""
+    query = select(alert_changes.c.number, alert_changes.c.state).where(
+        alert_changes.c.schedule == schedule, alert_changes.c.state.in_(states)
+    )
     row = connection.execute(query.order_by(alert_changes.c.number.desc()).limit(1)).first()
     return (0, "OK") if row is None else (row[0], row[1])
 
@@ -337,7 +384,7 @@ def _check(channel: Channel) -> None:
     if not 0 < channel.timeout_s <= LONGEST_S:
         raise SettingError(f"timeout is {channel.timeout_s:g} s. Use more than 0 and at most {LONGEST_S} s.")
     if not channel.states:
-        raise SettingError(f"Channel {channel.name!r} is told of no state. Name InAlert, OK or both.")
+        raise SettingError(f"Channel {channel.name!r} is told of no state. Name some of: {', '.join(ALERT_STATES)}.")
     if channel.kind == "webhook":
         _check_url(channel.target)
     elif channel.kind == "email":

@@ -212,7 +212,7 @@ class ScheduleConfig(Struct, frozen=True):
 
 
 class AlertView(Struct, frozen=True):
-    """Whether a schedule is in alert."""
+    """Whether a schedule is in alert, or failing."""
 
     schedule: str
     endpoint: str

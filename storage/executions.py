@@ -4,21 +4,26 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
+from storage.database import record_of
+from storage.records import Execution
 from storage.tables import executions, schedules
 
 
 def miss_pending(
     connection: Connection, name: str, now: datetime, reason: str, *, beyond: int = 0, asked_too: bool = False
-) -> None:
-    """Have those that wait be missed, but for the newest so many."""
+) -> Execution | None:
+    """Have those that wait be missed, but for the newest so many; returns the newest of them."""
     waits = and_(executions.c.schedule == name, executions.c.status == "pending")
     if not asked_too:
         waits = and_(waits, executions.c.asked.is_(False))
     query = select(executions.c.scheduled_at).where(waits).order_by(executions.c.scheduled_at.desc())
     late = connection.execute(query).scalars().all()[beyond:]
-    if late:
-        missed = and_(waits, executions.c.scheduled_at <= late[0])
-        connection.execute(update(executions).where(missed).values(status="missed", ended_at=now, reason=reason))
+    if not late:
+        return None
+    missed = and_(waits, executions.c.scheduled_at <= late[0])
+    connection.execute(update(executions).where(missed).values(status="missed", ended_at=now, reason=reason))
+    newest = select(executions).where(executions.c.schedule == name, executions.c.scheduled_at == late[0])
+    return record_of(Execution, connection.execute(newest).mappings().one())
 
 
 def remove_schedules(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:

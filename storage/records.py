@@ -563,7 +563,7 @@ class StoredProfile(Struct, frozen=True):
 
 
 Missed = Literal["catch-up", "latest", "record"]
-AlertState = Literal["OK", "InAlert"]
+AlertState = Literal["OK", "InAlert", "Failing"]
 
 
 class AlertRule(Struct, frozen=True):
@@ -654,11 +654,11 @@ NO_FINDING = Finding()
 
 
 class AlertChange(Struct, frozen=True):
-    """A schedule went into alert, or came out of it.
+    """A schedule went into alert, came out of it, or began to fail: its checks could not be made.
 
     number: of the schedule's changes, from 1. scheduled_at, report_id: of the execution that decided. bad: of its last
     `of` verdicts, how many were bad; datapoints: how many it takes. window_start, window_end: what the report looked
-    at. sentence, columns: what it found. The last five are None or empty where no report decided.
+    at. sentence: why, for people. columns: where to look. Without a report, it and its window are None.
     """
 
     schedule: str

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.alerts import Alerts, forget_state, judge, verdicts
@@ -148,7 +148,9 @@ class Schedules:
                     return False
                 for execution in due:
                     insert_record(connection, executions, execution)
-                miss_pending(connection, due[0].schedule, now, _SUPERSEDED, beyond=waiting)
+                missed = miss_pending(connection, due[0].schedule, now, _SUPERSEDED, beyond=waiting)
+                if missed is not None:
+                    _judge(connection, missed)
         except IntegrityError:
             return False
         return True
@@ -217,9 +219,7 @@ class Schedules:
         with self._database.write() as connection:
             if connection.execute(update(executions).where(running).values(values)).rowcount != 1:
                 return False
-            schedule = _locked(connection, execution.schedule)
-            if schedule is not None:
-                judge(connection, schedule, execution, finding)
+            _judge(connection, execution, finding)
         return True
 
     def executions(self, name: str, limit: int = 100, *, before: datetime | None = None) -> "list[Execution]":
@@ -341,9 +341,19 @@ def _hopeless(now: datetime) -> Any:
 
 def _give_up(connection: Connection, now: datetime) -> None:
     """Fail executions whose processes die again and again, or died after their schedule was removed."""
-    reason = case((executions.c.removed, _REMOVED), else_=_DIED)
-    changes = {"status": "failed", "ended_at": now, "lease_until": None, "reason": reason}
-    connection.execute(update(executions).where(_hopeless(now)).values(changes))
+    for row in connection.execute(select(executions).where(_hopeless(now))).mappings().all():
+        left = record_of(Execution, row)
+        reason = _REMOVED if left.removed else _DIED
+        failed = replace(left, status="failed", ended_at=now, lease_until=None, reason=reason)
+        connection.execute(update(executions).where(_is(failed)).values(values_of(failed)))
+        _judge(connection, failed)
+
+
+def _judge(connection: Connection, execution: Execution, finding: Finding = NO_FINDING) -> None:
+    """Bring the alert of an execution's schedule up to date, if that is still there."""
+    schedule = _locked(connection, execution.schedule)
+    if schedule is not None:
+        judge(connection, schedule, execution, finding)
 
 
 def _locked(connection: Connection, name: str) -> Schedule | None:

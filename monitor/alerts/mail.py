@@ -68,9 +68,33 @@ def tell(mailbox: Mailbox | None, recipients: Sequence[str], delivery: str, body
                 server.login(mailbox.user, mailbox.password or "")
             refused = server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
-        raise FailureError(f"The mail server {mailbox.host!r} did not take it: {error}.") from error
+        raise FailureError(f"The mail server {mailbox.host!r} did not take it: {_why(error)}.") from error
     if refused:
         raise FailureError(f"The mail server {mailbox.host!r} refused {', '.join(sorted(refused))}.")
+
+
+def _why(error: OSError | smtplib.SMTPException) -> str:
+    """What went wrong, in one line without Python's signs."""
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            why = "; ".join(f"{name}: {_answer(*answer)}" for name, answer in sorted(error.recipients.items()))
+        case smtplib.SMTPAuthenticationError():
+            why = f"it refuses the user or the password of smtp_url: {_answer(error.smtp_code, error.smtp_error)}"
+        case smtplib.SMTPResponseException():
+            why = _answer(error.smtp_code, error.smtp_error)
+        case ssl.SSLCertVerificationError():
+            why = f"its certificate is not trusted: {error.verify_message}"
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER"):
+            why = "it does not begin with encryption; write smtp:// for smtps:// in smtp_url if it speaks STARTTLS"
+        case _:
+            why = str(error) or type(error).__name__
+    return why.rstrip(".")
+
+
+def _answer(code: int, words: bytes | str) -> str:
+    """An answer of a mail server, which may have several lines."""
+    text = words.decode(errors="replace") if isinstance(words, bytes) else words
+    return " ".join([str(code), *text.split()])
 
 
 def letter(sender: str, recipients: Sequence[str], delivery: str, body: bytes) -> EmailMessage:
@@ -101,10 +125,10 @@ def _facts(change: AlertChange) -> Iterator[str]:
     """Whose alert it is, since when and why, a line each."""
     yield f"Schedule {change.schedule!r} checks {change.check} of endpoint {change.endpoint!r}."
     yield f"It is {change.state} since {_minute(change.at)}, by what was due at {_minute(change.scheduled_at)}."
-    yield (
-        f"{change.bad} of the last {change.of} verdicts of schedule {change.schedule!r} are bad; "
-        f"{change.datapoints} make an alert."
-    )
+    if change.report_id is not None:
+        of = f"the last {change.of} verdicts of schedule {change.schedule!r}"
+        bad = f"{change.bad} of {of} are bad" if change.bad else f"None of {of} is bad"
+        yield f"{bad}; {change.datapoints} make an alert."
     if change.window_start is not None and change.window_end is not None:
         yield f"Traffic from {_minute(change.window_start)} to {_minute(change.window_end)}."
     if change.report_id is not None:

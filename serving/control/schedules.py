@@ -59,7 +59,7 @@ def list_changes(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response[Page[AlertChange]]:
-    """When a schedule went into alert, and when it came out of it, newest first."""
+    """When a schedule went into alert, came out of it, or began to fail, newest first."""
     before = after(request, cursor, int)
     found = parts.store.schedules.alerts.changes(name, limit + 1, before=before)
     return page(request, found, limit, lambda change: change.number, lambda change: change)
@@ -69,7 +69,7 @@ def list_changes(
 def list_alerts(
     request: AnyRequest, parts: NamedDependency[Parts], limit: Limit = 100, cursor: Cursor = None
 ) -> Response[Page[AlertView]]:
-    """Which schedules are in alert, and which are not, by name."""
+    """Which schedules are in alert or failing, and which are not, by name."""
     states = parts.store.schedules.alerts.states()
     found = part(parts.store.schedules.list(), limit, _name_of, after(request, cursor, str))
     return page(

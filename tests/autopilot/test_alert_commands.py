@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from cyclopts import App
+from msgspec.structs import replace
 
 from autopilot.alert_commands import add_commands, rule_of
 from storage import SettingError, Store, UnknownNameError
 from storage.errors import InputError
 from storage.records import Channel
 from tests import portable
-from tests.monitor.alerts.told import NOON, judge
+from tests.monitor.alerts.told import HOUR, NOON, judge
 from tests.monitor.alerts.told import schedule as schedule_hourly
 from tests.refusals import raises
 
@@ -48,20 +49,29 @@ def test_channels_are_made_listed_and_removed(
     assert capsys.readouterr().out == "The store has no channels.\n"
     monitor("channel", "hook", "--webhook", "https://h.example/a")
     monitor("channel", "ops", "--email", "a@h.example", "--email", "b@h.example", "--state", "InAlert")
-    monitor("channel", "retrain", "--command", "autopilot fit 'my flights.csv' --target late", "--timeout", "7200")
+    monitor(
+        "channel",
+        "retrain",
+        "--command",
+        "autopilot fit 'my flights.csv' --target late",
+        "--timeout",
+        "7200",
+        "--state",
+        "InAlert",
+    )
     capsys.readouterr()
     found: dict[str, Any] = {
         one.name: (one.kind, one.target, one.states, one.timeout_s) for one in alerts.list_channels()
     }
     assert found == {
-        "hook": ("webhook", ("https://h.example/a",), ("InAlert", "OK"), 10.0),
+        "hook": ("webhook", ("https://h.example/a",), ("OK", "InAlert", "Failing"), 10.0),
         "ops": ("email", ("a@h.example", "b@h.example"), ("InAlert",), 30.0),
-        "retrain": ("command", ("autopilot", "fit", "my flights.csv", "--target", "late"), ("InAlert", "OK"), 7200.0),
+        "retrain": ("command", ("autopilot", "fit", "my flights.csv", "--target", "late"), ("InAlert",), 7200.0),
     }
     monitor("channel", "--json")
     assert [one["name"] for one in json.loads(capsys.readouterr().out)] == ["hook", "ops", "retrain"]
     monitor("channel", "retrain")
-    assert capsys.readouterr().out == ("retrain: command autopilot fit 'my flights.csv' --target late at InAlert, OK\n")
+    assert capsys.readouterr().out == ("retrain: command autopilot fit 'my flights.csv' --target late at InAlert\n")
     monitor("channel", "hook", "--remove")
     assert [one.name for one in alerts.list_channels()] == ["ops", "retrain"]
 
@@ -132,6 +142,44 @@ def test_alerts_are_shown(store: Store, monitor: Callable[..., object], capsys: 
     assert (told["state"], len(told["changes"]), told["deliveries"][0]["channel"]) == ("InAlert", 1, "ops")
     with raises(UnknownNameError, "The store has no schedule 'nobody'."):
         monitor("alerts", "nobody")
+
+
+def test_alerts_of_a_schedule_that_was_removed_are_shown(
+    store: Store, monitor: Callable[..., object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What waits for its channels is told all the same. Made anew, it is in no alert."""
+    schedule_hourly(store, Channel("ops", "command", ("true",), ("InAlert",), 9.0, NOON))
+    judge(store, False, True)
+    old = store.schedules.get("hourly")
+    store.schedules.remove("hourly")
+    monitor("alerts", "hourly")
+    shown = [
+        "2024-06-01 13:00 InAlert: 1 of the last 1 verdicts were bad",
+        "2024-06-01 13:00 ops waiting",
+    ]
+    assert capsys.readouterr().out.splitlines() == ["hourly was removed when it was InAlert.", *shown]
+    monitor("alerts", "hourly", "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert (told["removed"], told["state"]) == (True, "InAlert")
+    store.schedules.put(replace(old, created_at=NOON + 2 * HOUR))
+    monitor("alerts", "hourly")
+    anew = "2024-06-01 14:00 OK: The schedule was made anew."
+    assert capsys.readouterr().out.splitlines() == ["hourly is OK.", anew, *shown]
+
+
+def test_why_a_state_changed_is_shown(
+    store: Store, monitor: Callable[..., object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Verdicts only where there are any."""
+    schedule_hourly(store)
+    judge(store, ValueError("[red]"), None)
+    monitor("alerts", "hourly")
+    assert capsys.readouterr().out.splitlines() == [
+        "hourly is OK.",
+        "2024-06-01 13:00 OK: no bad verdict among the last 1. Checks are made again.",
+        "2024-06-01 12:00 Failing: The last check could not be made, so that nobody watches endpoint 'till': "
+        "ValueError: [red].",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "2", "2/3", "2 of", "a of b", "-1 of 3", "2 of 3 ", "٢ of 3", "20000 of 30000"])

@@ -115,6 +115,13 @@ def _check_alerts(store: Store, asked: ServerProcess) -> None:
     assert counts == {"pending": 1, "running": 0, "completed": 1, "failed": 0, "missed": 0}
     assert scrape.value("autopilot_alert_deliveries", status="waiting") == 1
     assert scrape.value("autopilot_schedule_lag_seconds") > 86_400
+    assert scrape.value("autopilot_schedule_failing", **labels, check="drift") == 0
+    later = now + timedelta(hours=1)
+    store.schedules.plan([Execution("hourly", later, "running", later)], later, waiting=1)
+    store.schedules.end(Execution("hourly", later, "failed", later, ended_at=later, reason="no"))
+    scrape = Scrape(asked)
+    assert scrape.value("autopilot_schedule_failing", **labels, check="drift") == 1
+    assert scrape.value("autopilot_schedule_in_alert", **labels, check="drift") == 0
 
 
 def test_triton_names_stand_for_the_same(asked: ServerProcess) -> None:

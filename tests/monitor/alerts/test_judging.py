@@ -1,11 +1,13 @@
 """When a schedule goes into alert, and comes out of it."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
 
-from storage import Store, UnknownNameError
+from monitor.schedule import SETTLE, Watch
+from storage import SettingError, Store, UnknownNameError
 from storage.errors import InputError, UsedError
 from storage.records import AlertRule
 from tests.monitor.alerts.told import HOUR, NOON, channel, judge, schedule
@@ -109,6 +111,86 @@ def test_a_schedule_that_is_made_anew_is_not_in_alert(store: Store) -> None:
     assert store.schedules.alerts.deliveries() == before
     judge(store, True, since=1)
     assert [state for _, state, _ in states(store)] == ["InAlert", "OK", "InAlert"]
+
+
+ERROR = ValueError("no")
+
+
+@pytest.mark.parametrize(
+    ("datapoints", "of", "verdicts", "expected"),
+    [
+        (1, 1, [ERROR, ERROR, 0, ERROR, 0], [(0, "Failing", 0), (2, "OK", 0), (3, "Failing", 0), (4, "OK", 0)]),
+        (2, 3, [ERROR, 0, ERROR, 0, ERROR, ERROR, ERROR, 0], [(5, "Failing", 0), (7, "OK", 0)]),
+        (2, 2, [ERROR, None, ERROR, ERROR, None], [(3, "Failing", 0), (4, "OK", 0)]),  # too few rows is an answer
+        (2, 2, [1, 1, ERROR, ERROR, None, 0], [(1, "InAlert", 2), (3, "Failing", 2), (4, "InAlert", 2), (5, "OK", 1)]),
+        (2, 3, [1, 1, ERROR, ERROR, 0], [(1, "InAlert", 2), (3, "Failing", 2), (4, "InAlert", 2)]),
+        (2, 3, [0, ERROR, ERROR, 1, 1], [(2, "Failing", 0), (3, "OK", 1), (4, "InAlert", 2)]),
+    ],
+)
+def test_a_schedule_that_can_see_nothing_is_failing(
+    store: Store, datapoints: int, of: int, verdicts: list[object], expected: list[tuple[int, str, int]]
+) -> None:
+    """After as many failures in a row as make an alert, until a check is made; verdicts go on from where they were."""
+    schedule(store, datapoints=datapoints, of=of)
+    judge(store, *(bool(one) if isinstance(one, int) else one for one in verdicts))  # type: ignore[arg-type]
+    assert states(store) == expected
+
+
+def test_channels_are_told_once_that_a_schedule_fails_and_once_that_it_goes_on(store: Store) -> None:
+    """With the reason of the last time."""
+    told = channel("command", "true", name="a", states=["OK", "Failing"])
+    schedule(store, told, channel("command", "true", name="b", states=["InAlert"]), datapoints=2, of=2)
+    judge(store, ERROR, SettingError("Nobody is there."), ERROR, False)
+    failing, recovered = sorted(store.schedules.alerts.deliveries("hourly"), key=lambda one: one.number)
+    assert (failing.channel, recovered.channel) == ("a", "a")
+    body = json.loads(failing.body)
+    assert (body["state"], body["report_id"], body["window_start"], body["columns"]) == ("Failing", None, None, [])
+    assert body["sentence"] == (
+        "The last 2 checks could not be made, so that nobody watches endpoint 'till': Nobody is there."
+    )
+    body = json.loads(recovered.body)
+    assert (body["state"], body["sentence"], body["report_id"]) == ("OK", "Checks are made again.", "r15")
+
+
+def test_an_alert_that_failures_interrupt_is_no_less_one_after_a_pause(store: Store) -> None:
+    """A bad verdict never ends it; what a user asks for beside the due times says nothing."""
+    schedule(store, datapoints=2, of=3)
+    judge(store, True, True, ERROR, ERROR)
+    store.schedules.ask("hourly", NOON + 3.2 * HOUR)
+    judge(store, False, since=3)
+    assert states(store) == [(1, "InAlert", 2), (3, "Failing", 2)]
+    store.schedules.pause("hourly", NOON + 3.4 * HOUR)
+    store.schedules.resume("hourly", NOON + 3.5 * HOUR)
+    judge(store, True, since=4)
+    assert states(store) == [(1, "InAlert", 2), (3, "Failing", 2), (4, "InAlert", 1)]
+
+
+def test_a_schedule_that_nobody_comes_to_is_failing(store: Store) -> None:
+    """Each due time is missed, as where there is more to do than the monitor can; not where there was no monitor."""
+    schedule(store, datapoints=2, of=2)
+    for hour in (0, 1, 2, 3, 4):
+        Watch(store, lambda work: work(), clock=lambda hour=hour: NOON + hour * HOUR + SETTLE, most=0).look()
+        assert store.schedules.alerts.state("hourly") == ("Failing" if hour > 1 else "OK")
+    [change] = store.schedules.alerts.changes("hourly")
+    assert change.sentence == (
+        "The last 2 checks could not be made, so that nobody watches endpoint 'till': the next due time came before "
+        "anybody began this one."
+    )
+    judge(store, False, since=5)
+    judge(store, False, since=50)
+    assert [state for _, state, _ in states(store)] == ["Failing", "OK"]
+
+
+def test_a_check_whose_processes_die_counts_as_failed(store: Store) -> None:
+    """Nobody ends it: the monitor that gives it up does."""
+    schedule(store)
+    for attempt in range(4):
+        now = NOON + attempt * HOUR / 60 + SETTLE
+        if attempt == 0:
+            Watch(store, lambda work: None, clock=lambda now=now: now).look()
+        else:
+            store.schedules.take("other", now, ready=now, lease_s=1)
+    assert states(store) == [(0, "Failing", 0)]
 
 
 def test_changes_are_paged_by_number(store: Store) -> None:

@@ -175,32 +175,66 @@ def test_what_the_server_refuses_is_told(box: tuple[Mailbox, Server]) -> None:
     server.refuses = {"b@example.com"}
     with raises(FailureError, "The mail server '127.0.0.1' refused b@example.com."):
         tell(mailbox, ("a@example.com", "b@example.com"), "d1", BODY, 20)
-    with raises(FailureError, "The mail server '127.0.0.1' did not take it: {'b@example.com': (550,"):
+    with raises(FailureError, "The mail server '127.0.0.1' did not take it: b@example.com: 550 nobody of that name."):
         tell(mailbox, ("b@example.com",), "d1", BODY, 20)
 
 
-def test_a_wrong_password_is_told(certificate: Path) -> None:
-    """And no letter is sent."""
-    server = Server()
-    held = running("smtps", certificate, server)
-    held.start()
-    with raises(FailureError, "did not take it: (535,"):
-        tell(Mailbox.of(f"smtps://bot:no@127.0.0.1:{held.port}", "bot@example.com"), ("a@example.com",), "d", BODY, 20)
-    held.stop()
-    assert server.letters == []
-
-
 @pytest.mark.parametrize("kind", ["smtps", "smtp"])
-def test_a_certificate_that_nobody_knows_is_refused(
-    kind: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("address", "is_known", "reason"),
+    [
+        (
+            "bot:no@127.0.0.1",
+            True,
+            "The mail server '127.0.0.1' did not take it: it refuses the user or the password of smtp_url: 535 5.7.8 "
+            "Authentication credentials invalid.",
+        ),
+        (
+            "bot:s%40ve@127.0.0.1",
+            False,
+            "The mail server '127.0.0.1' did not take it: its certificate is not trusted: self-signed certificate.",
+        ),
+        (
+            "bot:s%40ve@localhost",
+            True,
+            "The mail server 'localhost' did not take it: its certificate is not trusted: Hostname mismatch, "
+            "certificate is not valid for 'localhost'.",
+        ),
+    ],
+)
+def test_why_the_server_could_not_be_told_is_recorded(
+    store: Store,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    address: str,
+    is_known: bool,
+    reason: str,
 ) -> None:
-    """Before the password is sent."""
-    monkeypatch.delenv("SSL_CERT_FILE")
+    """A wrong password, and before that is sent a certificate that nobody knows or that is another's. It is tried
+    again."""
+    if not is_known:
+        monkeypatch.delenv("SSL_CERT_FILE")
     server = Server()
     held = running(kind, certificate, server)
     held.start()
-    with raises(FailureError, "CERTIFICATE_VERIFY_FAILED"):
-        tell(Mailbox.of(f"{kind}://bot:s%40ve@127.0.0.1:{held.port}", "a@b.c"), ("a@example.com",), "d", BODY, 20)
+    schedule(store, channel("email", "ops@example.com"))
+    judge(store, True)
+    mailbox = Mailbox.of(f"{kind}://{address}:{held.port}", "bot@example.com")
+    messenger(store, NOON + HOUR, Senders(SECRET, mailbox)).look()
+    held.stop()
+    [waiting] = store.schedules.alerts.deliveries()
+    assert (waiting.status, waiting.attempts, waiting.reason) == ("waiting", 1, reason)
+    assert server.letters == []
+
+
+def test_a_server_that_is_encrypted_later_is_told(certificate: Path) -> None:
+    """`smtps` means from the start."""
+    server = Server()
+    held = running("smtp", certificate, server)
+    held.start()
+    with raises(FailureError, "it does not begin with encryption; write smtp:// for smtps:// in smtp_url if it speaks"):
+        tell(Mailbox.of(f"smtps://127.0.0.1:{held.port}", "a@b.c"), ("a@example.com",), "d", BODY, 20)
     held.stop()
     assert server.letters == []
 
@@ -214,6 +248,19 @@ def test_what_cannot_be_encrypted_is_not_sent(certificate: Path) -> None:
         tell(Mailbox.of(f"smtp://127.0.0.1:{held.port}", "a@b.c"), ("a@example.com",), "d", BODY, 20)
     held.stop()
     assert server.letters == []
+
+
+def test_a_letter_of_a_schedule_that_fails_says_why_and_of_no_report() -> None:
+    """There is none."""
+    failing = {"state": "Failing", "sentence": "The last check could not be made: no.", "columns": [], "bad": 0}
+    nothing = dict.fromkeys(("report_id", "html_path", "window_start", "window_end"))
+    letter = mail.letter("a@b.c", ("d@e.f",), "d1", json.dumps({**json.loads(BODY), **failing, **nothing}).encode())
+    assert letter["subject"] == "[Failing] drift of till by schedule hourly"
+    assert letter.get_content().partition("{")[0] == (
+        "The last check could not be made: no.\n\n"
+        "Schedule 'hourly' checks drift of endpoint 'till'.\n"
+        "It is Failing since 2024-06-01 12:00 UTC, by what was due at 2024-06-01 12:00 UTC.\n\n"
+    )
 
 
 def test_a_subject_stays_one_line() -> None:

@@ -44,7 +44,8 @@ def test_an_alert_weighs_the_verdicts_that_it_did(store: Store) -> None:
     judge(store, False, since=34)
     newest = store.schedules.executions("hourly")[0]
     assert newest.window_start == NOON + 3 * HOUR
-    assert [(one.state, one.bad) for one in store.schedules.alerts.changes("hourly")] == [("InAlert", 2)]
+    changes = [(one.state, one.bad) for one in store.schedules.alerts.changes("hourly")]
+    assert changes == [("InAlert", 2), ("Failing", 3), ("InAlert", 2)]
     judge(store, False, since=35)
     assert store.schedules.alerts.state("hourly") == "OK"
 
