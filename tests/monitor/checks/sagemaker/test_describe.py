@@ -121,7 +121,7 @@ EDITS: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("edit", "expected"), EDITS)
 def test_constraints_that_were_edited_count(edit: dict[str, Any], expected: list[str]) -> None:
-    """A quarter was missing, a third of the rest whole numbers, and a third below zero: the window is the table itself."""
+    """A quarter was missing, a third of the rest whole, and a third below zero: the window is the table itself."""
     table = pl.DataFrame({"change": [None, 1.5, -2.5, 3.0] * 250})
     baseline = suggest(table)
     document = json.loads(constraints_of(baseline).json())
