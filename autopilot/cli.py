@@ -7,7 +7,7 @@ and messages go to standard error. What a command needs is imported inside it, s
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from msgspec.structs import asdict
@@ -22,6 +22,9 @@ from autopilot.schedule_commands import add_commands as add_schedule_commands
 from storage.errors import InputError
 from storage.records import CapturePolicy, CheckKind
 from storage.settings import Settings
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 app = App(
     name="autopilot",
@@ -483,10 +486,16 @@ def monitor_run(
     if json:
         terminal.print_json(report)
         return
-    settings = Settings.load()
-    terminal.print_drift(
-        report, f"http://{settings.host}:{settings.port}/reports/{report['id']}" if out is None else out
-    )
+    terminal.print_drift(report, f"{_server_of(opened)}/reports/{report['id']}" if out is None else out)
+
+
+def _server_of(store: "Store") -> str:
+    """Where a server of the store answers that runs on this machine; without one, where it would by the settings."""
+    import socket
+
+    from autopilot.client.client import address_of
+
+    return store.servers.url(socket.gethostname(), datetime.now(UTC)) or address_of(None)
 
 
 @monitor.command(name="compare")

@@ -108,7 +108,7 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     capture = stack.enter_context(Capture(store.traffic))
     limits = Limits(options.max_body_bytes, options.max_rows)
     live = stack.enter_context(LiveEndpoints(store, limits, memory_bytes=options.memory_bytes))
-    heartbeat = stack.enter_context(Heartbeat(store, live))
+    heartbeat = stack.enter_context(Heartbeat(store, live, _url(listener)))
     rollouts = stack.enter_context(Controller(store, live, heartbeat.id))
     engine = stack.enter_context(_engine(capture, options))
     invocations = Invocations(live, engine)

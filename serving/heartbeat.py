@@ -25,15 +25,18 @@ Teller = Callable[[str, datetime], Iterable[Tally]]
 class Heartbeat:
     """Says that this server process is there. Use it as a context: leaving it tells the last counts, and that it ends.
 
-    id: of the server, drawn when it starts: a process that is started again is another server. tellers: are asked at
-    each beat, and in the end; what they give is written again if the store could not be written.
+    id: of the server, drawn when it starts: a process that is started again is another server. url: where it answers.
+    tellers: are asked at each beat, and in the end; what they give is written again if the store could not be written.
     """
 
-    def __init__(self, store: Store, live: LiveEndpoints, tellers: Iterable[Teller] = ()) -> None:
+    def __init__(
+        self, store: Store, live: LiveEndpoints, url: str | None = None, tellers: Iterable[Teller] = ()
+    ) -> None:
         self.id = uuid.uuid4().hex
         self.tellers: list[Teller] = [live.shadows.news, *tellers]
         self._store = store
         self._live = live
+        self._url = url
         self._started_at = datetime.now(UTC)
         self._untold: dict[tuple[str, str], Tally] = {}
         self._is_heard = True
@@ -59,7 +62,9 @@ class Heartbeat:
         """Write what is to be told. A store that cannot be written is told once to the log, and tried again."""
         for tell in self.tellers:
             self._untold |= {(tally.subject, tally.variant): tally for tally in tell(self.id, now)}
-        server = Server(self.id, socket.gethostname(), os.getpid(), self._started_at, now, self._live.serving)
+        server = Server(
+            self.id, socket.gethostname(), os.getpid(), self._started_at, now, self._live.serving, self._url
+        )
         try:
             self._store.servers.beat(server, list(self._untold.values()))
         except AutopilotError as error:

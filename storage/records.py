@@ -294,7 +294,10 @@ class Serving(Struct, frozen=True):
 
 
 class Server(Struct, frozen=True):
-    """A process that serves. serving: by endpoint. seen_at: when it last said so; it does each two seconds."""
+    """A process that serves. serving: by endpoint. seen_at: when it last said so; it does each two seconds.
+
+    url: where it answers; None of one that has said nothing of it.
+    """
 
     id: str
     host: str
@@ -302,6 +305,7 @@ class Server(Struct, frozen=True):
     started_at: datetime
     seen_at: datetime
     serving: dict[str, Serving]
+    url: str | None = None
 
 
 class Guard(Struct, frozen=True):

@@ -89,6 +89,11 @@ class Servers:
         with self._database.read() as connection:
             return [record_of(Server, row) for row in connection.execute(query).mappings().all()]
 
+    def url(self, host: str, now: datetime) -> str | None:
+        """Where those of a machine answer, the one that was started last; None where none runs there."""
+        own = [server for server in self.list(now) if server.host == host]
+        return max(own, key=lambda server: server.started_at).url if own else None
+
 
 def _put(connection: Connection, table: Table, record: Server | Tally, *keys: str) -> None:
     """Insert a record, or replace the one that has the same keys."""

@@ -173,6 +173,7 @@ servers = Table(
     Column("started_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
     Column("serving", Json(dict[str, records.Serving]), nullable=False),
+    Column("url", String),
 )
 
 rollouts = Table(

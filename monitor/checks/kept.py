@@ -60,7 +60,7 @@ def constrained(constraints: ConstraintsFile, suggested: Baseline) -> Baseline:
     asked = {feature.name: feature for feature in constraints.features}
     configs = {name: constraints.config_of(feature) for name, feature in asked.items()}
     columns = [
-        _constrained(column, asked[column.name], configs[column.name])
+        constrained_column(column, asked[column.name], configs[column.name])
         for column in suggested.columns
         if column.name in asked and configs[column.name].evaluate_constraints == "Enabled"
     ]
@@ -73,7 +73,8 @@ def _with_columns(baseline: Baseline, columns: Sequence[ColumnBaseline]) -> Base
     return replace(baseline, columns=tuple(columns), distinct_rows=baseline.distinct_rows if is_whole else None)
 
 
-def _constrained(column: ColumnBaseline, asked: FeatureConstraints, config: MonitoringConfig) -> ColumnBaseline:
+def constrained_column(column: ColumnBaseline, asked: FeatureConstraints, config: MonitoringConfig) -> ColumnBaseline:
+    """What SageMaker's constraints ask of one column, as `constrained` has it."""
     constraints = replace(
         column.constraints,
         completeness=_completeness(column, asked),
@@ -89,7 +90,7 @@ def _completeness(column: ColumnBaseline, asked: FeatureConstraints) -> Complete
     facts, suggested = column.statistics, column.constraints.completeness
     if asked.completeness is None:
         return None
-    if suggested is None or asked.completeness > facts.present / (facts.present + facts.missing):
+    if suggested is None or asked.completeness > facts.present / max(facts.present + facts.missing, 1):
         return Completeness(asked.completeness, strict=True)
     return Completeness(min(asked.completeness, suggested.at_least))
 
@@ -107,14 +108,15 @@ def _type(column: ColumnBaseline, asked: FeatureConstraints, config: MonitoringC
 
 
 def _domain(column: ColumnBaseline, asked: FeatureConstraints, config: MonitoringConfig) -> Domain | None:
-    """A rule, unless all levels that the column held are among those that are asked for."""
-    levels, held = asked.string_constraints.domains if asked.string_constraints else (), column.statistics.levels
+    """A rule, unless all levels that the column held are among those that are asked for, or may be by their number."""
+    levels, facts = asked.string_constraints.domains if asked.string_constraints else (), column.statistics
     if not levels or column.kind not in ("category", "text"):
         return None
     allowed = 1 - config.domain_content_threshold
-    if not held or not set(held) <= set(levels):
+    is_within = set(facts.levels) <= set(levels) if facts.levels else 0 < facts.distinct <= len(levels)
+    if not is_within:
         return Domain(levels, allowed, strict=True)
-    return Domain(levels, max(wilson(0, column.statistics.readable)[1], allowed))
+    return Domain(levels, max(wilson(0, facts.readable)[1], allowed))
 
 
 def _non_negative(column: ColumnBaseline, asked: FeatureConstraints) -> Share | None:

@@ -1,6 +1,7 @@
 """`autopilot monitor run` and `compare`: what they print of a report, and where they say that it is."""
 
 import json
+import socket
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from autopilot.__main__ import run
 from storage import Store
+from storage.records import Server
 from tests import portable
 from tests.monitor import till
 
@@ -112,6 +115,25 @@ def test_sections_of_an_endpoint_are_told(busy: Store, capsys: pytest.CaptureFix
     assert "Quality by labels: no labels. `autopilot endpoints labels NAME FILE` brings them" in lines
     (page,) = (line for line in lines if line.startswith("The page with charts:"))
     assert f"/reports/{busy.reports.list(till.ENDPOINT, 1)[0].id}" in page
+
+
+def test_the_page_is_at_the_server_that_runs(
+    busy: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On this machine, the one that was started last; without one, where it would be by the settings."""
+    monkeypatch.setenv("AUTOPILOT_PORT", "8123")
+    now = datetime.now(UTC)
+    here = Server("a", socket.gethostname(), 1, now - HOUR, now + HOUR, {}, "http://127.0.0.1:9999")
+    for one in (here, replace(here, id="b", started_at=now - 2 * HOUR, url="http://127.0.0.1:9998")):
+        busy.servers.beat(one)
+    busy.servers.beat(replace(here, id="c", host="elsewhere", started_at=now, url="http://127.0.0.1:9997"))
+    addresses: list[str] = []
+    for gone in ("", "a", "b"):
+        busy.servers.remove(gone)
+        lines = printed(capsys, "run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2")
+        (page,) = (line.split()[-1] for line in lines if line.startswith("The page with charts:"))
+        addresses.append(page.split("/reports/")[0])
+    assert addresses == ["http://127.0.0.1:9999", "http://127.0.0.1:9998", "http://127.0.0.1:8123"]
 
 
 def test_what_was_not_looked_at_is_not_told_as_no_drift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -423,6 +423,6 @@ def test_a_server_process_is_in_the_store_as_long_as_it_runs(store: Store) -> No
     publish(store, regressor(), endpoint="demo")
     with serving(store) as server:
         (found,) = store.servers.list(datetime.now(UTC))
-        assert (found.pid, found.serving) == (server.process.pid, {"demo": Serving(1)})
+        assert (found.pid, found.serving, found.url) == (server.process.pid, {"demo": Serving(1)}, server.url)
         assert server.stop() == 0
     assert store.servers.list(datetime.now(UTC)) == []

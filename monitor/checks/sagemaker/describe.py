@@ -5,6 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.checks.chance import wilson
+from monitor.checks.kept import constrained_column
 from monitor.checks.reading import read
 from monitor.checks.sagemaker.files import (
     Bucket,
@@ -27,7 +28,6 @@ from storage.baselines.baseline import (
     ColumnBaseline,
     Completeness,
     Constraints,
-    Domain,
     Limits,
     OfType,
     Share,
@@ -157,12 +157,18 @@ def _feature_constraints(column: ColumnBaseline) -> FeatureConstraints:
 def baseline_of(statistics: StatisticsFile, constraints: ConstraintsFile) -> Baseline:
     """A data-quality baseline of SageMaker's two files, so that windows are judged against it by our tests.
 
-    The columns and what is asked of them are those of the constraints; what they held is in the statistics, without
-    which a column is asked only for its being there. Limits are the smallest and the largest value.
+    The columns and what is asked of them are those of the constraints, as `constrained` takes them; what they held is
+    in the statistics, without which a column is asked only for its being there, as is one that is switched off. Limits
+    are the smallest and the largest value. Where all is switched off, nothing is asked.
     """
+    rows = statistics.dataset.item_count
+    if constraints.monitoring_config.evaluate_constraints == "Disabled":
+        return Baseline(rows, repeated=0, columns=(), extra_columns=True)
     held = {feature.name: feature for feature in statistics.features}
-    columns = tuple(_column(feature, held.get(feature.name)) for feature in constraints.features)
-    return Baseline(rows=statistics.dataset.item_count, repeated=0, columns=columns)
+    columns = tuple(
+        _column(feature, held.get(feature.name), constraints.config_of(feature)) for feature in constraints.features
+    )
+    return Baseline(rows, repeated=0, columns=columns)
 
 
 #: What a column of each of SageMaker's types is read as: a kind, and a dtype.
@@ -174,30 +180,33 @@ READ_AS: dict[InferredType, tuple[Kind, str]] = {
 }
 
 
-def _column(asked: FeatureConstraints, held: FeatureStatistics | None) -> ColumnBaseline:
+def _column(asked: FeatureConstraints, held: FeatureStatistics | None, config: MonitoringConfig) -> ColumnBaseline:
     kind, dtype = READ_AS[asked.inferred_type]
     if held is None:
         note = "The statistics do not have it, so only its being there is checked."
         return ColumnBaseline(asked.name, kind, dtype, Statistics(), Constraints(), note)
     facts = _facts(asked, held)
+    if config.evaluate_constraints == "Disabled":
+        return ColumnBaseline(asked.name, kind, dtype, facts, Constraints())
+    suggested = ColumnBaseline(asked.name, kind, dtype, facts, _suggested(kind, facts, _held_type(asked, held)))
+    return constrained_column(suggested, asked, config)
+
+
+def _held_type(asked: FeatureConstraints, held: FeatureStatistics) -> InferredType:
+    """The type that the values had; where they are read as something else now, the one that is asked for."""
+    return held.inferred_type if READ_AS[held.inferred_type] == READ_AS[asked.inferred_type] else asked.inferred_type
+
+
+def _suggested(kind: Kind, facts: Statistics, held: InferredType) -> Constraints:
+    """What a column kept itself. Its domain is in the constraints alone."""
     nothing = wilson(0, facts.present)[1]
-    is_number = kind == "number"
-    domain = asked.string_constraints.domains if asked.string_constraints else ()
-    return ColumnBaseline(
-        name=asked.name,
-        kind=kind,
-        dtype=dtype,
-        statistics=facts,
-        constraints=Constraints(
-            completeness=Completeness(wilson(facts.present, facts.present + facts.missing)[0]),
-            type=None if asked.inferred_type == "Unknown" else OfType(asked.inferred_type, nothing),
-            range=Limits(facts.minimum, facts.maximum, nothing) if is_number and facts.minimum is not None else None,
-            domain=Domain(domain, nothing) if domain else None,
-            non_negative=Share(nothing)
-            if is_number and asked.num_constraints and asked.num_constraints.is_non_negative
-            else None,
-            finite=Share(nothing) if is_number else None,
-        ),
+    lowest = facts.minimum if kind == "number" else None
+    return Constraints(
+        completeness=Completeness(wilson(facts.present, facts.present + facts.missing)[0]),
+        type=None if held == "Unknown" else OfType(held, nothing),
+        range=None if lowest is None else Limits(lowest, facts.maximum, nothing),
+        non_negative=None if lowest is None or lowest < 0 else Share(nothing),
+        finite=Share(nothing) if kind == "number" else None,
     )
 
 

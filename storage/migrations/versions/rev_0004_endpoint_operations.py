@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger, nullable=False),
         sa.Column("seen_at", sa.BigInteger, nullable=False),
         sa.Column("serving", sa.Text, nullable=False),
+        sa.Column("url", sa.String),
     )
     op.create_table(
         "rollouts",

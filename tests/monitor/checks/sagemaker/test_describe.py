@@ -1,13 +1,15 @@
 """The files of a baseline, made of a table; and a baseline made of the files."""
 
+import json
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from monitor.checks import check, suggest
-from monitor.checks.sagemaker import baseline_of, constraints_of, statistics_of
+from monitor.checks.sagemaker import ConstraintsFile, baseline_of, constraints_of, statistics_of
 from monitor.checks.sagemaker.files import Categorical, Common, LevelBucket, LevelDistribution, StringStatistics
 
 FRAME = pl.DataFrame(
@@ -104,6 +106,64 @@ def test_the_table_itself_is_alright_by_their_files() -> None:
     """Booleans and times too, which they take for text."""
     foreign = baseline_of(statistics_of(FRAME, BASELINE), constraints_of(BASELINE))
     assert check(FRAME, foreign).violations == ()
+
+
+EDITS: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, []),
+    ({"completeness": 0.8}, ["completeness"]),  # more than it held: a rule
+    ({"completeness": 0.5}, []),
+    ({"inferred_type": "Integral"}, ["type"]),
+    ({"inferred_type": "Integral", "monitoringConfigOverrides": {"datatype_check_threshold": 0.3}}, []),
+    ({"num_constraints": {"is_non_negative": True}}, ["non_negative"]),
+    ({"completeness": 0.8, "monitoringConfigOverrides": {"evaluate_constraints": "Disabled"}}, []),
+]
+
+
+@pytest.mark.parametrize(("edit", "expected"), EDITS)
+def test_constraints_that_were_edited_count(edit: dict[str, Any], expected: list[str]) -> None:
+    """A quarter was missing, a third of the rest whole, and a third below zero: the window is the table itself."""
+    table = pl.DataFrame({"change": [None, 1.5, -2.5, 3.0] * 250})
+    baseline = suggest(table)
+    document = json.loads(constraints_of(baseline).json())
+    document["features"][0] |= edit
+    constraints = ConstraintsFile.parse(json.dumps(document).encode(), "It")
+    assert [one.check for one in check(table, baseline_of(statistics_of(table, baseline), constraints)).violations] == (
+        expected
+    )
+
+
+def test_a_domain_that_was_edited_counts_and_a_threshold_lets_a_share_pass() -> None:
+    """For one column, or for all; one that is wider is tested."""
+    table = pl.DataFrame({"town": ["Ulm"] * 950 + ["Bonn"] * 50})
+    baseline = suggest(table)
+    statistics, document = statistics_of(table, baseline), json.loads(constraints_of(baseline).json())
+    found: list[list[str]] = []
+    for levels, threshold in ((["Ulm"], 1.0), (["Ulm"], 0.95), (["Ulm", "Bonn", "Rome"], 1.0)):
+        document["features"][0]["string_constraints"]["domains"] = levels
+        document["monitoring_config"]["domain_content_threshold"] = threshold
+        constraints = ConstraintsFile.parse(json.dumps(document).encode(), "It")
+        found.append([one.check for one in check(table, baseline_of(statistics, constraints)).violations])
+    assert found == [["domain"], [], []]
+
+
+def test_a_domain_of_which_the_statistics_tell_the_size_alone_is_tested() -> None:
+    """Beyond 120 levels they have no distribution: one row of a new level is no more than chance explains."""
+    table = pl.DataFrame({"town": [f"town {number % 200}" for number in range(10_000)]})
+    baseline = suggest(table)
+    foreign = baseline_of(statistics_of(table, baseline), constraints_of(baseline))
+    odd = pl.concat([table.head(999), pl.DataFrame({"town": ["nowhere"]})])
+    assert check(odd, foreign).violations == ()
+    nowhere = pl.concat([table.head(900), pl.DataFrame({"town": ["nowhere"] * 100})])
+    assert [one.check for one in check(nowhere, foreign).violations] == ["domain"]
+
+
+def test_where_constraints_are_switched_off_nothing_is_asked() -> None:
+    """Not even for columns."""
+    document = json.loads(constraints_of(BASELINE).json())
+    document["monitoring_config"]["evaluate_constraints"] = "Disabled"
+    constraints = ConstraintsFile.parse(json.dumps(document).encode(), "It")
+    foreign = baseline_of(statistics_of(FRAME, BASELINE), constraints)
+    assert check(FRAME.drop("town").with_columns(new=pl.lit(1)), foreign).violations == ()
 
 
 def test_constraints_without_statistics_ask_for_columns_only() -> None:
