@@ -43,8 +43,8 @@ def run(store: Store, budget: str, host: str, port: int, *, stays: bool) -> int:
     say("\n[bold]2  Deploy and serve[/bold]")
     result.deploy(_NAME)
     port = _free_port(host, port)
-    with servers.running(str(store.root), host, port) as processes:
-        _wait_for(host, port, processes)
+    with servers.running(str(store.root), host, port) as running:
+        _wait_for(host, port, running)
         say(f"Answering at http://{host}:{port}/endpoints/{_NAME}/invocations")
 
         say(f"\n[bold]3  Live traffic[/bold]: {live.height:,} flights of May to December, over HTTP")
@@ -70,7 +70,7 @@ def run(store: Store, budget: str, host: str, port: int, *, stays: bool) -> int:
         )
         if stays:
             say("\nServing until Ctrl-C.")
-            _stay(processes)
+            _stay(running)
     return 0
 
 
@@ -96,12 +96,12 @@ def _free_port(host: str, port: int) -> int:
     raise FailureError(f"No port is free on {host}. Name one with --port.")
 
 
-def _wait_for(host: str, port: int, processes: list[servers.Process]) -> None:
+def _wait_for(host: str, port: int, running: servers.Servers) -> None:
     """Until the endpoint answers."""
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
-        if any(process.poll() is not None for process in processes):
-            raise FailureError("A server ended as it started; its message stands above.")
+        if not running.look():
+            raise FailureError("The server ended as it started; its message stands above.")
         try:
             connection = http.client.HTTPConnection(host, port, timeout=5)
             connection.request("GET", "/api/endpoints")
@@ -152,9 +152,9 @@ def _found(report: dict[str, Any]) -> str:
     return f"Drifted: {', '.join(drifted)}. Summer is not winter: a model of the first months should be fitted again."
 
 
-def _stay(processes: list[servers.Process]) -> None:
+def _stay(running: servers.Servers) -> None:
     try:
-        while all(process.poll() is None for process in processes):
+        while running.look():
             time.sleep(0.5)
     except KeyboardInterrupt:
         terminal.say("Stopped.")

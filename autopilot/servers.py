@@ -1,6 +1,7 @@
 """Starting the two servers, `python -m serving` and `python -m monitor`, as processes of their own."""
 
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
+from storage.deaths import Deaths, reason_of
 from storage.errors import FailureError, InputError
 
 _GRACE_S = 27  # the server answers for 25 s what is under way, and container platforms kill us after 30 s
@@ -19,39 +21,67 @@ _POLL_S = 0.2
 
 Process = subprocess.Popen[bytes]
 
+_log = logging.getLogger(__name__)
+
 
 def serve(store: str, host: str, port: int, *options: str, workers: str = "1") -> int:
-    """Run both servers until one ends or a signal comes; gives the exit code of the one that ended first.
+    """Run both servers until a signal comes or the one that answers ends; gives the exit code of that one.
 
     workers: processes that answer, as in `Settings`. SIGHUP renews them one after another, but for a single one: as
     nothing is there to take its place, SIGHUP ends it, and so does a terminal that is closed.
+
+    Raises FailureError if that one was ended by a signal, and so without a word. It is not started again, as the
+    monitor is: whatever runs us, such as a container platform, has to know.
     """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     renews = workers != "1" and not (sys.stdin and sys.stdin.isatty())
     with (
         _signalled(renews=renews) as signals,
-        running(store, host, port, "--workers", workers, *options) as processes,
+        running(store, host, port, "--workers", workers, *options) as servers,
     ):
-        while not signals.is_over and all(process.poll() is None for process in processes):
+        while not signals.is_over and servers.look():
             if signals.take_renewal():
-                processes[0].send_signal(signal.SIGHUP)
+                servers.serving.send_signal(signal.SIGHUP)
             time.sleep(_POLL_S)
-        ended = next((process for process in processes if process.poll() is not None), processes[0])
-    return ended.returncode
+    code = servers.serving.returncode or 0  # there is none of one that had to be killed
+    if code < 0 and not signals.is_over:
+        raise FailureError(
+            f"The server (process {servers.serving.pid}) {reason_of(code)}, and the monitor ends with it. Start it "
+            "again, or have that done; with --workers 1..2, what answers is replaced when it dies."
+        )
+    return code
 
 
 @contextmanager
-def running(store: str, host: str, port: int, *options: str) -> Generator[list[Process]]:
+def running(store: str, host: str, port: int, *options: str) -> Generator["Servers"]:
     """Both servers while the block runs; ended gracefully after it, by force if they do not end within 27 s.
 
     options: further ones of the server that answers.
     """
-    processes = [
+    servers = Servers(
         _start("serving", "--store", store, "--host", host, "--port", str(port), *options),
-        _start("monitor", "--store", store),
-    ]
+        Monitor(store),
+    )
     try:
-        yield processes
+        yield servers
     finally:
+        servers.end()
+
+
+class Servers(NamedTuple):
+    """The server that answers, and the monitor beside it."""
+
+    serving: Process
+    monitor: "Monitor"
+
+    def look(self) -> bool:
+        """Start the monitor again if it died; whether the server that answers has not ended."""
+        self.monitor.look()
+        return self.serving.poll() is None
+
+    def end(self) -> None:
+        """Tell both to end, and wait for it."""
+        processes = [self.serving, *([self.monitor.process] if self.monitor.process else [])]
         for process in processes:
             process.terminate()
         for process in processes:
@@ -61,12 +91,46 @@ def running(store: str, host: str, port: int, *options: str) -> Generator[list[P
                 process.kill()
 
 
+class Monitor:
+    """The monitor of a store, which is started again when it dies: predictions need it not, and schedules do.
+
+    process: None between its death and its next start.
+    """
+
+    def __init__(self, store: str) -> None:
+        self.process: Process | None = None
+        self._store = store
+        self._deaths = Deaths()
+        self._start()
+
+    def look(self) -> None:
+        """See whether it died, and start it again: at once, or later and later if it dies again and again."""
+        if self.process is not None and (code := self.process.poll()) is not None:
+            lived_s = time.monotonic() - self._began
+            self._mourn(f"The monitor (process {self.process.pid}) {reason_of(code)}, after {lived_s:.0f} s", lived_s)
+        if self.process is None and self._deaths.may_replace(time.monotonic()):
+            try:
+                self._start()
+            except OSError as error:  # as where no more processes or files may be opened
+                self._mourn(f"The monitor cannot be started: {error}", 0.0)
+
+    def _start(self) -> None:
+        self._began = time.monotonic()
+        self.process = _start("monitor", "--store", self._store)
+
+    def _mourn(self, why: str, lived_s: float) -> None:
+        self.process = None
+        pause_s = self._deaths.add(lived_s, time.monotonic())
+        _log.error("%s; it is started again %s. Predictions go on.", why, f"in {pause_s:g} s" if pause_s else "now")
+
+
 def ask_monitor(*arguments: str) -> dict[str, Any]:
     """Run a command of `python -m monitor` and read its JSON. Raises its error again."""
     command = [sys.executable, "-m", "monitor", *arguments]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
-        message = done.stderr.decode(errors="replace").strip()
+        said = done.stderr.decode(errors="replace").strip()
+        message = said or f"The monitor (python -m monitor {arguments[0]}) {reason_of(done.returncode)}."
         raise (InputError if done.returncode == 2 else FailureError)(message.removeprefix("monitor: "))
     return json.loads(done.stdout)
 

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from types import TracebackType
 
-from serving.workers.deaths import Deaths, reason_of
+from storage.deaths import Deaths, reason_of
 from storage.errors import StoreError
 from storage.store import Store
 

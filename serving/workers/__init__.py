@@ -1,7 +1,7 @@
 """Several processes that answer on one port: as many as the load asks for, replaced when they die.
 
 - `bounds.py`: between how many; `scaling.py`: how many now, and who has too many connections;
-- `supervisor.py`: starts, watches, renews and ends workers; `deaths.py`: when the dead are replaced;
+- `supervisor.py`: starts, watches, renews and ends workers;
 - `worker.py`: the worker's side; `busy.py`: how busy it is; `messages.py`: what the two tell each other;
 - `totals.py`: the metrics of all as those of one; `lines.py`: the access log of all without torn lines.
 

@@ -22,7 +22,6 @@ from typing import Literal
 import msgspec
 
 from serving.workers.bounds import Bounds
-from serving.workers.deaths import Deaths, reason_of
 from serving.workers.messages import (
     Ask,
     Collect,
@@ -39,6 +38,7 @@ from serving.workers.messages import (
 )
 from serving.workers.scaling import Scaling, surplus
 from serving.workers.totals import Ended, Family, Sample, State, merged
+from storage.deaths import Deaths, reason_of
 
 _LOOK_S = 0.5
 _GRACE_S = 26.0  # a worker answers for 25 s what is under way; platforms kill us all after 30 s

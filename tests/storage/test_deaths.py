@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.workers.deaths import Deaths
+from storage.deaths import Deaths
 
 
 def test_the_first_is_replaced_at_once_and_the_next_later_and_later() -> None:

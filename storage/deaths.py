@@ -1,4 +1,4 @@
-"""Workers that end unasked: killed, out of memory, or by a defect."""
+"""Processes that end unasked: killed, out of memory, or by a defect."""
 
 import signal
 
@@ -9,7 +9,7 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 class Deaths:
     """Decides when the dead are replaced: the first at once, those that die one after another later and later.
 
-    total: all deaths. in_a_row: of workers that did not live for ten seconds, one after another.
+    total: all deaths. in_a_row: of processes that did not live for ten seconds, one after another.
     """
 
     def __init__(self) -> None:
