@@ -88,7 +88,7 @@ class Herd:
 
 
 def fuzz(store: Store, folder: Path, *, processes: int, seconds: float, seed: int) -> tuple[int, datetime]:
-    """Let monitors be killed for some seconds; how many were, and the time then."""
+    """Let monitors be killed for some seconds, one at least while others go on; how many were, and the time then."""
     rng = random.Random(seed)
     set_step(folder, 0.0)
     began_s = time.time()
@@ -97,7 +97,7 @@ def fuzz(store: Store, folder: Path, *, processes: int, seconds: float, seed: in
         herd.grow()
         herd.ready()
     latest_step_s = 0.0
-    while time.time() - began_s < seconds:
+    while not herd.killed or time.time() - began_s < seconds:
         herd.grow()
         time.sleep(rng.uniform(0.05, 0.4))
         herd.kill(rng.randrange(processes))  # never the one that has only just begun to start
