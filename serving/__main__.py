@@ -108,7 +108,7 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     capture = stack.enter_context(Capture(store.traffic))
     limits = Limits(options.max_body_bytes, options.max_rows)
     live = stack.enter_context(LiveEndpoints(store, limits, memory_bytes=options.memory_bytes))
-    heartbeat = stack.enter_context(Heartbeat(store, live, _url(listener)))
+    heartbeat = stack.enter_context(Heartbeat(store, live, _local_url(listener)))
     rollouts = stack.enter_context(Controller(store, live, heartbeat.id))
     engine = stack.enter_context(_engine(capture, options))
     invocations = Invocations(live, engine)
@@ -241,6 +241,16 @@ def _address_error(host: str, port: int, error: OSError) -> AddressError:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _local_url(listener: socket.socket) -> str:
+    """Where it is reached from this machine: of one that listens on all addresses, by that of the machine itself.
+
+    >>> with socket.create_server(("0.0.0.0", 0)) as listener:
+    ...     _local_url(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+    True
+    """
+    return _url(listener).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 if __name__ == "__main__":
