@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from serving.access_log import AccessLog
+from serving.addresses import local_url, url_of
 from serving.app import Parts, create_app
 from serving.asynchronous.acceptance import Acceptance
 from serving.asynchronous.calm import Calm
@@ -108,7 +109,7 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     capture = stack.enter_context(Capture(store.traffic))
     limits = Limits(options.max_body_bytes, options.max_rows)
     live = stack.enter_context(LiveEndpoints(store, limits, memory_bytes=options.memory_bytes))
-    heartbeat = stack.enter_context(Heartbeat(store, live, _local_url(listener)))
+    heartbeat = stack.enter_context(Heartbeat(store, live, local_url(listener)))
     rollouts = stack.enter_context(Controller(store, live, heartbeat.id))
     engine = stack.enter_context(_engine(capture, options))
     invocations = Invocations(live, engine)
@@ -131,7 +132,7 @@ def _serve(options: argparse.Namespace, stack: ExitStack) -> None:
     hot = HotPath(invocations, live, app, options.max_body_bytes, protocols, origins)
     observers = list(_observers(options, stack))
     observed = Observed(hot, live.metrics.observe, *observers)
-    serving = f"Serving {_url(listener)} from {store.root}"
+    serving = f"Serving {url_of(listener)} from {store.root}"
     # the access log and traces read the scope, which requests on the wire have not
     wire = Wire(invocations, engine, live.metrics.observe)
     server = Server(observed, serving, Connection if observers else partial(WireConnection, wire))
@@ -236,21 +237,6 @@ def _address_error(host: str, port: int, error: OSError) -> AddressError:
         f"Cannot listen on {host!r}, port {port}: {error.strerror}. "
         "Give an address of this machine with --host, such as 127.0.0.1 or 0.0.0.0."
     )
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _local_url(listener: socket.socket) -> str:
-    """Where it is reached from this machine: of one that listens on all addresses, by that of the machine itself.
-
-    >>> with socket.create_server(("0.0.0.0", 0)) as listener:
-    ...     _local_url(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
-    True
-    """
-    return _url(listener).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 if __name__ == "__main__":
