@@ -12,12 +12,14 @@ import os
 import sys
 
 from storage.errors import FailureError, InputError
+from storage.streams import open_streams
 
 OK, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave with its exit code: 0, 1 failed, 2 bad usage or bad data."""
+    open_streams()
     atexit.register(gc.freeze)  # else Python looks through all objects for cycles as it ends: half a second after `fit`
     sys.exit(run(sys.argv[1:] if arguments is None else arguments, began=PROCESS_BEGAN))
 

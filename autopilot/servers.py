@@ -127,7 +127,7 @@ class Monitor:
 def ask_monitor(*arguments: str) -> dict[str, Any]:
     """Run a command of `python -m monitor` and read its JSON. Raises its error again."""
     command = [sys.executable, "-m", "monitor", *arguments]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
         message = said or f"The monitor (python -m monitor {arguments[0]}) {reason_of(done.returncode)}."
@@ -149,7 +149,8 @@ def as_parquet(*places: str, delimiter: str) -> Generator[list[str]]:
 
 def _start(module: str, *arguments: str) -> Process:
     """In a session of its own, so that Ctrl-C reaches it through us and once."""
-    return subprocess.Popen([sys.executable, "-m", module, *arguments], start_new_session=True)
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 class _Signals:

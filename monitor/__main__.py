@@ -20,10 +20,12 @@ import msgspec
 from monitor.commands import add_commands
 from storage.errors import AutopilotError, InputError
 from storage.settings import Settings
+from storage.streams import open_streams
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Monitor a store; returns the exit code."""
+    open_streams()
     parser = argparse.ArgumentParser(prog="python -m monitor", description="Compact traffic and follow schedules.")
     parser.add_argument("--store", help="the store's folder; the setting `store` where it is not given")
     add_commands(parser)

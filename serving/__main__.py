@@ -45,12 +45,14 @@ from serving.workers.lines import whole_lines
 from serving.workers.supervisor import supervise
 from serving.workers.worker import Inherited, Link
 from storage import AutopilotError, InputError, Settings, Store
+from storage.streams import open_streams
 
 _MODEL = Path("/opt/ml/model")  # where SageMaker unpacks the model of an endpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; the exit code: 0, 1 for a failure, 2 for bad usage."""
+    open_streams()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     logging.getLogger("serving").setLevel(logging.INFO)
     try:

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -54,6 +56,15 @@ def test_where_the_report_is_and_what_it_is(
     assert [line for line in lines if "day" in line and "not tested" in line]
     assert not [line for line in lines if line.startswith("day:")]  # that times go on says nothing of these
     assert Path(paths[2]).stat().st_size > 100
+
+
+def test_charts_are_drawn_where_standard_input_is_closed(tmp_path: Path) -> None:
+    """As some daemons and job schedulers start a command; whoever asks the monitor has read files by then."""
+    rows, page = str(tmp_path / "rows.parquet"), tmp_path / "page.html"
+    pl.DataFrame({"x": range(100), "y": range(100)}).write_parquet(rows)
+    command = [sys.executable, "-m", "autopilot", "monitor", "compare", rows, rows, "--out", str(page)]
+    subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], check=True, capture_output=True)
+    assert page.read_text(encoding="utf-8").count('class="drawing"') == 2
 
 
 def test_what_the_table_does_not_show_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,7 +95,7 @@ class Served(NamedTuple):
 
     def child(self, module: str) -> psutil.Process:
         """The process of a server, `serving` or `monitor`, once it is there."""
-        return till(lambda: next((one for one in self._children() if one.cmdline()[1:3] == ["-m", module]), None))
+        return soon(lambda: next((one for one in self._children() if one.cmdline()[1:3] == ["-m", module]), None))
 
     def _children(self) -> list[psutil.Process]:
         found = psutil.Process(self.process.pid).children()
@@ -117,7 +117,7 @@ def served(tmp_path: Path) -> Generator[Served]:
     found = Served(process, port, log)
     try:
         connected(port).close()
-        till(lambda: "Monitoring" in log.read_text())
+        soon(lambda: "Monitoring" in log.read_text())
         yield found
     finally:
         for child in psutil.Process(process.pid).children() if process.poll() is None else []:
@@ -126,7 +126,7 @@ def served(tmp_path: Path) -> Generator[Served]:
         process.wait()
 
 
-def till(look: Callable[[], Any]) -> Any:
+def soon(look: Callable[[], Any]) -> Any:
     """What a look finds, as soon as it finds something."""
     end = time.monotonic() + 40
     while not (found := look()):
@@ -157,7 +157,7 @@ def test_a_monitor_that_dies_is_started_again_while_requests_are_answered(tmp_pa
                 before = found.child("monitor")
                 before.kill()
                 before.wait()
-                till(lambda times=times: found.log.read_text().count("Monitoring") == 1 + times)
+                soon(lambda times=times: found.log.read_text().count("Monitoring") == 1 + times)
         finally:
             ended.set()
         latest = found.child("monitor")
@@ -180,10 +180,10 @@ def test_a_monitor_that_cannot_be_started_again_is_tried_again(tmp_path: Path) -
         files = resource.prlimit(found.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(found.process.pid, resource.RLIMIT_NOFILE, (3, files[1]))
         found.child("monitor").kill()
-        till(lambda: found.log.read_text().count("The monitor cannot be started: [Errno 24] Too many open files") > 1)
+        soon(lambda: found.log.read_text().count("The monitor cannot be started: [Errno 24] Too many open files") > 1)
         connected(found.port).close()
         resource.prlimit(found.process.pid, resource.RLIMIT_NOFILE, files)
-        till(lambda: found.log.read_text().count("Monitoring") == 2)
+        soon(lambda: found.log.read_text().count("Monitoring") == 2)
         found.process.terminate()
         assert found.process.wait(20) == 0
 
@@ -207,7 +207,7 @@ def test_a_monitor_that_is_killed_as_it_answers_is_told(tmp_path: Path) -> None:
     rows.write_text("x\n" + "1\n" * 100)
     command = [sys.executable, "-m", "autopilot", "monitor", "compare", str(rows), str(rows)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        till(lambda: psutil.Process(process.pid).children())[0].kill()
+        soon(lambda: psutil.Process(process.pid).children())[0].kill()
         out, told = process.communicate(timeout=20)
     assert (process.returncode, out) == (1, "")
     assert told == (

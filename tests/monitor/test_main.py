@@ -102,6 +102,15 @@ def test_two_files_can_be_compared(tmp_path: Path) -> None:
     assert "<h1>Drift in 1 of 1 column</h1>" in Path(page).read_text(encoding="utf-8")
 
 
+def test_charts_are_drawn_where_the_streams_are_closed(tmp_path: Path) -> None:
+    """As some daemons are started: vl-convert looks at standard input, whatever file has its number."""
+    reference, page = str(tmp_path / "a.parquet"), tmp_path / "page.html"
+    pl.DataFrame({"x": range(100), "y": range(100)}).write_parquet(reference)
+    command = [sys.executable, "-m", "monitor", "compare", reference, reference, "--out", str(page)]
+    subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], cwd=ROOT, check=True)
+    assert page.read_text(encoding="utf-8").count('class="drawing"') == 2
+
+
 def refused(*arguments: str) -> tuple[int, str]:
     """The exit code and the one line that a command refuses with."""
     with monitor(*arguments) as process:
