@@ -526,7 +526,7 @@ def print_drift(report: dict[str, Any], address: str) -> None:
     title = f"{report['verdict']}{' of the table' if is_overruled else ''}: {report['rows']:,} {what}"
     tested = [column for column in report["columns"] if column["statistic"] is not None]
     has_p_values = all(column["p_value"] is not None for column in tested)  # other rules have distances, or both
-    table = _table(title, "column", "test", "p-value" if has_p_values else "value", "alarms at", "effect", "drifted")
+    table = _table(title, "column", "test", "p-value" if has_p_values else "value", "alarms at", "effect", "verdict")
     harm = [one["column"] for one in (report.get("harm") or {}).get("columns", ())]
     place = {name: number for number, name in enumerate(harm)}
     order = sorted(report["columns"], key=lambda column: (not column["drifted"], -_difference(column)))
@@ -534,14 +534,15 @@ def print_drift(report: dict[str, Any], address: str) -> None:
     if "sentence" in report:
         say(escape(report["sentence"]))
     for column in order:
-        is_judged = not _is_unjudged(column, report)
+        is_judged = not column["verdict"].startswith("not")
+        value = column["statistic"] if column["p_value"] is None else column["p_value"]
         table.add_row(
             escape(column["name"]),
-            column["method"] if is_judged and column["statistic"] is not None else "not tested",
-            _small((column["statistic"] if column["p_value"] is None else column["p_value"]) if is_judged else None),
+            column["method"] if is_judged else "not tested",
+            _small(value if is_judged else None),
             _small(column["threshold"]),
             _small(column["effect"] if is_judged else column["unjudged"]),
-            "yes" if column["drifted"] else "no" if is_judged else "not judged",
+            column["verdict"],
             style="bold red" if column["drifted"] else None,
         )
     out.print(table)
@@ -558,9 +559,10 @@ def print_drift(report: dict[str, Any], address: str) -> None:
 def _remarks(columns: Sequence[dict[str, Any]], report: dict[str, Any]) -> Iterator[str]:
     """What the table does not show: notes, but of columns as usual; trifles; columns that are new."""
     is_ours, least = report["method"] == "calibrated", report["minimum_effect"]
-    for column in columns:
-        if column["note"] and (column["statistic"] is None or _difference(column) >= least):
-            yield f"{column['name']}: {column['note']}"
+    told = [column for column in columns if column["statistic"] is None or _difference(column) >= least]
+    for note in dict.fromkeys(column["note"] for column in told if column["note"]):
+        names = [column["name"] for column in told if column["note"] == note]
+        yield f"{names[0] if len(names) == 1 else listed(names)}: {note}"
     if trifles := [column["name"] for column in columns if is_ours and not column["drifted"] and _is_certain(column)]:
         yield f"No accident, but less than the {least * 100:g}% that raise an alarm: {listed(trifles)}."
     if report["extra"]:
@@ -568,13 +570,8 @@ def _remarks(columns: Sequence[dict[str, Any]], report: dict[str, Any]) -> Itera
 
 
 def _difference(column: dict[str, Any]) -> float:
-    """The largest effect, whether it was judged or not; the latter is not in reports of older programs."""
-    return max(column["effect"] or 0.0, column.get("unjudged") or 0.0)
-
-
-def _is_unjudged(column: dict[str, Any], report: dict[str, Any]) -> bool:
-    """Whether both sides differ, and rows depend so much on their neighbours that nobody can say if they always do."""
-    return not column["drifted"] and (column.get("unjudged") or 0.0) >= report["minimum_effect"]
+    """The largest effect, whether it was judged or not."""
+    return max(column["effect"] or 0.0, column["unjudged"] or 0.0)
 
 
 def _is_certain(column: dict[str, Any]) -> bool:

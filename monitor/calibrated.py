@@ -32,7 +32,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.drift import MINIMUM_EFFECT, Control, Counts, Kind
+from monitor.drift import MINIMUM_EFFECT, ColumnVerdict, Control, Counts, Kind
 from monitor.pair import BREAKS, Pair, present_of, why_broken
 from monitor.serial import MINIMUM_WORTH, Worth, in_order_of_levels, in_order_of_values, weigh
 from monitor.text import ROWS as TEXT_ROWS
@@ -65,6 +65,14 @@ class Finding(NamedTuple):
     drifted: bool
     note: str = ""
     unjudged: float | None = None
+
+    def verdict(self, minimum_effect: float) -> ColumnVerdict:
+        """Of a column that nothing alarms, what was left out tells whether anybody can say that it has not drifted."""
+        if self.drifted:
+            return "drift"
+        if self.unjudged is not None and self.unjudged >= minimum_effect:
+            return "not judged"
+        return "not tested" if self.statistic is None else "no drift"
 
 
 class Examined(NamedTuple):
@@ -100,10 +108,11 @@ def calibrated(
     Kolmogorov-Smirnov 0.5 0.025 True
     Fisher exact 0.0 0.025 False
     """
-    columns = [_corrected(examine(pair)) for pair in pairs]
+    columns = [examine(pair) for pair in pairs]
+    columns = [column._replace(outcomes=corrected(column.outcomes)) for column in columns]
     p_values = [_least(column.outcomes, minimum_effect) for column in columns if column.outcomes]
     threshold = CONTROLS[control](p_values, level)
-    return [_judge(column, threshold, minimum_effect) for column in columns]
+    return [finding_on(column, threshold, minimum_effect) for column in columns]
 
 
 def check_level(level: float) -> None:
@@ -143,21 +152,10 @@ def examine(pair: Pair) -> Examined:
         outcomes = [*_VALUES[pair.kind](order), *_missing_outcomes(order)]
     except BREAKS as error:
         return Examined([], why_broken(pair.name, "tested", error), None)
-    note = " ".join(dict.fromkeys(filter(None, [*order.notes, unjudged_note(order.unjudged)])))
+    note = " ".join(dict.fromkeys(order.notes))
     if not outcomes and not note:
         return Examined([], _why_untested(pair), None)
     return Examined(outcomes, note, order.unjudged)
-
-
-def unjudged_note(effect: float | None) -> str:
-    """What is told of the largest difference that nobody can judge; empty if there is none that might be an alarm."""
-    if effect is None or effect < MINIMUM_EFFECT:
-        return ""
-    return f"A difference of {effect:.1%} may be usual there; rows of a longer time would tell."
-
-
-def _corrected(column: Examined) -> Examined:
-    return column._replace(outcomes=corrected(column.outcomes))
 
 
 def corrected(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -169,20 +167,22 @@ def _least(outcomes: Sequence[Outcome], minimum_effect: float) -> float:
     return min((outcome.p_value for outcome in outcomes if outcome.effect >= minimum_effect), default=1.0)
 
 
-def _judge(column: Examined, threshold: float, minimum_effect: float) -> Finding:
-    if not column.outcomes:
-        return untested(column)
-    return verdict(column.outcomes, threshold, minimum_effect)._replace(note=column.note, unjudged=column.unjudged)
+def finding_on(column: Examined, threshold: float, minimum_effect: float) -> Finding:
+    """What was found in a column, whose p-values are `corrected`; the note also tells what nobody can judge."""
+    found = _decisive(column.outcomes, threshold, minimum_effect) if column.outcomes else _UNTESTED
+    found = found._replace(note=column.note, unjudged=column.unjudged)
+    if found.verdict(minimum_effect) != "not judged":
+        return found
+    usual = f"A difference of {column.unjudged:.1%} may be usual there; rows of a longer time would tell."
+    return found._replace(note=f"{column.note} {usual}")
 
 
-def untested(column: Examined) -> Finding:
-    """The finding on a column that underwent no test."""
-    return Finding("none", None, None, None, None, drifted=False, note=column.note, unjudged=column.unjudged)
+_UNTESTED = Finding("none", None, None, None, None, drifted=False)
 
 
-def verdict(outcomes: Sequence[Outcome], threshold: float, minimum_effect: float) -> Finding:
+def _decisive(outcomes: Sequence[Outcome], threshold: float, minimum_effect: float) -> Finding:
     """That of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value. There is one
-    at least, and their p-values are `corrected`."""
+    at least."""
     alarming = [outcome for outcome in outcomes if outcome.p_value <= threshold and outcome.effect >= minimum_effect]
     decisive = min(alarming or outcomes, key=lambda outcome: (outcome.p_value, -outcome.effect))
     return Finding(*decisive, threshold, drifted=bool(alarming))

@@ -97,7 +97,9 @@ def compare(
         reference_rows=before.height,
         method=method,
         level=level,
-        columns=tuple(_column(told, finding) for told, finding in zip(looked.told, findings, strict=True)),
+        columns=tuple(
+            _column(told, finding, minimum_effect) for told, finding in zip(looked.told, findings, strict=True)
+        ),
         extra=tuple(name for name in after.columns if name not in known),
         control=control,
         minimum_effect=minimum_effect,
@@ -231,7 +233,7 @@ def too_few(reference_rows: int, rows: int) -> Finding:
     return Finding("none", None, None, None, None, drifted=False, note=note)
 
 
-def _column(told: _Told, finding: Finding) -> ColumnDrift:
+def _column(told: _Told, finding: Finding, minimum_effect: float) -> ColumnDrift:
     return ColumnDrift(
         name=told.name,
         kind=told.kind,
@@ -245,6 +247,7 @@ def _column(told: _Told, finding: Finding) -> ColumnDrift:
         missing=told.missing,
         chart=told.chart,
         unjudged=finding.unjudged,
+        verdict=finding.verdict(minimum_effect),
     )
 
 

@@ -70,7 +70,7 @@ class ColumnDrift(Struct, frozen=True):
         effect goes from 0 (alike) to 1. None where not tested. A distance without a test has no p-value.
     threshold: the p-value at or below which the column alarms; of a distance, the distance at or above which.
     drifted: by the calibrated method, p_value <= threshold and effect >= the report's `minimum_effect`; by others, as
-        they have it.
+        they have it. verdict: the same in words, of a column that was not tested and of one that nobody can judge too.
     missing: rows without a value. chart: None where there is no value at all.
     unjudged: the largest effect of tests that were left out because rows depend on their neighbours and are worth too
         few; None where none was.
@@ -88,6 +88,7 @@ class ColumnDrift(Struct, frozen=True):
     missing: Counts
     chart: Histogram | Bars | None
     unjudged: float | None = None
+    verdict: ColumnVerdict = "not tested"
 
     @property
     def tested(self) -> bool:
@@ -98,15 +99,6 @@ class ColumnDrift(Struct, frozen=True):
     def difference(self) -> float:
         """The largest effect, whether it was judged or not; 0 where nothing was tested."""
         return max(self.effect or 0.0, self.unjudged or 0.0)
-
-    @property
-    def verdict(self) -> ColumnVerdict:
-        """Of a column that nothing alarms, what was left out tells whether anybody can say that it has not drifted."""
-        if self.drifted:
-            return "drift"
-        if (self.unjudged or 0.0) >= MINIMUM_EFFECT:
-            return "not judged"
-        return "no drift" if self.tested else "not tested"
 
 
 class DriftReport(Struct, frozen=True):

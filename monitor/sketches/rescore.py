@@ -30,10 +30,8 @@ from monitor.calibrated import (
     Finding,
     check_level,
     corrected,
+    finding_on,
     note_of,
-    unjudged_note,
-    untested,
-    verdict,
 )
 from monitor.compare import MINIMUM_ROWS, too_few
 from monitor.drift import ColumnDrift, Counts, DriftReport
@@ -293,8 +291,7 @@ def _examined(window: Profile, hours: Sequence[Profile], baseline: Baseline, pla
         _note(worths.values, Counts(column.present, rows - missing)),
         _note(worths.gaps, Counts(column.missing + column.present, rows)),
     )
-    unjudged = _unjudged(questions, worths)
-    return Examined(outcomes, " ".join(dict.fromkeys(filter(None, [*notes, unjudged_note(unjudged)]))), unjudged)
+    return Examined(outcomes, " ".join(dict.fromkeys(filter(None, notes))), _unjudged(questions, worths))
 
 
 def _unjudged(questions: Sequence[Question], worths: _Worths) -> float | None:
@@ -313,11 +310,7 @@ def _note(worths: Worths, rows: Counts) -> str:
 
 
 def _finding(column: Examined, threshold: float) -> Finding:
-    """The verdict of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value."""
-    if not column.outcomes:
-        return untested(column)
-    found = verdict(corrected(column.outcomes), threshold, MINIMUM_EFFECT)
-    return found._replace(note=column.note, unjudged=column.unjudged)
+    return finding_on(column._replace(outcomes=corrected(column.outcomes)), threshold, MINIMUM_EFFECT)
 
 
 def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding) -> ColumnDrift:
@@ -342,4 +335,5 @@ def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding)
         missing=Counts(column.missing, missing),
         chart=None,
         unjudged=finding.unjudged,
+        verdict=finding.verdict(MINIMUM_EFFECT),
     )

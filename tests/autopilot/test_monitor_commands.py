@@ -81,6 +81,21 @@ def test_what_the_table_does_not_show_is_told(tmp_path: Path, capsys: pytest.Cap
     ]
 
 
+def test_columns_of_too_few_rows_are_not_said_to_be_as_usual(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what holds for all of them is told once."""
+    reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
+    for path, rows in ((reference, 1000), (current, 10)):
+        pl.DataFrame({"x": range(rows), "y": range(rows)}).write_parquet(path)
+    lines = printed(capsys, "compare", reference, current)
+    for name in ("x", "y"):
+        (row,) = (line for line in lines if line.startswith(f"│ {name} "))
+        assert [cell.strip() for cell in row.split("│")[1:-1]] == [name, "not tested", "-", "-", "-", "not tested"]
+    assert lines[-2] == "'x', 'y': A comparison needs 30 rows on either side; there are 1,000 and 10."
+    assert sum("comparison needs" in line for line in lines) == 1
+
+
 def test_another_product_s_verdict_is_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One of three columns is not enough to Evidently, and its values are no p-values."""
     reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")

@@ -1,5 +1,6 @@
 """What rows are worth that depend on their neighbours."""
 
+import json
 import math
 from functools import partial
 from typing import Any, cast
@@ -200,6 +201,18 @@ def test_a_difference_that_nobody_can_judge_is_shown_as_such() -> None:
     assert "A difference of 100.0% may be usual there; rows of a longer time would tell." in apart.note
     assert "| x | not tested | - | 100% | " in markdown(report)
     assert '<span class="pill none">not judged</span>' in render(report)
+
+
+def test_what_nobody_can_judge_goes_by_the_effect_that_was_asked_for() -> None:
+    """In the report, its note, its JSON and its table alike: a trifle is no reason to ask for a longer time."""
+    rng = np.random.default_rng(12)
+    sides = [pl.DataFrame({"x": autoregression(rng, 400, 0.99), "y": rng.normal(size=400)}) for _ in range(2)]
+    told = [compare(*sides, minimum_effect=effect) for effect in (0.02, 0.99)]
+    assert [report.columns[0].verdict for report in told] == ["not judged", "not tested"]
+    assert ["may be usual" in report.columns[0].note for report in told] == [True, False]
+    assert [len(report.unjudged) for report in told] == [1, 0]
+    assert [json.loads(report.json())["columns"][0]["verdict"] for report in told] == ["not judged", "not tested"]
+    assert ["| not judged |" in markdown(report) for report in told] == [True, False]
 
 
 def test_large_columns_are_looked_at_in_steps() -> None:
