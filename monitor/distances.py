@@ -37,6 +37,9 @@ SMALLEST_SHARE = 1e-4
 #: Below this, the reference's standard deviation counts as this much: Evidently's choice.
 _LEAST_DEVIATION = 1e-3
 
+#: Below this, T is the same whatever the values, and its deviation is 0.
+_CRAMER_VON_MISES_ROWS = 3
+
 #: Below this, the deviation of A² is not defined.
 _ANDERSON_DARLING_ROWS = 4
 
@@ -77,13 +80,15 @@ def cramer_von_mises(x: Floats, y: Floats) -> Outcome:
     T = mn / N² Σ (F - G)² over all N rows (Anderson 1962), 1/6 on average without drift. The p-value is that of its
     limit, at T shifted and stretched to the limit's mean and variance, as in SciPy. With ties, SciPy's formula by
     midranks makes T larger, of whole numbers by ten; this one is about right, but for a column of two values 0.05 may
-    be 0.08. The effect is the largest distance of the two functions.
+    be 0.08. The effect is the largest distance of the two functions. Two rows in all count as alike.
 
     >>> outcome = cramer_von_mises(np.arange(0.0, 20.0), np.arange(10.5, 30.5))
     >>> round(outcome.statistic, 4), round(outcome.p_value, 6), outcome.effect
     (1.8, 3.3e-05, 0.55)
     """
     m, n, rows = len(x), len(y), len(x) + len(y)
+    if rows < _CRAMER_VON_MISES_ROWS:
+        return alike("Cramér-von Mises")
     steps = _steps(x, y)
     apart = steps.x_at_or_below / m - (steps.at_or_below - steps.x_at_or_below) / n
     statistic = m * n / rows**2 * float((steps.rows * apart**2).sum())

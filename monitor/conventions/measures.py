@@ -4,6 +4,7 @@ Numbers, and text by its length, are compared by their values where the measure 
 many reference rows each. Categories are compared by level. Times are not compared.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
@@ -22,6 +23,9 @@ _Counts = NDArray[np.int64]
 _OfValues = Callable[[_Values, _Values], float | Outcome]
 _OfCounts = Callable[[_Counts, _Counts], float | Outcome]
 _BINS = 10
+
+#: More bins than this tell nothing more, and a number with a few zeros too many would take minutes and gigabytes.
+_MOST_BINS = 10_000
 
 
 class Measure(NamedTuple):
@@ -87,7 +91,8 @@ def measured(
     usual one take that, and tests share `level` out over the columns that they tell anything of. bins: of numbers,
     where the measure counts; 10 unless given.
 
-    Raises SettingError for a distance without any threshold, one that is not positive, and fewer than two bins.
+    Raises SettingError for a distance without any threshold, one that is not positive and finite, fewer than two bins,
+    and more than `_MOST_BINS`.
 
     >>> import polars as pl
     >>> from monitor.pair import pair_up
@@ -108,12 +113,16 @@ def _check(name: str, threshold: float | None, bins: int | None) -> None:
     measure = MEASURES[name]
     if threshold is not None and not threshold > 0:
         raise SettingError(f"threshold is {threshold!r}, at which everything alarms. Use a number above 0.")
+    if threshold == math.inf:
+        raise SettingError("threshold is inf, at which nothing alarms. Use a finite number above 0.")
     if threshold is None and measure.threshold is None and not measure.is_test:
         raise SettingError(
             f"threshold is not given, and {name!r} has no usual one. Say from which distance on it alarms."
         )
     if bins is not None and bins < 2:
         raise SettingError(f"bins is {bins!r}, which tells nothing apart. Use 2 or more.")
+    if bins is not None and bins > _MOST_BINS:
+        raise SettingError(f"bins is {bins!r}, more than rows can fill. Use {_MOST_BINS:,} at most.")
 
 
 def _measure(pair: Pair, measure: Measure, bins: int) -> Finding:

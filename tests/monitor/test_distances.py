@@ -64,6 +64,13 @@ def test_anderson_darling_is_scipys(x: np.ndarray, y: np.ndarray) -> None:
     assert distances.anderson_darling(x, y).statistic == pytest.approx(expected.statistic, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.parametrize("test", [distances.cramer_von_mises, distances.anderson_darling])
+def test_one_value_on_either_side_counts_as_alike(test: Callable) -> None:
+    """Nothing can be told of two rows, however far apart they are."""
+    outcome = test(np.array([1.0]), np.array([2.0]))
+    assert (outcome.statistic, outcome.p_value, outcome.effect) == (0, 1, 0)
+
+
 def test_the_p_values_of_anderson_darling_are_those_of_published_tables() -> None:
     """The limit's points of Scholz & Stephens 1987 for two samples: 1.226, 1.960, 3.752 standard deviations."""
     rng = np.random.default_rng(3)

@@ -109,7 +109,9 @@ def test_a_rough_p_value_says_so() -> None:
         ("wasserstein", None, None, "no usual one"),
         ("psi", 0.0, None, "above 0"),
         ("psi", math.nan, None, "above 0"),
+        ("psi", math.inf, None, "nothing alarms"),
         ("psi", None, 1, "2 or more"),
+        ("psi", None, 10_001, "10,000 at most"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
