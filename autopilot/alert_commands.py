@@ -71,9 +71,11 @@ def alerts(schedule: str | None = None, /, *, store: StorePath = None, json: Jso
     terminal.say(f"{schedule} was removed when it was {state}." if removed else f"{schedule} is {state}.")
     for change in changes:
         terminal.say(escape(f"{change.at:%Y-%m-%d %H:%M} {change.state}: {_why(change)}"))
+    became = {change.number: f" ({change.state})" for change in changes}
     for delivery in told:
+        what = f"{delivery.channel} {delivery.status}{became.get(delivery.number, '')}"
         reason = f": {delivery.reason}" if delivery.reason else ""
-        terminal.say(escape(f"{delivery.created_at:%Y-%m-%d %H:%M} {delivery.channel} {delivery.status}{reason}"))
+        terminal.say(escape(f"{delivery.created_at:%Y-%m-%d %H:%M} {what}{reason}"))
 
 
 def _why(change: AlertChange) -> str:

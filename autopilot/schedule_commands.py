@@ -117,7 +117,9 @@ def schedule(
         "budget": budget,
     }
     changes = {field: value for field, value in given.items() if value is not None}
-    if remove or not (changes or (alert, tell, rows) != (None, None, None)):
+    is_changed = bool(changes) or (alert, tell, rows) != (None, None, None)
+    _refuse_contradictions(remove=remove, pause=pause, resume=resume, others=is_changed or run)
+    if not is_changed:
         _change(opened, endpoint, called, run=run, pause=pause, resume=resume, remove=remove, json=json)
         return
     now = datetime.now(UTC)
@@ -130,6 +132,14 @@ def schedule(
     if run:
         opened.schedules.ask(called, now)
     _tell(opened, made, rows, json=json)
+
+
+def _refuse_contradictions(*, remove: bool, pause: bool, resume: bool, others: bool) -> None:
+    """Raises SettingError for what cannot be done at once, before anything is done. others: of what a schedule has."""
+    if remove and (pause or resume or others):
+        raise SettingError("--remove is given with options of a schedule that stays. Leave them out, or --remove.")
+    if pause and resume:
+        raise SettingError("--pause and --resume are given. Leave one of them out.")
 
 
 def _changed(before: Schedule, changes: dict[str, Any], alert: str | None, tell: list[str] | None) -> Schedule:

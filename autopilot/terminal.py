@@ -657,7 +657,8 @@ def print_violations(told: dict[str, Any]) -> None:
 
 def print_finds(found: dict[str, Any]) -> None:
     """How small a drift a schedule, or a comparison, will find."""
-    counted = f", as the last {found['windows']} windows had" if found.get("windows") else ""
+    past = found.get("windows")
+    counted = f", as the last {'window' if past == 1 else f'{past} windows'} had" if past else ""
     windows = f"windows of {found['rows']:,} rows{counted}"
     title = f"The smallest drift found in {found['power']:.0%} of {windows}, at level {found['level']:.3g}"
     table = _table(title, "column", "shift", "in sd", "share of rows that change", "that go missing", "note")

@@ -131,6 +131,8 @@ _Table = pl.DataFrame | _ParquetFile
 
 
 def _table_of(data: object, side: str) -> _Table:
+    if isinstance(data, str):
+        raise _no_table(data, side, "a file is named by a pathlib.Path, and is Parquet")
     return _ParquetFile(data, side) if isinstance(data, Path) else frame_of(data, side)
 
 

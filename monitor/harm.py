@@ -97,7 +97,9 @@ def _harm(column: ColumnDrift, importance: float | None, loss: Loss | None) -> H
 
 
 def _words(column: ColumnDrift, importance: float | None, drift: float | None, loss: Loss | None) -> str:
-    looks = "An unknown part" if importance is None else percent(importance)
+    if importance is None:
+        return "Not tested." if drift is None else f"A drift of {percent(drift)}." if drift else "No drift was found."
+    looks = percent(importance)
     if drift is None:
         return f"{looks} of what the model looks at; not tested."
     if not column.drifted:

@@ -146,9 +146,10 @@ def _share(value: float | None) -> str:
 
 def _tested(report: DriftReport) -> Iterator[str]:
     yield "## What was tested"
+    level = f", at a level of {chance(report.level)}" if report.method == "calibrated" else ""
     lines = [
         f"{report.tested} of {len(report.columns)} columns, by the method {report.method!r}: {report.rows:,} rows "
-        f"against {report.reference_rows:,} of the reference, at a level of {chance(report.level)}."
+        f"against {report.reference_rows:,} of the reference{level}."
     ]
     if isinstance(report, EndpointReport):
         if (quality := report.quality) is not None:

@@ -155,7 +155,7 @@ def _tested(report: DriftReport) -> Part:
             "each column",
             f"{report.rows:,}",
             f"{report.reference_rows:,}",
-            f"{report.level:g}",
+            f"{report.level:g}" if report.method == "calibrated" else "-",
             f"{report.tested} of {len(report.columns)} columns",
         ]
     ]

@@ -141,8 +141,8 @@ def _refuse_parts_of_hours(windows: Windows) -> None:
     for at in (*windows.starts, *windows.ends):
         if at != whole_hour(at):
             raise SettingError(
-                f"A window of the schedule begins or ends at {at.isoformat()}, and the past is kept by whole hours of "
-                "UTC. Have it due at minute 0, in a zone whose clock differs from UTC by whole hours."
+                f"A window of the schedule begins or ends at {_told(at)}, and the past is kept by whole hours of UTC. "
+                "Have it due at minute 0, in a zone whose clock differs from UTC by whole hours."
             )
 
 

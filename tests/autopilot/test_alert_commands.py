@@ -135,7 +135,7 @@ def test_alerts_are_shown(store: Store, monitor: Callable[..., object], capsys: 
     assert capsys.readouterr().out.splitlines() == [
         "hourly is InAlert.",
         "2024-06-01 12:00 InAlert: 1 of the last 1 verdicts were bad",
-        "2024-06-01 12:00 ops waiting",
+        "2024-06-01 12:00 ops waiting (InAlert)",
     ]
     monitor("alerts", "hourly", "--json")
     told = json.loads(capsys.readouterr().out)
@@ -151,11 +151,11 @@ def test_alerts_of_a_schedule_that_was_removed_are_shown(
     schedule_hourly(store, Channel("ops", "command", ("true",), ("InAlert",), 9.0, NOON))
     judge(store, False, True)
     old = store.schedules.get("hourly")
-    store.schedules.remove("hourly")
+    store.schedules.remove("hourly", NOON + HOUR)
     monitor("alerts", "hourly")
     shown = [
         "2024-06-01 13:00 InAlert: 1 of the last 1 verdicts were bad",
-        "2024-06-01 13:00 ops waiting",
+        "2024-06-01 13:00 ops waiting (InAlert)",
     ]
     assert capsys.readouterr().out.splitlines() == ["hourly was removed when it was InAlert.", *shown]
     monitor("alerts", "hourly", "--json")

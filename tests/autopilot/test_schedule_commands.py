@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from autopilot import terminal
 from autopilot.__main__ import run
 from storage import Store
 from storage.records import AlertRule, Channel, Schedule
@@ -185,6 +186,7 @@ def test_the_list_tells_level_alert_and_channels(store: Store, capsys: pytest.Ca
         (["flights", "--level", "0.01"], "Endpoint 'flights' has no schedule 'flights'. Make it with --cron."),
         (["flights", "--name", "x", "--tell", "ops"], "Endpoint 'flights' has no schedule 'x'. Make it with --cron."),
         (["flights", "--rows", "500"], "Endpoint 'flights' has no schedule 'flights'. Make it with --cron."),
+        (["flights", "--cron", "every hour", "--pause", "--resume"], "--pause and --resume are given."),
     ],
 )
 def test_each_mistake_is_told(
@@ -194,6 +196,17 @@ def test_each_mistake_is_told(
     assert run(["monitor", "schedule", *words, "--store", str(untouched.root)]) == 2
     assert message in capsys.readouterr().err.replace("\n", " ")
     assert untouched.schedules.list() == []
+
+
+@pytest.mark.parametrize("other", [["--pause"], ["--resume"], ["--run"], ["--level", "0.01"], ["--no-tell"]])
+def test_a_schedule_is_removed_by_that_alone(
+    store: Store, other: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever wants something else of it besides has made a mistake, and loses no schedule by it."""
+    store.schedules.put(Schedule("flights", "flights", "every hour", 0.05, NOON))
+    assert run(["monitor", "schedule", "flights", "--remove", *other]) == 2
+    assert "--remove is given with options of a schedule that stays." in capsys.readouterr().err.replace("\n", " ")
+    assert store.schedules.get("flights").created_at == NOON
 
 
 def test_a_schedule_has_facets_and_a_budget(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,6 +238,14 @@ def test_a_new_schedule_says_how_small_a_drift_it_will_find(store: Store, capsys
     assert [one["name"] for one in told["finds"]["columns"]] == ["amount", "town", "visits", "seen", "label", "p_yes"]
     assert run(["monitor", "schedule", "till", "--cron", "every hour", "--rows", "500"]) == 0
     assert "The smallest drift found in 80% of windows of 500 rows, at level 0.05" in capsys.readouterr().out
+
+
+def test_of_how_many_windows_the_rows_were_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """One is no number of windows."""
+    found = {"rows": 60, "windows": 1, "level": 0.05, "power": 0.8, "columns": []}
+    for windows, told in ((1, "as the last window had"), (2, "as the last 2 windows had")):
+        terminal.print_finds({**found, "windows": windows})
+        assert told in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_past_of_a_schedule_is_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -192,6 +192,12 @@ def test_what_is_no_table_is_refused(data: object) -> None:
         compare(REFERENCE, data)
 
 
+def test_a_file_by_its_name_is_answered_with_how_files_are_named() -> None:
+    """A string may be anything."""
+    with pytest.raises(DataError, match=r"The current table is a str .*: a file is named by a pathlib.Path"):
+        compare(REFERENCE, "june.parquet")
+
+
 def test_a_reference_without_columns_is_refused() -> None:
     """An empty frame would compare to everything."""
     with pytest.raises(DataError, match="The reference table has no columns"):

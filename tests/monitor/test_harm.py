@@ -69,13 +69,20 @@ def test_a_prediction_has_no_importance() -> None:
     columns = [column("p_yes", 0.8), column("a", 0.1), column("b", 0.1, drifted=False)]
     ranking = rank_harm(columns, {"a": 1, "b": 1})
     assert names(ranking) == ["a", "p_yes", "b"]
-    assert (ranking.columns[1].harm, ranking.columns[1].words[:15]) == (None, "An unknown part")
+    assert (ranking.columns[1].harm, ranking.columns[1].words) == (None, "A drift of 80%.")
 
 
 def test_without_importances_drift_alone_ranks() -> None:
-    """Of a comparison of two files there is no model."""
-    ranking = rank_harm([column("a", 0.1), column("b", 0.6)], {})
-    assert names(ranking) == ["b", "a"]
+    """Of a comparison of two files there is no model. Nobody can say whose part of a loss is how large."""
+    columns = [column("a", 0.1), column("b", 0.6), column("c", 0.2, drifted=False), column("d", None)]
+    ranking = rank_harm(columns, {}, Loss("roc_auc", 0.05))
+    assert names(ranking) == ["b", "a", "c", "d"]
+    assert [one.words for one in ranking.columns] == [
+        "A drift of 60%.",
+        "A drift of 10%.",
+        "No drift was found.",
+        "Not tested.",
+    ]
     assert ranking.note.endswith("so columns are ranked by drift alone.")
     assert names(rank_harm([], {})) == []
 

@@ -24,6 +24,17 @@ def test_names_cannot_break_the_table() -> None:
     assert told.startswith("# No drift\n")
 
 
+@pytest.mark.parametrize(
+    ("method", "ends"),
+    [("calibrated", "100 of the reference, at a level of 5% (1 in 20)."), ("evidently", "100 of the reference.")],
+)
+def test_a_level_is_told_of_the_method_that_keeps_one(method: str, ends: str) -> None:
+    """The others state no chance of a false alarm."""
+    frame = pl.DataFrame({"a": range(100)})
+    told = markdown(compare(frame, frame, method=method))
+    assert told.rstrip().endswith(ends)
+
+
 def test_all_sections_of_an_endpoint_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the same is in the store; however busy the machine is, which decides whether answers are explained."""
     monkeypatch.setattr(sections, "MOST_EXPLAINING_S", 1e9)
