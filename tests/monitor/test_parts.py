@@ -62,7 +62,7 @@ def test_other_methods_are_tested_at_no_level() -> None:
     """They state no chance of a false alarm."""
     frame = pl.DataFrame({"a": range(100)})
     (tested,) = parts(compare(frame, frame.head(40), method="sagemaker-robust"))
-    assert tested.rows == (("each column", "40", "100", "-", "1 of 1 columns"),)
+    assert tested.rows == (("each column", "40", "100", "–", "1 of 1 columns"),)
 
 
 def test_nothing_to_tell_is_no_section() -> None:
