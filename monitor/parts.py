@@ -153,7 +153,7 @@ def _tested(report: DriftReport) -> Part:
     return _part("What was tested", lines, ("what", "rows", "reference rows", "level", "of"), rows)
 
 
-class Tested(NamedTuple):
+class RowsTested(NamedTuple):
     """What was tested: with how many rows of both sides that count, and which tests or of what.
 
     level: None of methods that state no chance of a false alarm.
@@ -165,30 +165,30 @@ class Tested(NamedTuple):
     of: str
 
 
-def rows_tested(report: DriftReport) -> Iterator[Tested]:
+def rows_tested(report: DriftReport) -> Iterator[RowsTested]:
     """Each test of a report, of which an endpoint's has more than that of its columns."""
     sides = Counts(report.reference_rows, report.rows)
     level = report.level if report.method == "calibrated" else None
-    yield Tested("each column", sides, level, f"{report.tested} of {len(report.columns)} columns")
+    yield RowsTested("each column", sides, level, f"{report.tested} of {len(report.columns)} columns")
     if not isinstance(report, EndpointReport):
         return
     if (found := report.realised) is not None and is_judged(found):
         rows = Counts(found.reference_rows, found.whole.labelled)
-        yield Tested("quality by labels", rows, found.level, shared_out(found.metric, found))
+        yield RowsTested("quality by labels", rows, found.level, shared_out(found.metric, found))
     if (found := report.estimated) is not None and is_judged(found):
         rows = Counts(found.reference_rows, found.whole.rows)
-        yield Tested("quality estimated", rows, found.level, shared_out(found.metric, found))
+        yield RowsTested("quality estimated", rows, found.level, shared_out(found.metric, found))
     if (quality := report.quality) is not None:
         rows = Counts(quality.baseline_rows, quality.rows)
-        yield Tested(
+        yield RowsTested(
             "data quality", rows, quality.level, f"{quality.tests:,} tests, each at {p_text(quality.threshold)}"
         )
     if (both := report.multivariate) is not None:
-        yield Tested("all columns together", sides, both.level, "")
+        yield RowsTested("all columns together", sides, both.level, "")
     if (bias := report.bias) is not None:
-        yield Tested("bias", Counts(bias.reference_rows, bias.rows), bias.level, "")
+        yield RowsTested("bias", Counts(bias.reference_rows, bias.rows), bias.level, "")
     for one in report.attribution:
-        yield Tested("attribution", Counts(one.reference_rows, one.rows), one.level, one.label)
+        yield RowsTested("attribution", Counts(one.reference_rows, one.rows), one.level, one.label)
 
 
 def is_judged(found: RealisedQuality | EstimatedQuality) -> bool:
