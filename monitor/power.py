@@ -4,7 +4,8 @@ Said at baseline time, when nobody has seen a window: the reference tells how it
 rows is worth. Drift of a certain kind is made larger until four of five windows alarm at the threshold that the column
 will have:
 
-    numbers, lengths    every value moves by the same amount, up or down, whichever is harder to find. Kolmogorov-
+    numbers, lengths    every value moves by the same amount, up or down, whichever is harder to find: of whole numbers
+                        a whole one, of others a multiple of the smallest step between two values. Kolmogorov-
                         Smirnov's D is then |F(x) - F(x - shift)| and two Brownian bridges, one for each sample's chance
                         (Donsker): their maxima are drawn 1,000 times.
     categories, and     a share of rows, whatever they were, turns into the second commonest level or group of values
@@ -13,9 +14,8 @@ will have:
     missing values      a share of rows loses its value: as two cells.
 
 Both sides vary: a reference is a sample, too. What the test of unseen levels finds beside that of levels is left out:
-where nearly all levels are of one row, less drift is found than is said. Where many frequent levels have equal shares,
-the second commonest is so by chance, and a shift to it is found a little less often than is said. Held against
-simulated windows in `tests/monitor/test_power.py` and by `python -m bench.alarms --tables stated`.
+where nearly all levels are of one row, less drift is found than is said. Held against simulated windows in
+`tests/monitor/test_power.py` and by `python -m bench.alarms --tables stated`.
 """
 
 import math
@@ -44,6 +44,7 @@ MOST_COLUMNS = 100
 _DRAWN = 1000
 _PLACES = 256  # where the bridges are looked at
 _STEPS = 14  # of a bisection: to a thousandth of where it began
+_SAME = 1e-9  # of the range of numbers, or of a step: what is apart by less counts as the same
 
 #: How much less a maximum over points that are 1/_PLACES apart is than that of a Brownian path (Broadie, Glasserman &
 #: Kou 1997), in units of 1/√rows.
@@ -53,10 +54,11 @@ _BETWEEN = 0.5826 / _PLACES**0.5
 class Smallest(Struct, frozen=True):
     """The smallest drift of a column that is found with the power asked for.
 
-    rows: of a window. counted: how many independent rows its values are worth. shift: of numbers in their own unit, of
-    text in characters; shift_sd: the same in the reference's standard deviations. moved: share of rows that turn into
-    the second commonest level, or group of tied numbers. missing: share of rows that lose their value, beside those
-    that have none in the reference. None where it does not apply or no such drift is found; `note` says why.
+    rows: of a window. counted: how many independent rows its values are worth. shift: of numbers in their own unit, a
+    multiple of the smallest step between two of them; of text in characters. shift_sd: the same in the reference's
+    standard deviations. moved: share of rows that turn into the second commonest level, or group of tied numbers.
+    missing: share of rows that lose their value, beside those that have none in the reference. None where it does not
+    apply or no such drift is found; `note` says why.
     """
 
     name: str
@@ -225,44 +227,64 @@ def _of_numbers(found: Smallest, order: Order, asked: _Asked, tests: int) -> Sma
 
 
 def _smallest_shift(x: NDArray[np.float64], test: _Test) -> float | None:
-    """In the unit of the numbers, which are ascending; the larger one of up and down."""
+    """In the unit of the numbers, which are ascending; the larger one of up and down.
+
+    It is a multiple of the smallest step between two of them: whole numbers move by whole numbers.
+    """
     from scipy.stats import kstwo
 
     if not len(x):
         return None
+    most, values = float(x[-1] - x[0]) or 1.0, np.unique(x)
+    gaps = np.diff(values)
+    step = float(f"{gaps.min(initial=most, where=gaps > most * _SAME):.9g}")  # 0.1 without the noise of floats
     size = test.reference_rows * test.rows / (test.reference_rows + test.rows)
     least = max(float(kstwo.isf(test.p_value, max(round(size), 1))), test.minimum_effect)
-    least -= _BETWEEN / math.sqrt(size) * (least > test.minimum_effect)
-    chance = _bridges(test)
+    if len(values) > _PLACES and least > test.minimum_effect:
+        least -= _BETWEEN / math.sqrt(size)
+    quantiles = x[((np.arange(_PLACES) + 0.5) / _PLACES * len(x)).astype(np.int64)]
+    for_window, for_reference = _bridges(test)
+
+    def stepped(shift: float) -> float:
+        return math.ceil(shift / step - _SAME) * step
 
     def power(shift: float) -> float:
-        places = (np.arange(_PLACES) + 0.5) / _PLACES
-        quantiles = x[(places * len(x)).astype(np.int64)]
-        moved = np.searchsorted(x, quantiles - shift, "right") / len(x)
-        columns = np.clip((moved * _PLACES).astype(np.int64), 0, _PLACES - 1)
-        distances = chance[0][:, columns] + (moved - places) - chance[1]
+        # The functions are furthest apart at a value of the sample that lies lower.
+        shift = math.copysign(stepped(abs(shift)), shift)
+        places = quantiles + min(shift, 0.0)
+        before, after = (_at_or_below(x, at + step / 1000) for at in (places, places - shift))
+        distances = after - before + for_window[:, _column(after)] - for_reference[:, _column(before)]
         return float((abs(distances).max(axis=1) >= least).mean())
-
-    most = float(x[-1] - x[0]) or 1.0
 
     # Most columns need a small part of their range, so the search begins where it can be precise.
     def smallest(sign: float) -> float | None:
         reach = most
-        while reach > most * 1e-9 and power(sign * reach / 4) >= test.power:
+        while reach > most * _SAME and power(sign * reach / 4) >= test.power:
             reach /= 4
         return _bisect(lambda shift: power(sign * shift), reach, test.power)
 
     both = [smallest(sign) for sign in (1.0, -1.0)]
-    return None if None in both else max(shift for shift in both if shift is not None)
+    return None if None in both else max(stepped(shift) for shift in both if shift is not None)
+
+
+def _at_or_below(x: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The distribution function of ascending numbers."""
+    return np.searchsorted(x, places, "right") / len(x)
+
+
+def _column(shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Where in bridges a share of the rows is."""
+    return np.rint(shares * _PLACES).astype(np.int64)
 
 
 def _bridges(test: _Test) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Brownian bridges for the window and the reference, (_DRAWN, _PLACES), over the roots of their rows."""
+    """Brownian bridges for the window and the reference, (_DRAWN, _PLACES + 1), over the roots of their rows."""
     rng = np.random.default_rng(0)
-    ends = np.arange(1, _PLACES + 1) / _PLACES
+    ends = np.arange(_PLACES + 1) / _PLACES
     sides: list[NDArray[np.float64]] = []
     for rows in (test.rows, test.reference_rows):
-        paths = np.cumsum(rng.normal(size=(_DRAWN, _PLACES)), axis=1) / math.sqrt(_PLACES)
+        steps = rng.normal(scale=math.sqrt(1 / _PLACES), size=(_DRAWN, _PLACES))
+        paths = np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
         sides.append((paths - paths[:, -1:] * ends) / math.sqrt(rows))
     return sides[0], sides[1]
 
@@ -289,16 +311,16 @@ def _of_reference(levels: pl.DataFrame) -> pl.DataFrame:
 
 def _smallest_move(counts: NDArray[np.int64], test: _Test) -> float | None:
     """Share of rows that turn into the second commonest cell, of (K,) counts."""
-    shares = np.sort(counts)[::-1] / counts.sum()
-    share = float(shares[1]) if len(shares) > 1 else 0.0
-    if len(shares) > 2:
-        return _bisect(_power_of_table(share, np.delete(shares, 1), test), 1.0, test.power)
+    counts = np.sort(counts)[::-1]
+    if len(counts) > 2:
+        return _bisect(_power_of_table(counts, test), 1.0, test.power)
+    share = float(counts[1] / counts.sum()) if len(counts) > 1 else 0.0
     grown = _smallest_growth(share, test)
     return None if grown is None else grown / (1 - share)
 
 
-def _power_of_table(share: float, others: NDArray[np.float64], test: _Test) -> Callable[[float], float]:
-    """Of a chi-square test, by the share of rows that turn into a level with this share; others: (K - 1,), descending.
+def _power_of_table(counts: NDArray[np.int64], test: _Test) -> Callable[[float], float]:
+    """Of a chi-square test, by the share of rows that turn into the second of these levels; counts: (K,), descending.
 
     The statistic is that of two cells, the level's and all others, and that of the others among themselves, which keep
     their shares: the former is drawn, and the latter is a sum of squares of normal numbers. The level has its own cell
@@ -311,15 +333,16 @@ def _power_of_table(share: float, others: NDArray[np.float64], test: _Test) -> C
     rng = np.random.default_rng(0)
     rows = np.array([round(test.reference_rows), round(test.rows)])
     variance, smaller = float((1 / rows).sum()), int(rows.min())
-    cells = _Cells.of(others * smaller)
+    cells = _Cells.of(np.delete(counts, 1) / counts.sum() * smaller)
     shares = cells.shares
-    before, chance = rng.binomial(rows[0], share, size=_DRAWN), rng.random(_DRAWN)
+    before, share = _drawn_second(counts, rows[0], LEAST_EXPECTED / smaller, rng)
+    chance = rng.random(_DRAWN)
     in_cell, among = rng.normal(size=_DRAWN), rng.normal(size=(_DRAWN, len(shares)))
     among -= np.outer(among @ np.sqrt(shares), np.sqrt(shares))  # differences of shares add up to 0
     squares = (among**2).sum(axis=1) / max(len(shares) - 1, 1)
 
     def power(moved: float) -> float:
-        after = binom.ppf(chance, rows[1], min(share + moved * (1 - share), 1.0))
+        after = binom.ppf(chance, rows[1], np.minimum(share + moved * (1 - share), 1.0))
         total = (before + after) / rows.sum()
         # Where rows moved, fewer others are left in the window, and their shares vary by less than the test supposes.
         rest = (1 - total).clip(min=1e-12)
@@ -338,6 +361,28 @@ def _power_of_table(share: float, others: NDArray[np.float64], test: _Test) -> C
         return float(((statistic >= chdtri(count - 1, test.p_value)) & (effect >= test.minimum_effect)).mean())
 
     return power
+
+
+def _drawn_second(
+    counts: NDArray[np.int64], rows: int, frequent: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Rows of the second commonest level in references of so many rows, and the share that it has in truth, (_DRAWN,).
+
+    Of levels with like counts, chance says which is the second, and the more of them there are, the more rows it has
+    by chance alone. So those within three standard deviations are drawn together, with shares that are nearer to one
+    another than their counts by as much as chance drives these apart (James & Stein 1961). counts: (K,), descending.
+    frequent: the share from which on a level has a cell of its own; rarer ones are not drawn.
+    """
+    second, total = counts[1], counts.sum()
+    like = counts[(abs(counts - second) <= 3 * np.sqrt(counts + second)) & (counts >= frequent * total)]
+    if len(like) < 2:
+        like = counts[1:2]
+    mean, variance = float(like.mean()), float(like.var(ddof=1)) if len(like) > 1 else math.inf
+    shares = (mean + max(1 - mean / max(variance, mean), 0.0) * (like - mean)) / total
+    drawn = rng.binomial(rows, shares, size=(_DRAWN, len(like)))
+    rank = int(len(like) > 1 and like[0] == counts[0])
+    chosen = np.argsort(-drawn, axis=1, kind="stable")[:, rank]
+    return drawn[np.arange(_DRAWN), chosen], shares[chosen]
 
 
 class _Cells(NamedTuple):

@@ -25,7 +25,12 @@ def zeros(rng: np.random.Generator, rows: int) -> pl.Series:
     return pl.Series(np.where(rng.random(rows) < 0.1, rng.exponential(size=rows), 0.0))
 
 
-#: What is drawn, the drift that is made of it, and what moved rows turn into.
+def second(reference: pl.Series) -> Any:
+    """The second commonest level; of equally frequent ones chance alone says which it is."""
+    return reference.alias("x").value_counts().sort("count", "x", descending=True)["x"][1]
+
+
+#: What is drawn, the drift that is made of it, and what moved rows turn into; None is the reference's second level.
 COLUMNS: dict[str, tuple[Draw, str, Any]] = {
     "normal": (lambda rng, n: pl.Series(rng.normal(5, 3, n)), "shift", None),
     "uniform": (lambda rng, n: pl.Series(rng.random(n)), "shift", None),
@@ -33,7 +38,7 @@ COLUMNS: dict[str, tuple[Draw, str, Any]] = {
     "lognormal": (lambda rng, n: pl.Series(rng.lognormal(size=n)), "shift", None),
     "heavy tail": (lambda rng, n: pl.Series(rng.standard_t(2, size=n)), "shift", None),
     "two humps": (lambda rng, n: pl.Series(rng.normal(4 * (rng.random(n) < 0.4), 1)), "shift", None),
-    "counts": (lambda rng, n: pl.Series(rng.poisson(2, n)), "moved", 2),
+    "counts": (lambda rng, n: pl.Series(rng.poisson(2, n)), "moved", None),
     "zeros": (zeros, "moved", 1.0),
     "flag": (lambda rng, n: levels(rng, n, [95, 5]), "moved", "1"),
     "five levels": (lambda rng, n: levels(rng, n, [5, 4, 3, 2, 1]), "moved", "1"),
@@ -73,7 +78,11 @@ def found(name: str, expected: float, sign: int) -> float:
     for amount in amounts:
         # What is missing already cannot get lost.
         made = sign * amount / (0.95 if kind == "missing" else 1)
-        pairs = ((draw(rng, 4000), drifted(draw(rng, 400), kind, made, to, rng)) for _ in range(250))
+        references = (draw(rng, 4000) for _ in range(250))
+        pairs = (
+            (x, drifted(draw(rng, 400), kind, made, second(x) if kind == "moved" and to is None else to, rng))
+            for x in references
+        )
         shares.append(np.mean([compare(x.to_frame("x"), y.to_frame("x")).drifted for x, y in pairs]))
     slope, start = np.polyfit(amounts, stats.norm.ppf(np.clip(shares, 0.002, 0.998)), 1)
     return float((stats.norm.ppf(0.8) - start) / slope)
@@ -103,20 +112,23 @@ def test_the_drift_that_is_said_is_found_in_four_windows_of_five(name: str) -> N
         (np.ones(1000), 200),
         (np.ones(1000), 1000),
         (np.ones(10_000), 1000),
+        (np.ones(10), 1000),
+        (np.ones(20), 400),
+        ([50, *[5] * 10], 500),
     ],
     ids=lambda value: f"{len(value)} levels" if not isinstance(value, int) else f"{value} rows",
 )
 def test_what_is_said_of_rare_levels_is_found_in_four_windows_of_five(shares: Any, rows: int) -> None:
     """Of 200 references of five times the window, each with a window in which so many rows turned into the reference's
     second commonest level: 80%, give or take three standard errors. Where all levels are rare, it depends
-    on the rows that moved whether theirs has a cell of its own."""
+    on the rows that moved whether theirs has a cell of its own; where many are equally frequent, chance alone made it
+    the second."""
     rng, alarms = np.random.default_rng(len(shares) + rows), []
     for _ in range(200):
         reference = levels(rng, 5 * rows, shares).to_frame("x")
         moved = smallest_drifts(reference, rows)[0].moved
         assert moved is not None
-        second = reference["x"].value_counts().sort("count", "x", descending=True)["x"][1]
-        window = drifted(levels(rng, rows, shares), "moved", moved, second, rng)
+        window = drifted(levels(rng, rows, shares), "moved", moved, second(reference["x"]), rng)
         alarms.append(compare(reference, window.to_frame("x")).drifted)
     assert np.mean(alarms) == pytest.approx(0.8, abs=3 * np.sqrt(0.16 / len(alarms)))
 
@@ -131,6 +143,29 @@ def test_a_shift_is_found_by_scipys_kolmogorov_smirnov() -> None:
         for _ in range(1500)
     ]
     assert np.mean(alarms) == pytest.approx(0.8, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("draw", "step", "shift"),
+    [
+        (lambda rng, n: rng.integers(0, 20, n), 1, 1),
+        (lambda rng, n: rng.poisson(100, n), 1, 2),
+        (lambda rng, n: 5 * rng.integers(0, 60, n), 5, 15),
+        (lambda rng, n: np.round(rng.normal(5, 1, n), 1), 0.1, 0.2),
+    ],
+    ids=["uniform", "Poisson", "fives", "tenths"],
+)
+def test_numbers_in_steps_move_by_steps(draw: Callable[[np.random.Generator, int], Any], step: Any, shift: Any) -> None:
+    """So many are found in four windows of five, by SciPy, and one step less is not."""
+    rng = np.random.default_rng(6)
+    assert smallest_drifts(pl.DataFrame({"x": draw(rng, 4000)}), 1000)[0].shift == pytest.approx(shift, rel=1e-12)
+
+    def found(amount: float) -> float:
+        samples = [(draw(rng, 4000), np.round(draw(rng, 1000) + amount, 9)) for _ in range(200)]
+        return float(np.mean([stats.ks_2samp(x, y, method="asymp").pvalue <= 0.05 for x, y in samples]))
+
+    assert found(shift) > 0.75
+    assert found(shift - step) < 0.75
 
 
 def test_a_share_is_fishers_power() -> None:
