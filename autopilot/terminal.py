@@ -588,7 +588,8 @@ def _sections(report: dict[str, Any]) -> Iterator[str]:
         yield f"All columns together: {both['verdict']}"
     for name, how in (("realised", "by labels"), ("estimated", "estimated")):
         if found := report.get(name):
-            why = "" if found["verdict"] in ("drop", "no drop") else _why_not_judged(found, name)
+            notes = () if found["verdict"] in ("drop", "no drop") else found["whole"]["notes"]
+            why = "".join(f". {note.removesuffix('.')}" for note in notes)
             yield f"Quality {how}: {found['verdict']}{_judged(found)}{why}"
     if bias := report.get("bias"):
         groups = [one["name"] for one in bias["facets"] if any(m["outside"] or m["drifted"] for m in one["metrics"])]
@@ -596,14 +597,6 @@ def _sections(report: dict[str, Any]) -> Iterator[str]:
     for one in report.get("attribution", ()):
         unknown = f"not looked at. {one['note']}" if one["ndcg"] is None else ""
         yield f"What the model looks at for {one['label']!r}: {unknown or ('drift' if one['drifted'] else 'no drift')}"
-
-
-def _why_not_judged(found: dict[str, Any], name: str) -> str:
-    """What is known of why nobody can say how good answers were; without labels, how they come."""
-    notes = found["whole"]["notes"]
-    if name == "realised" and not notes and not found["whole"]["labelled"]:
-        notes = ["`autopilot endpoints labels NAME FILE` brings them."]
-    return "".join(f". {note.removesuffix('.')}" for note in notes)
 
 
 def _judged(found: dict[str, Any]) -> str:

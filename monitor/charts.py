@@ -238,3 +238,33 @@ def percent(share: float) -> str:
     if 0 < share < 0.001:
         return "<0.1%"
     return f"{share:.1%}".replace(".0%", "%") if share < 0.0995 else f"{share:.0%}"
+
+
+def p_text(p_value: float) -> str:
+    """A p-value in few characters.
+
+    >>> [p_text(p) for p in (1.0, 0.0423, 0.0042, 3e-12, 0.0)]
+    ['1.00', '0.042', '0.0042', '3 × 10⁻¹²', '< 10⁻³⁰⁰']
+    """
+    if p_value < 1e-300:
+        return f"< 10{_raised(-300)}"
+    if p_value < 0.001:
+        digits, exponent = f"{p_value:.0e}".split("e")
+        return f"{digits} × 10{_raised(int(exponent))}"
+    if p_value < 0.01:
+        return f"{p_value:.4f}".rstrip("0")
+    return f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
+
+
+def _raised(exponent: int) -> str:
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def chance(level: float) -> str:
+    """A level as a percentage, and as one in so many where that is a whole number.
+
+    >>> chance(0.05), chance(0.001), chance(0.3)
+    ('5% (1 in 20)', '0.1% (1 in 1,000)', '30%')
+    """
+    text, every = f"{level * 100:.3g}%", 1 / level
+    return f"{text} (1 in {every:,.0f})" if abs(every - round(every)) < 1e-9 else text

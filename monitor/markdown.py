@@ -8,18 +8,13 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from monitor.attribution import AttributionDrift
-from monitor.charts import number, percent
-from monitor.checks import Quality
+from monitor.charts import number, p_text, percent
 from monitor.drift import ColumnDrift, DriftReport
-from monitor.facets.bias import BiasReport
-from monitor.multivariate import MultivariateDrift
-from monitor.page import Subject, chance, meaning, missing_text, p_text, title
-from monitor.parts import is_judged, shared_out
-from monitor.performance import EstimatedQuality, Figure, RealisedQuality
-from monitor.report import EndpointReport, LeftOut
+from monitor.page import Subject, extra_text, meaning, missing_text, title
+from monitor.parts import Part, parts
+from monitor.report import EndpointReport
 
-#: Columns and bias metrics that get a row; a sentence counts the others.
+#: Columns that get a row; a sentence counts the others.
 MOST_ROWS = 200
 
 _log = logging.getLogger(__name__)
@@ -36,13 +31,9 @@ def markdown(report: DriftReport, subject: Subject | None = None) -> str:
     >>> print(markdown(compare(rows, rows)).splitlines()[0])
     # No drift
     """
-    made = [
-        ("About", lambda: _about(report, subject)),
-        ("Columns", lambda: _columns(report)),
-        *(_sections(report) if isinstance(report, EndpointReport) else []),
-        ("What was tested", lambda: _tested(report)),
-    ]
+    made = [("About", lambda: _about(report, subject)), ("Columns", lambda: _columns(report))]
     told = [line for name, tell in made for line in _safely(name, tell)]
+    told += [line for part in parts(report) for line in _section(part)]
     return "\n\n".join([f"# {text(title(report))}", *told]) + "\n"
 
 
@@ -77,21 +68,12 @@ def _about(report: DriftReport, subject: Subject | None) -> Iterator[str]:
     yield text(meaning(report))
 
 
-def _sections(report: EndpointReport) -> list[tuple[str, _Tell]]:
-    """The sections of an endpoint's report, of which those that it does not have tell nothing."""
-    return [
-        ("All columns together", lambda: _multivariate(report.multivariate) if report.multivariate else ()),
-        ("Data quality", lambda: _quality(report.quality) if report.quality else ()),
-        ("Quality of answers", lambda: _performance(report.realised, report.estimated)),
-        ("Bias", lambda: _bias(report.bias) if report.bias else ()),
-        ("What the model looks at", lambda: _attribution(report.attribution) if report.attribution else ()),
-        ("Left out", lambda: _left_out(report.left_out) if report.left_out else ()),
-    ]
-
-
-def _left_out(found: Sequence[LeftOut]) -> Iterator[str]:
-    yield "## Left out"
-    yield "\n".join(f"- {one.section}: {text(one.reason)}" for one in found)
+def _section(part: Part) -> Iterator[str]:
+    yield f"## {part.title}"
+    if part.lines:
+        yield "\n".join(f"- {text(line)}" for line in part.lines)
+    if part.rows:
+        yield _table(part.names, [[text(cell) for cell in row] for row in part.rows])
 
 
 # ---------------------------------------------------------------------------------------------------------- columns
@@ -117,6 +99,8 @@ def _columns(report: DriftReport) -> Iterator[str]:
     yield _table(names, rows[:MOST_ROWS])
     if len(ranked) > MOST_ROWS:
         yield f"{len(ranked) - MOST_ROWS:,} further columns are in the JSON."
+    if extra := extra_text(report):
+        yield text(extra)
     if notes := [f"- {text(column.name)}: {text(column.note)}" for column in ranked[:MOST_ROWS] if column.note]:
         yield "\n".join(notes)
 
@@ -142,130 +126,6 @@ def _column(column: ColumnDrift, report: DriftReport) -> list[str]:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else percent(value)
-
-
-def _tested(report: DriftReport) -> Iterator[str]:
-    yield "## What was tested"
-    lines = [
-        f"{report.tested} of {len(report.columns)} columns, by the method {report.method!r}: {report.rows:,} rows "
-        f"against {report.reference_rows:,} of the reference, at a level of {chance(report.level)}."
-    ]
-    if isinstance(report, EndpointReport):
-        if (quality := report.quality) is not None:
-            lines.append(
-                f"Data quality: {quality.tests:,} tests of {quality.rows:,} rows against {quality.baseline_rows:,}, "
-                f"each at {p_text(quality.threshold)}."
-            )
-        for name, found in (("By labels", report.realised), ("Estimated", report.estimated)):
-            if found is not None and is_judged(found):
-                lines.append(
-                    f"{name}: {found.metric} of {found.whole.rows:,} rows against {found.reference_rows:,}, at a level "
-                    f"of {shared_out(chance(found.level), found)}."
-                )
-        if (both := report.multivariate) is not None:
-            lines.append(f"All columns together: at a level of {chance(both.level)}.")
-    yield "\n".join(f"- {text(line)}" for line in lines)
-
-
-# --------------------------------------------------------------------------------------------------------- sections
-
-
-def _multivariate(found: MultivariateDrift) -> Iterator[str]:
-    yield "## All columns together"
-    yield f"{found.verdict.capitalize()}. {text(found.words)}"
-
-
-def _quality(found: Quality) -> Iterator[str]:
-    yield "## Data quality"
-    words = [] if found.violations else [f"{found.verdict.capitalize()}."]
-    words += [f"The baseline was {text(found.baseline)}."] if found.baseline else []
-    if words:
-        yield " ".join(words)
-    lines = [f"- {text(one.sentence)}{_examples(one.examples)}" for one in found.violations]
-    lines += [f"- {text(one.column)} was not checked: {text(one.note)}" for one in found.unchecked]
-    if lines:
-        yield "\n".join(lines)
-
-
-def _examples(values: Sequence[str]) -> str:
-    return f" Such as {', '.join(map(text, values))}." if values else ""
-
-
-def _performance(realised: RealisedQuality | None, estimated: EstimatedQuality | None) -> Iterator[str]:
-    if realised is None and estimated is None:
-        return
-    yield "## Quality of answers"
-    told = [(name, found) for name, found in (("by labels", realised), ("estimated", estimated)) if found is not None]
-    for name, found in told:
-        yield f"{name.capitalize()}: {found.verdict}. {text(' '.join(found.whole.notes))}".strip()
-    rows = [
-        [
-            text(figure.metric),
-            name,
-            number_of(figure.value),
-            _interval(figure),
-            _before(found, figure),
-            f"{figure.rows:,}",
-        ]
-        for name, found in told
-        for figure in found.whole.figures
-        if figure.value is not None
-    ]
-    if rows:
-        yield _table(("metric", "how", "value", "95% interval", "reference", "rows"), rows)
-    pieces = [
-        [f"{window.start:%Y-%m-%d %H:%M}", name, window.verdict, number_of(figure.value), _interval(figure)]
-        for name, found in told
-        if len(found.windows) > 1
-        for window in found.windows
-        for figure in window.figures
-        if figure.metric == found.metric and figure.value is not None
-    ]
-    if pieces:
-        judged = dict.fromkeys(text(found.metric) for _, found in told)
-        yield f"The metric that is judged ({' and '.join(judged)}), over time:"
-        yield _table(("from", "how", "verdict", "value", "95% interval"), pieces)
-
-
-def number_of(value: float | str | None) -> str:
-    """A number in few characters; text, such as Infinity, as it is."""
-    return "-" if value is None else value if isinstance(value, str) else number(value)
-
-
-def _interval(figure: Figure) -> str:
-    return "-" if figure.low is None else f"{number_of(figure.low)} to {number_of(figure.high)}"
-
-
-def _before(found: RealisedQuality | EstimatedQuality, figure: Figure) -> str:
-    return next((number_of(one.value) for one in found.reference if one.metric == figure.metric), "-")
-
-
-def _bias(found: BiasReport) -> Iterator[str]:
-    yield "## Bias"
-    yield "\n".join(f"- {text(facet.words)}" for facet in found.facets)
-    rows = [
-        [
-            text(facet.name),
-            text(metric.description),
-            number_of(metric.value),
-            "-" if metric.low is None else f"{number_of(metric.low)} to {number_of(metric.high)}",
-            number_of(metric.baseline),
-            "-" if metric.p_value is None else p_text(metric.p_value),
-            "**outside**" if metric.outside else "**drift**" if metric.drifted else "-",
-        ]
-        for facet in found.facets
-        for metric in facet.metrics
-        if metric.value is not None
-    ]
-    if rows:
-        yield _table(("group", "metric", "value", "interval", "baseline", "p-value", "verdict"), rows[:MOST_ROWS])
-    if len(rows) > MOST_ROWS:
-        yield f"{len(rows) - MOST_ROWS:,} further lines are in the JSON."
-
-
-def _attribution(found: Sequence[AttributionDrift]) -> Iterator[str]:
-    yield "## What the model looks at"
-    yield "\n".join(f"- {text(one.words)}" for one in found)
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

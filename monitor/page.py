@@ -13,7 +13,7 @@ from monitor import charts, pictures
 from monitor.calibrated import STARVED
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import ColumnDrift, DriftReport
-from monitor.parts import QUALITY, Part, by_harm, examples_text, harm_text, parts
+from monitor.parts import QUALITY, Part, examples_text, harm_text, parts
 from monitor.report import EndpointReport
 from storage.drawing import draw
 from storage.errors import listed
@@ -49,7 +49,7 @@ def render(report: DriftReport, subject: Subject | None = None) -> str:
     Up to `SHOWN_COLUMNS` columns are drawn, by harm where that is known, else in the order of
     `DriftReport.ranked`; all others are named or counted.
     """
-    ranked = by_harm(report)
+    ranked = report.ranked
     further = ranked[SHOWN_COLUMNS:]
     return _template().render(
         report=report,
@@ -61,6 +61,7 @@ def render(report: DriftReport, subject: Subject | None = None) -> str:
         further_count=len(further),
         further_drifted=sum(column.drifted for column in further),
         drifted=sum(column.drifted for column in report.columns),
+        extra=extra_text(report),
         parts=[_with_picture(part, report) for part in parts(report)],
         sentence=report.sentence if isinstance(report, EndpointReport) else "",
     )
@@ -166,7 +167,7 @@ def meaning(report: DriftReport) -> str:
         )
     promise = (
         f"If nothing had changed, a report like this one would raise any alarm at all with a chance of at most "
-        f"{chance(report.level)}, all {report.tested} tested columns taken together."
+        f"{charts.chance(report.level)}, all {report.tested} tested columns taken together."
     )
     is_of_model = isinstance(report, EndpointReport)
     usual = "the rows that the model was trained on" if is_of_model else "those of the reference"
@@ -219,15 +220,15 @@ def reading(column: ColumnDrift, report: DriftReport) -> str:
     change = f"{_what_changed(column, report)} {column.note}".strip()
     if column.drifted:
         return (
-            f"{change} Without drift, the chance of a difference as large is {p_text(column.p_value)}, "
-            f"below the {p_text(column.threshold)} at which a column of this report alarms."
+            f"{change} Without drift, the chance of a difference as large is {charts.p_text(column.p_value)}, "
+            f"below the {charts.p_text(column.threshold)} at which a column of this report alarms."
         )
     if column.p_value <= column.threshold:
         least = charts.percent(report.minimum_effect)
         return f"{change} That is no accident, but less than the {least} that raise an alarm."
     return (
         f"{change} Chance explains that: without drift, the chance of a difference as large is "
-        f"{p_text(column.p_value)}, and an alarm needs {p_text(column.threshold)} or less."
+        f"{charts.p_text(column.p_value)}, and an alarm needs {charts.p_text(column.threshold)} or less."
     )
 
 
@@ -257,34 +258,14 @@ def _what_changed(column: ColumnDrift, report: DriftReport) -> str:
     return f"{share} of the rows would need another {what} for both sides to have the same shares."
 
 
-def p_text(p_value: float) -> str:
-    """A p-value in few characters.
-
-    >>> [p_text(p) for p in (1.0, 0.0423, 0.0042, 3e-12, 0.0)]
-    ['1.00', '0.042', '0.0042', '3 × 10⁻¹²', '< 10⁻³⁰⁰']
-    """
-    if p_value < 1e-300:
-        return f"< 10{_raised(-300)}"
-    if p_value < 0.001:
-        digits, exponent = f"{p_value:.0e}".split("e")
-        return f"{digits} × 10{_raised(int(exponent))}"
-    if p_value < 0.01:
-        return f"{p_value:.4f}".rstrip("0")
-    return f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
-
-
-def _raised(exponent: int) -> str:
-    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def chance(level: float) -> str:
-    """A level as a percentage, and as one in so many where that is a whole number.
-
-    >>> chance(0.05), chance(0.001), chance(0.3)
-    ('5% (1 in 20)', '0.1% (1 in 1,000)', '30%')
-    """
-    text, every = f"{level * 100:.3g}%", 1 / level
-    return f"{text} (1 in {every:,.0f})" if abs(every - round(every)) < 1e-9 else text
+def extra_text(report: DriftReport) -> str:
+    """Which columns only the current rows have; empty without any."""
+    if not report.extra:
+        return ""
+    them = "it" if len(report.extra) == 1 else "them"
+    return (
+        f"Only the current rows have {listed(report.extra, _NAMED_COLUMNS)}; there is nothing to compare {them} with."
+    )
 
 
 def missing_text(column: ColumnDrift, report: DriftReport) -> str:
@@ -317,5 +298,5 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(p=p_text, number=charts.number)
+    environment.filters.update(p=charts.p_text, number=charts.number)
     return environment.get_template("report.html")

@@ -1,19 +1,20 @@
-"""The page's sections below the columns: each as sentences and a table, of an endpoint's report or of two tables'.
+"""A report's sections below its columns: each as sentences and a table, of an endpoint's report or of two tables'.
 
-One that cannot be told gives a note in its place and a line in the log: nothing that is in a report loses the page.
-What is in a part comes from strangers as well, and is escaped where it is written into the page.
+The page and the Markdown both write them. One that cannot be told gives a note in its place and a line in the log:
+nothing that is in a report loses the page. What is in a part comes from strangers as well, and is escaped where it is
+written.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from monitor.charts import number, percent
-from monitor.drift import ColumnDrift, DriftReport
+from monitor.charts import number, p_text, percent
+from monitor.drift import ColumnDrift, Counts, DriftReport
 from monitor.performance.estimated import EstimatedQuality
-from monitor.performance.figures import Figure
 from monitor.performance.realised import RealisedQuality
 from monitor.report import EndpointReport
 
@@ -62,15 +63,6 @@ def safely(title: str, tell: Callable[[], Part | None]) -> Part | None:
         return Part(title, (f"This section could not be drawn ({type(error).__name__}); the log says more.",))
 
 
-def by_harm(report: DriftReport) -> tuple[ColumnDrift, ...]:
-    """The columns by what their drift is likely to do, where that is known; the others after them, as ranked."""
-    harm = report.harm if isinstance(report, EndpointReport) else None
-    if harm is None:
-        return tuple(report.ranked)
-    amounts = {one.column: one.harm for one in harm.columns if one.harm is not None}
-    return tuple(sorted(report.ranked, key=lambda column: -amounts.get(column.name, -1.0)))
-
-
 def _part(title: str, lines: Sequence[str], names: Sequence[str] = (), rows: Rows = ()) -> Part:
     told = [line.strip() for line in lines if line.strip()]
     if len(rows) > MOST_ROWS:
@@ -88,18 +80,18 @@ def _performance(report: EndpointReport) -> Part | None:
 
 
 def _windows(name: str, found: RealisedQuality | EstimatedQuality) -> Iterator[list[str]]:
-    """The whole with all metrics, then the one that is judged in each window."""
-    before = {figure.metric: _told(figure.value) for figure in found.reference}
-    for figure in found.whole.figures:
-        verdict = found.whole.verdict if figure.metric == found.metric else ""
-        usual = before.get(figure.metric, "–")
-        yield ["whole", name, figure.metric, _told(figure.value), _interval(figure), usual, verdict]
+    """The whole with all metrics, then the one that is judged in each window; what nobody knows has no row."""
+    before = {figure.metric: figure.value for figure in found.reference}
+    windows = [("whole", found.whole, found.whole.figures)]
     for window in found.windows if len(found.windows) > 1 else ():
-        for figure in window.figures:
-            if figure.metric == found.metric:
-                start = f"{window.start:%Y-%m-%d %H:%M}"
-                usual = before.get(figure.metric, "–")
-                yield [start, name, figure.metric, _told(figure.value), _interval(figure), usual, window.verdict]
+        judged = [figure for figure in window.figures if figure.metric == found.metric]
+        windows.append((f"{window.start:%Y-%m-%d %H:%M}", window, tuple(judged)))
+    for start, window, figures in windows:
+        for figure in figures:
+            if figure.value is not None:
+                usual, verdict = before.get(figure.metric), window.verdict if figure.metric == found.metric else ""
+                value, span = _told(figure.value), _interval(figure.low, figure.high)
+                yield [start, name, figure.metric, value, span, _told(usual), verdict]
 
 
 def _quality(report: EndpointReport) -> Part | None:
@@ -125,14 +117,16 @@ def _bias(report: EndpointReport) -> Part | None:
             facet.name,
             metric.description,
             _told(metric.value),
+            _interval(metric.low, metric.high),
             _told(metric.baseline),
+            "–" if metric.p_value is None else p_text(metric.p_value),
             "outside" if metric.outside else "drift" if metric.drifted else "",
         ]
         for facet in found.facets
         for metric in facet.metrics
         if metric.value is not None
     ]
-    names = ("group", "metric", "value", "reference", "verdict")
+    names = ("group", "metric", "value", "interval", "reference", "p-value", "verdict")
     return _part("Bias", [facet.words for facet in found.facets], names, rows)
 
 
@@ -150,38 +144,47 @@ def _attribution(report: EndpointReport) -> Part | None:
 
 
 def _tested(report: DriftReport) -> Part:
+    is_of_endpoint = isinstance(report, EndpointReport)
+    lines = [f"Left out: {one.section}. {one.reason}" for one in report.left_out] if is_of_endpoint else []
     rows = [
-        [
-            "each column",
-            f"{report.rows:,}",
-            f"{report.reference_rows:,}",
-            f"{report.level:g}",
-            f"{report.tested} of {len(report.columns)} columns",
-        ]
+        [what, f"{sides.current:,}", f"{sides.reference:,}", f"{level:g}", of]
+        for what, sides, level, of in rows_tested(report)
     ]
-    lines: tuple[str, ...] = ()
-    if isinstance(report, EndpointReport):
-        for name, found in (("quality by labels", report.realised), ("quality estimated", report.estimated)):
-            if found is not None and is_judged(found):
-                of = shared_out(found.metric, found)
-                rows.append([name, f"{found.whole.rows:,}", f"{found.reference_rows:,}", f"{found.level:g}", of])
-        if (quality := report.quality) is not None:
-            counts = f"{quality.tests:,} tests"
-            rows.append(
-                ["data quality", f"{quality.rows:,}", f"{quality.baseline_rows:,}", f"{quality.level:g}", counts]
-            )
-        if (both := report.multivariate) is not None:
-            rows.append(
-                ["all columns together", f"{report.rows:,}", f"{report.reference_rows:,}", f"{both.level:g}", ""]
-            )
-        if (bias := report.bias) is not None:
-            rows.append(["bias", f"{report.rows:,}", f"{report.reference_rows:,}", f"{bias.level:g}", ""])
-        rows += [
-            ["attribution", f"{one.rows:,}", f"{one.reference_rows:,}", f"{one.level:g}", one.label]
-            for one in report.attribution
-        ]
-        lines = tuple(f"Left out: {one.section}. {one.reason}" for one in report.left_out)
     return _part("What was tested", lines, ("what", "rows", "reference rows", "level", "of"), rows)
+
+
+class Tested(NamedTuple):
+    """What was tested: with how many rows of both sides that count, at which level, and which tests or of what."""
+
+    what: str
+    sides: Counts
+    level: float
+    of: str
+
+
+def rows_tested(report: DriftReport) -> Iterator[Tested]:
+    """Each test of a report, of which an endpoint's has more than that of its columns."""
+    sides = Counts(report.reference_rows, report.rows)
+    yield Tested("each column", sides, report.level, f"{report.tested} of {len(report.columns)} columns")
+    if not isinstance(report, EndpointReport):
+        return
+    if (found := report.realised) is not None and is_judged(found):
+        rows = Counts(found.reference_rows, found.whole.labelled)
+        yield Tested("quality by labels", rows, found.level, shared_out(found.metric, found))
+    if (found := report.estimated) is not None and is_judged(found):
+        rows = Counts(found.reference_rows, found.whole.rows)
+        yield Tested("quality estimated", rows, found.level, shared_out(found.metric, found))
+    if (quality := report.quality) is not None:
+        rows = Counts(quality.baseline_rows, quality.rows)
+        yield Tested(
+            "data quality", rows, quality.level, f"{quality.tests:,} tests, each at {p_text(quality.threshold)}"
+        )
+    if (both := report.multivariate) is not None:
+        yield Tested("all columns together", sides, both.level, "")
+    if (bias := report.bias) is not None:
+        yield Tested("bias", Counts(bias.reference_rows, bias.rows), bias.level, "")
+    for one in report.attribution:
+        yield Tested("attribution", Counts(one.reference_rows, one.rows), one.level, one.label)
 
 
 def is_judged(found: RealisedQuality | EstimatedQuality) -> bool:
@@ -198,8 +201,8 @@ def _told(value: float | str | None) -> str:
     return "–" if value is None else value if isinstance(value, str) else number(value)
 
 
-def _interval(figure: Figure) -> str:
-    return "–" if figure.low is None or figure.high is None else f"{_told(figure.low)} to {_told(figure.high)}"
+def _interval(low: float | str | None, high: float | str | None) -> str:
+    return "–" if low is None or high is None else f"{_told(low)} to {_told(high)}"
 
 
 def harm_text(column: ColumnDrift, report: DriftReport) -> str:

@@ -6,7 +6,7 @@ Each check has a function here: what was found, how bad it is, in which window, 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from monitor.charts import number, percent
+from monitor.charts import chance, number, percent
 from monitor.checks import Quality, Violation
 from monitor.checks.check import LEAST_ROWS
 from monitor.checks.kept import SUGGESTED
@@ -14,7 +14,7 @@ from monitor.compare import MINIMUM_ROWS
 from monitor.drift import DriftReport
 from monitor.facets.bias import BiasReport, FacetBias
 from monitor.looked import Span
-from monitor.page import chance, unjudged_text, why_too_few
+from monitor.page import unjudged_text, why_too_few
 from monitor.performance.estimated import EstimatedQuality
 from monitor.performance.figures import Drop
 from monitor.performance.realised import RealisedQuality

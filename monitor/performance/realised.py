@@ -371,15 +371,24 @@ def _selection(part: _Part) -> Outcome | None:
 
 
 def with_labels(store: "Store", found: RealisedQuality) -> RealisedQuality:
-    """The report with the number of the endpoint's labels; where none has met a row, with what is wrong with them."""
+    """The report with the number of the endpoint's labels; where none has met a row, with what is wrong with them, and
+    where there are none, with how they come."""
     count = store.labels.count(found.endpoint)
     found = msgspec.structs.replace(found, labels=count)
-    if found.whole.labelled or not found.whole.rows or not count:
+    if found.whole.labelled or not found.whole.rows:
         return found
+    note = _without_match(store, found) if count else _HOW_LABELS_COME.format(found.endpoint)
+    return msgspec.structs.replace(found, whole=msgspec.structs.replace(found.whole, notes=(*found.whole.notes, note)))
+
+
+_HOW_LABELS_COME = "`autopilot endpoints labels {0} FILE` brings them, or PUT /api/endpoints/{0}/labels."
+
+
+def _without_match(store: "Store", found: RealisedQuality) -> str:
     labels = store.labels.list(found.endpoint, limit=_MOST_LOOKED)
     keys = keys_of([LabelItem(label.inference_id, label.label, label.row) for label in labels])
     unknown, ids = unknown_of(store, found.endpoint, keys, found.known_at)
-    note = f"No label meets a row of this period that was known then, of {count:,} that the endpoint has."
+    note = f"No label meets a row of this period that was known then, of {found.labels:,} that the endpoint has."
     if unknown:
         note += f" Of {keys.height:,} looked at, {unknown:,} are of rows that were not captured, such as {listed(ids)}."
-    return msgspec.structs.replace(found, whole=msgspec.structs.replace(found.whole, notes=(*found.whole.notes, note)))
+    return note

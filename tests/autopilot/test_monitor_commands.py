@@ -124,7 +124,9 @@ def test_sections_of_an_endpoint_are_told(busy: Store, capsys: pytest.CaptureFix
     assert lines[0].startswith("For 'yes' the model looks at the columns in ")
     (attribution,) = (line for line in lines if line.startswith("What the model looks at"))
     assert attribution in ("What the model looks at for 'yes': no drift", "What the model looks at for 'yes': drift")
-    assert "Quality by labels: no labels. `autopilot endpoints labels NAME FILE` brings them" in lines
+    (quality,) = (line for line in lines if line.startswith("Quality by labels: "))
+    how = f"`autopilot endpoints labels {till.ENDPOINT} FILE` brings them, or PUT /api/endpoints/{till.ENDPOINT}/labels"
+    assert quality == f"Quality by labels: no labels. {how}"
     (page,) = (line for line in lines if line.startswith("The page with charts:"))
     assert f"/reports/{busy.reports.list(till.ENDPOINT, 1)[0].id}" in page
 

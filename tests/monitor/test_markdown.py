@@ -33,16 +33,20 @@ def test_all_sections_of_an_endpoint_are_told(store: Store, monkeypatch: pytest.
     told = store.reports.read_markdown(report).decode()
     assert [line[3:] for line in told.splitlines() if line.startswith("## ")] == [
         "Columns",
-        "All columns together",
+        "Quality over time",
         "Data quality",
-        "Quality of answers",
+        "All columns together",
         "What the model looks at",
-        "Left out",
         "What was tested",
     ]
-    assert "- By labels: " not in told  # there are none, so nothing was tested by them
+    assert "| quality by labels |" not in told  # there are none, so nothing was tested by them
+    assert "- Left out: bias. No facet was named." in told
     assert found.realised is not None
     assert found.realised.whole.labelled == 0
+    page = store.reports.read_html(report).decode()
+    for form, cell in ((page, "<td>by labels</td>"), (told.replace("\\`", "`"), "| by labels |")):
+        assert cell not in form  # nor rows of dashes, but how labels come
+        assert form.count("`autopilot endpoints labels till FILE` brings them, or PUT /api/endpoints/till/labels.") == 1
     assert (report.check, report.verdict, report.breached) == ("data-quality", "violations", True)
     assert found.sentence.startswith("1 constraint of data quality broken in 200 rows of 'till'")
 

@@ -13,6 +13,7 @@ from monitor import pictures, run
 from monitor.charts import number
 from monitor.markdown import markdown, text
 from monitor.page import render
+from monitor.parts import parts, rows_tested
 from monitor.performance.figures import Figure
 from monitor.performance.windows import Levels
 from monitor.report import EndpointReport
@@ -72,9 +73,10 @@ def test_quality_is_told_with_its_interval(told: Told, how: str) -> None:
     assert f"<p>{how.capitalize()}: {found.verdict}." in told.page
     assert f"{how.capitalize()}: {found.verdict}." in told.markdown
     name = text(found.metric)
-    assert f"| {name} | {how} | {number(figure.value)} | {interval(figure)} |" in told.markdown
+    assert f"| whole | {how} | {name} | {number(figure.value)} | {interval(figure)} |" in told.markdown
     for window in hours:
-        assert f"| {window.start:%Y-%m-%d %H:%M} | {how} | {window.verdict} |" in told.markdown
+        (line,) = (one for one in told.markdown.splitlines() if f"| {window.start:%Y-%m-%d %H:%M} | {how} |" in one)
+        assert line.endswith(f" | {window.verdict} |")
 
 
 @pytest.mark.parametrize("how", ["by labels", "estimated"])
@@ -85,10 +87,9 @@ def test_it_is_told_who_had_which_part_of_the_level(told: Told, how: str) -> Non
     words = "2.5% for the whole period, 0.833% for each of 3 pieces"
     assert found.levels == Levels(whole=0.025, piece=0.025 / 3, pieces=3)
     assert f"<td>0.05</td><td>{found.metric}: {words}</td>" in told.page
-    (line,) = (
-        one for one in told.markdown.splitlines() if one.startswith(f"- {how.capitalize()}: {text(found.metric)} of")
-    )
-    assert line.endswith(f"at a level of 5% (1 in 20): {words}.")
+    name = "quality by labels" if how == "by labels" else "quality estimated"
+    (line,) = (one for one in told.markdown.splitlines() if one.startswith(f"| {name} | 600 | "))
+    assert line.endswith(f" | 0.05 | {text(found.metric)}: {words} |")
 
 
 def test_a_report_of_an_older_program_does_not_say_so(told: Told) -> None:
@@ -100,7 +101,34 @@ def test_a_report_of_an_older_program_does_not_say_so(told: Told) -> None:
     page, written = render(older), markdown(older)
     assert "for the whole period" not in page + written
     assert f"<td>0.05</td><td>{realised.metric}</td>" in page
-    assert "at a level of 5% (1 in 20).\n" in written
+    assert f" | 0.05 | {text(realised.metric)} |\n" in written
+
+
+def test_page_and_markdown_tell_the_same(told: Told) -> None:
+    """Each line and each cell of each section, what was tested among them."""
+    sections = parts(told.report)
+    assert [part.title for part in sections if part.rows] == [
+        "Quality over time",
+        "Bias",
+        "What the model looks at",
+        "What was tested",
+    ]
+    for part in sections:
+        for line in part.lines:
+            assert f"<p>{line}</p>" in told.page
+            assert f"- {text(line)}\n" in told.markdown
+        for row in part.rows:
+            assert f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" in told.page
+            assert f"| {' | '.join(map(text, row))} |\n" in told.markdown
+
+
+def test_rows_that_count_are_those_with_labels(told: Told) -> None:
+    """To a test of labels; the others were looked at for nothing."""
+    assert told.report.realised is not None
+    whole = replace(told.report.realised.whole, rows=1000)
+    found = replace(told.report, realised=replace(told.report.realised, whole=whole))
+    counts = {tested.what: tested.sides.current for tested in rows_tested(found)}
+    assert (counts["quality by labels"], counts["quality estimated"], counts["bias"]) == (600, 600, 600)
 
 
 def test_the_realised_quality_is_that_of_the_labels(told: Told) -> None:
@@ -171,7 +199,7 @@ def test_a_broken_section_costs_no_other_one(told: Told, caplog: pytest.LogCaptu
     assert "Its chart could not be drawn (TypeError); the log says more." in page
     assert "the chart of quality over time failed" in caplog.text
     written = markdown(broken)
-    assert written.count("This section could not be told (TypeError); the log says more.") == 2
+    assert written.count("This section could not be drawn (TypeError); the log says more.") == 2
     for each in (page, written):
         for title in ("All columns together", "What the model looks at", "What was tested"):
             assert title in each
