@@ -145,7 +145,8 @@ def _convert(values: dict[str, Any], origin: dict[str, str]) -> Settings:
         try:
             msgspec.convert({name: value}, Settings, strict=False)
         except msgspec.ValidationError as error:
-            raise SettingError(f"{origin[name]} sets {name} to {value!r}: {error}.") from error
+            shown = "a secret that cannot be one" if name in SECRETS else repr(value)
+            raise SettingError(f"{origin[name]} sets {name} to {shown}: {error}.") from error
     settings = msgspec.convert(values, Settings, strict=False)
     if not _WORKERS.fullmatch(str(settings.workers)):
         raise SettingError(f"{origin['workers']} sets workers to {settings.workers!r}. Write 4, 1..8 or auto.")

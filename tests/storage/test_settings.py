@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage import SettingError, Settings
+from storage.settings import SECRETS
 from tests.refusals import raises
 
 
@@ -110,3 +111,14 @@ def test_a_bad_file_is_named_with_its_line_or_value(tmp_path: Path, content: byt
     (tmp_path / "autopilot.toml").write_bytes(content)
     with raises(SettingError, message):
         Settings.load({})
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+@pytest.mark.parametrize("value", ["1357924680", '["1357924680"]', '{key = "1357924680"}'])
+def test_a_secret_of_another_type_is_not_told(tmp_path: Path, name: str, value: str) -> None:
+    """It is one all the same; where it is and what it should be is told."""
+    (tmp_path / "autopilot.toml").write_text(f"{name} = {value}\n")
+    with pytest.raises(SettingError) as caught:
+        Settings.load({})
+    assert f"autopilot.toml sets {name} to a secret that cannot be one: Expected `str`" in str(caught.value)
+    assert "1357924680" not in str(caught.value)
