@@ -20,7 +20,7 @@ Decisions:
     Both samples are looked at whole and by the same code; no profile stands for them.
     When a report is due is arithmetic (`storage/timing.py`), and who makes it is one row of the store
     (`Schedules.take`).
-    APScheduler only ticks and lends its threads: shared among processes, its own job stores lose and repeat runs.
+    APScheduler only ticks: shared among processes, its own job stores lose and repeat runs.
     NumPy is loaded first of all, so that it sorts as it can on each processor (`processor.py`).
     SciPy's statistics are imported inside functions, because they take half a second to load.
 """

@@ -139,7 +139,8 @@ class Schedules:
         """Record due times of one schedule, in their order; False if another process has done so meanwhile, or the
         schedule that they are of is no longer there, or not as it was.
 
-        waiting: how many of the schedule may wait for their turn; the oldest beyond are missed.
+        waiting: how many of the schedule may wait for their turn; the oldest beyond are missed. That tells nothing of a
+        schedule of which a check is at work, for longer than from one due time to the next.
         """
         try:
             with self._database.write() as connection:
@@ -149,7 +150,7 @@ class Schedules:
                 for execution in due:
                     insert_record(connection, executions, execution)
                 missed = miss_pending(connection, due[0].schedule, now, _SUPERSEDED, beyond=waiting)
-                if missed is not None:
+                if missed is not None and not _is_at_work(connection, missed.schedule, now):
                     _judge(connection, missed)
         except IntegrityError:
             return False
@@ -347,6 +348,14 @@ def _give_up(connection: Connection, now: datetime) -> None:
         failed = replace(left, status="failed", ended_at=now, lease_until=None, reason=reason)
         connection.execute(update(executions).where(_is(failed)).values(values_of(failed)))
         _judge(connection, failed)
+
+
+def _is_at_work(connection: Connection, name: str, now: datetime) -> bool:
+    """Whether somebody works on a check of a schedule, and has said so lately."""
+    works = and_(executions.c.status == "running", executions.c.lease_until > now, executions.c.removed.is_(False))
+    return (
+        connection.execute(select(executions).where(executions.c.schedule == name, works).limit(1)).first() is not None
+    )
 
 
 def _judge(connection: Connection, execution: Execution, finding: Finding = NO_FINDING) -> None:

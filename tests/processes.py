@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).parents[1]
+
+Found = TypeVar("Found")
 
 
 def run(script: str, *arguments: object, returncode: int = 0) -> str:
@@ -43,3 +48,12 @@ def run_at_once(script: str, *arguments: object, count: int = 2) -> list[str]:
     answers = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * count, [error for _, error in answers]
     return [out for out, _ in answers]
+
+
+def soon(look: Callable[[], Found | None], within_s: float = 40.0) -> Found:
+    """What a look finds, as soon as it finds something."""
+    end = time.monotonic() + within_s
+    while not (found := look()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+    return found

@@ -14,7 +14,7 @@ is recorded, not what is done.
 A backtest that was asked for over HTTP is a job of the store (`storage/backtests.py`), made by one monitor at a time
 with a lease as well (`backtests.py`).
 
-APScheduler is the clock and lends its threads, with the memory store alone (`ticks.py`): its cron triggers, stores and
+APScheduler is the clock, with the memory store alone (`ticks.py`): its cron triggers, stores and
 misfires are not used, because processes that share them lose and repeat runs (no locks, and a job that cannot be
 unpickled is deleted). This package is the only one that imports it.
 """

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Generator
+from concurrent import futures
 from contextlib import contextmanager
 from datetime import UTC
 
@@ -46,21 +47,19 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         timezone=UTC,
         executors={
             "default": ThreadPoolExecutor(4),
-            "reports": ThreadPoolExecutor(REPORTS_AT_ONCE),
-            "alerts": ThreadPoolExecutor(TOLD_AT_ONCE),
             "hours": ThreadPoolExecutor(1),
             "backtests": ThreadPoolExecutor(1),
         },
         # A tick that comes late still counts (the default drops what is a second late), and several late ones are one.
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
+    # Not as jobs of the scheduler: it holds the lock that adding one takes while it waits for its threads at the end.
+    reports, tellings = futures.ThreadPoolExecutor(REPORTS_AT_ONCE), futures.ThreadPoolExecutor(TOLD_AT_ONCE)
     settings = Settings.load()
     senders = senders or Senders.of(settings)
     _warn_of_channels(store, settings)
-    watch = Watch(store, lambda work: scheduler.add_job(_logged(work), executor="reports"))
-    messenger = Messenger(
-        store, senders, lambda work: scheduler.add_job(_logged(work), executor="alerts"), most=TOLD_AT_ONCE
-    )
+    watch = Watch(store, lambda work: reports.submit(_logged(work)))
+    messenger = Messenger(store, senders, lambda work: tellings.submit(_logged(work)), most=TOLD_AT_ONCE)
     hours = Hours(store)
     backtests = Backtests(store)
     ticks = (
@@ -80,10 +79,13 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
     try:
         yield
     finally:
+        watch.stop()
         messenger.stop()
         hours.stop()
         backtests.stop()
-        scheduler.shutdown(wait=True)
+        scheduler.shutdown(wait=True)  # before the two pools, as its ticks hand work to them
+        reports.shutdown()
+        tellings.shutdown()
 
 
 def _warn_of_channels(store: Store, settings: Settings) -> None:

@@ -111,13 +111,14 @@ class Watch:
         self._most = most
         self._planned: dict[str, _Planned] = {}
         self._running: set[tuple[str, datetime, int]] = set()
+        self._is_over = False
 
     def look(self) -> None:
         """Plan what is due, and begin what waits. Raises StoreError if the store cannot be used."""
         for schedule in self._store.schedules.list():
             if not schedule.paused:
                 self._plan(schedule, self._clock())
-        while len(self._running) < self._most and (taken := self._take(self._clock())) is not None:
+        while self._has_room() and (taken := self._take(self._clock())) is not None:
             schedule, execution = taken
             key = (execution.schedule, execution.scheduled_at, execution.attempts)
             self._running.add(key)
@@ -126,6 +127,13 @@ class Watch:
     def renew(self) -> None:
         """Say that this process still works on what it has begun. Raises StoreError if the store cannot be used."""
         self._store.schedules.renew(self.owner, self._clock(), lease_s=LEASE_S)
+
+    def stop(self) -> None:
+        """Begin nothing more: it waits for another monitor."""
+        self._is_over = True
+
+    def _has_room(self) -> bool:
+        return len(self._running) < self._most and not self._is_over
 
     def _plan(self, schedule: Schedule, now: datetime) -> None:
         """As `plan`, where that is worth a look: the clock may have stepped back."""

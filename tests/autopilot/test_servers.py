@@ -11,17 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 import pytest
 
 from storage import Store
 from tests import portable
+from tests.processes import soon
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -126,15 +127,6 @@ def served(tmp_path: Path) -> Generator[Served]:
         process.wait()
 
 
-def soon(look: Callable[[], Any]) -> Any:
-    """What a look finds, as soon as it finds something."""
-    end = time.monotonic() + 40
-    while not (found := look()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
-
-
 def ask_again_and_again(port: int, ended: threading.Event) -> list[int]:
     """The status of each answer until the event, on new connections."""
     body = json.dumps(portable.ROWS[0])
@@ -174,6 +166,7 @@ def test_a_monitor_that_dies_is_started_again_while_requests_are_answered(tmp_pa
     assert "Traceback" not in told
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits another process")
 def test_a_monitor_that_cannot_be_started_again_is_tried_again(tmp_path: Path) -> None:
     """As where no more files may be opened: the server goes on answering, and the monitor comes when it can."""
     with served(tmp_path) as found:

@@ -18,6 +18,7 @@ from storage.records import Schedule
 from tests import portable
 from tests.monitor import till
 from tests.monitor.process import ROOT, monitor, ready
+from tests.processes import soon
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -47,6 +48,21 @@ def test_a_signal_that_comes_at_once_ends_the_monitor(tmp_path: Path) -> None:
             ready(process)
             process.terminate()
             assert process.wait(20) == 0
+
+
+def test_a_signal_that_comes_as_reports_begin_ends_the_monitor(store: Store) -> None:
+    """What it has not begun waits for another one."""
+    now = utc_now()
+    till.deploy(store, portable.classifier(), now)
+    names = ("one", "two", "three")
+    for name in names:
+        store.schedules.put(Schedule(name, till.ENDPOINT, "0 * * * *", 0.05, now - timedelta(days=900)))
+    with monitor("--store", str(store.root)) as process:
+        ready(process)
+        soon(lambda: store.schedules.executions("one", 1))
+        process.terminate()
+        assert process.wait(20) == 0
+    assert not [one for name in names for one in store.schedules.executions(name) if one.status == "running"]
 
 
 def test_a_store_that_cannot_be_opened_is_told(tmp_path: Path) -> None:

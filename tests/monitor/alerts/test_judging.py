@@ -181,6 +181,20 @@ def test_a_schedule_that_nobody_comes_to_is_failing(store: Store) -> None:
     assert [state for _, state, _ in states(store)] == ["Failing", "OK"]
 
 
+def test_a_check_that_takes_longer_than_to_the_next_due_time_is_no_failing_one(store: Store) -> None:
+    """While somebody works on it, due times that pass are nothing to wake people for."""
+    schedule(store)
+    now = [NOON + SETTLE]
+    working = Watch(store, lambda work: None, clock=lambda: now[0], most=1)
+    for hour in range(4):
+        now[0] = NOON + hour * HOUR + SETTLE
+        working.renew()
+        working.look()
+    kept = store.schedules.executions("hourly")
+    assert [one.status for one in kept] == ["pending", "missed", "missed", "running"]
+    assert states(store) == []
+
+
 def test_a_check_whose_processes_die_counts_as_failed(store: Store) -> None:
     """Nobody ends it: the monitor that gives it up does."""
     schedule(store)
