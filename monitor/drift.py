@@ -67,7 +67,8 @@ class ColumnDrift(Struct, frozen=True):
 
     method: the test that decided, in words; `none` for a column that was not tested, `note` says why.
     statistic, p_value, effect: of that test; the p-value is corrected for the tests that the column underwent, the
-        effect goes from 0 (alike) to 1. None where not tested. A distance without a test has no p-value.
+        effect goes from 0 (alike) to 1. None where not tested. A distance without a test has no p-value; JSON has
+        null in place of an infinite one.
     threshold: the p-value at or below which the column alarms; of a distance, the distance at or above which.
     drifted: by the calibrated method, p_value <= threshold and effect >= the report's `minimum_effect`; by others, as
         they have it. verdict: the same in words, of a column that was not tested and of one that nobody can judge too.
@@ -93,7 +94,7 @@ class ColumnDrift(Struct, frozen=True):
     @property
     def tested(self) -> bool:
         """Whether there was anything to test."""
-        return self.statistic is not None
+        return self.method != "none"
 
     @property
     def difference(self) -> float:

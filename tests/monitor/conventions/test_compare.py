@@ -1,5 +1,7 @@
 """Other products' rules and single measures, asked for by name of `compare` and on the page."""
 
+import math
+
 import polars as pl
 import pytest
 
@@ -54,6 +56,15 @@ def test_a_few_rows_are_judged_by_who_judges_a_few_rows() -> None:
     assert compare(reference, current).verdict == "too few rows"
     assert compare(reference, current, method="evidently").verdict == "drift"
     assert compare(reference, current.clear(), method="evidently").verdict == "too few rows"
+
+
+def test_an_infinite_distance_is_a_verdict_in_json_too() -> None:
+    """Kullback-Leibler's of a level that is gone; JSON has no such number."""
+    both, one = pl.DataFrame({"x": ["a", "b"] * 50}), pl.DataFrame({"x": ["a"] * 100})
+    report = compare(both, one, method="kullback-leibler")
+    read = DriftReport.parse(report.json())
+    assert (report.columns[0].statistic, read.columns[0].statistic) == (math.inf, None)
+    assert (report.tested, read.tested, read.columns[0].verdict) == (1, 1, "drift")
 
 
 def test_settings_of_another_method_are_refused() -> None:
