@@ -228,7 +228,7 @@ def _nobody_can_say(what: str, span: Span, why: str) -> str:
 
 
 def _promise(level: float) -> str:
-    return f"had nothing changed, the chance of such an alarm were at most {chance(level)}"
+    return f"had nothing changed, the chance of such an alarm would be at most {chance(level)}"
 
 
 def _rows(count: int) -> str:

@@ -32,7 +32,7 @@ from tests.monitor.performance.answered import BINARY, START, two_classes
 END = START + timedelta(days=1)
 SPAN = Span("till", START, END)
 WHERE = "of 'till' from 2024-05-01 00:00 to 2024-05-02 00:00 UTC"
-PROMISE = "had nothing changed, the chance of such an alarm were at most 5% (1 in 20)."
+PROMISE = "had nothing changed, the chance of such an alarm would be at most 5% (1 in 20)."
 LIMIT = "An estimate cannot see that the same inputs have another outcome now; labels will tell."
 NOTHING = Sections(None, None, None, None, None, (), None, (), (), ())
 
