@@ -540,7 +540,7 @@ def print_drift(report: dict[str, Any], address: str) -> None:
             escape(column["name"]),
             column["method"] if is_judged else "not tested",
             _small(value if is_judged else None),
-            _small(column["threshold"]),
+            _small(column["threshold"]) if report["method"] == "calibrated" else _alarms_at(column),
             _small(column["effect"] if is_judged else column["unjudged"]),
             column["verdict"],
             style="bold red" if column["drifted"] else None,
@@ -572,6 +572,13 @@ def _remarks(columns: Sequence[dict[str, Any]], report: dict[str, Any]) -> Itera
 def _difference(column: dict[str, Any]) -> float:
     """The largest effect, whether it was judged or not."""
     return max(column["effect"] or 0.0, column["unjudged"] or 0.0)
+
+
+def _alarms_at(column: dict[str, Any]) -> str:
+    """Of another product's rule, or of a measure: p-values alarm where they are small, distances where large."""
+    if column["threshold"] is None:
+        return "-"
+    return f"{'>=' if column['p_value'] is None else '<='} {_small(column['threshold'])}"
 
 
 def _is_certain(column: dict[str, Any]) -> bool:

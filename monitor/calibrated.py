@@ -217,28 +217,28 @@ class Order:
 
     def worth_of_numbers(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Worth | None:
         """To a test of numbers, which are handed in ascending; None for independent rows."""
-        cuts = _quartiles(x, y)
-        return self._weigh(lambda values: _at_most(values.drop_nulls(), cuts), self.pair.present)
+        cuts, of = _quartiles(x, y), "length" if self.pair.kind == "text" else "values"
+        return self._weigh(lambda values: _at_most(values.drop_nulls(), cuts), self.pair.present, of)
 
     def worth_of_levels(self) -> Worth | None:
         """To a test of levels; there must be some."""
         scores = _levels_scored(self.pair.levels)
-        return self._weigh(lambda values: scores(values.drop_nulls()), self.pair.present)
+        return self._weigh(lambda values: scores(values.drop_nulls()), self.pair.present, "values")
 
     def worth_of_gaps(self) -> Worth | None:
         """To a test of missing values."""
-        return self._weigh(_is_missing, Counts(len(self.pair.reference), len(self.pair.current)))
+        return self._weigh(_is_missing, Counts(len(self.pair.reference), len(self.pair.current)), "missing values")
 
-    def note(self, worth: Worth | None, rows: Counts) -> None:
-        """Take down what people should know of rows that are worth less than they are."""
-        if worth and (said := note_of(worth, rows)):
+    def note(self, worth: Worth | None, rows: Counts, of: str) -> None:
+        """Take down what people should know of rows that are worth less than they are. of: what is tested."""
+        if worth and (said := note_of(worth, rows, of)):
             self.notes.append(said)
 
-    def _weigh(self, scores: Callable[[pl.Series], NDArray[np.float64]], rows: Counts) -> Worth | None:
+    def _weigh(self, scores: Callable[[pl.Series], NDArray[np.float64]], rows: Counts, of: str) -> Worth | None:
         before, after = self.pair.stretches
         step = max(len(self.pair.current) / max(len(after), 1), 1.0)
         worth = weigh(scores(before), scores(after), (rows.reference, rows.current), step)
-        self.note(worth, rows)
+        self.note(worth, rows, of)
         return worth
 
 
@@ -246,16 +246,17 @@ class Order:
 STARVED = f"; a comparison needs {MINIMUM_WORTH}."
 
 
-def note_of(worth: Worth, rows: Counts) -> str:
-    """What people should know of rows that are worth less than they are: of the side that is worth less, if that lost
-    any. Empty where no side lost a whole row."""
+def note_of(worth: Worth, rows: Counts, of: str) -> str:
+    """What people should know of rows that are worth less than they are to a test: of the side that is worth less, if
+    that lost any. Empty where no side lost a whole row. of: what is tested, such as missing values."""
     current, reference = (worth.current, rows.current, "current"), (worth.reference, rows.reference, "reference")
     sides = [current, reference] if worth.current <= worth.reference else [reference, current]
     lost = [side for side in sides if round(side[0]) < side[1]]
     if worth.enough and not lost:
         return ""
     least, count, side = lost[0] if worth.enough else sides[0]
-    said = f"{count:,} {side} rows count as {math.floor(least):,}"  # 9.6 are less than the 10 that a comparison needs
+    counted = math.floor(least)  # 9.6 are less than the 10 that a comparison needs
+    said = f"{count:,} {side} rows count as {counted:,} to the test of {of}"
     return f"Rows depend on their neighbours: {said}{'.' if worth.enough else STARVED}"
 
 
@@ -282,7 +283,7 @@ def _word_outcomes(order: Order) -> list[Outcome]:
     if not order.pair.present.reference + order.pair.present.current:
         return []
     outcome, worth = words(*order.pair.texts)
-    order.note(worth, Counts(*(min(side.count(), TEXT_ROWS) for side in order.pair.texts)))
+    order.note(worth, Counts(*(min(side.count(), TEXT_ROWS) for side in order.pair.texts)), "words")
     return order.judged([outcome], worth)
 
 

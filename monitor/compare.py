@@ -12,7 +12,7 @@ from monitor.conventions import MEASURES, NAMES, Column, judged, table_drifted
 from monitor.drift import MINIMUM_EFFECT, Bars, ColumnDrift, Control, Counts, DriftReport, Histogram, Kind
 from monitor.pair import BREAKS, Pair, paired, why_broken
 from monitor.profile import chart_of
-from storage.errors import DataError, SettingError, listed
+from storage.errors import DataError, SettingError, counted, listed
 
 #: Names of all methods: ours, the rules of other products and single measures.
 METHODS = ("calibrated", *NAMES)
@@ -27,6 +27,11 @@ _PROTOCOLS = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
 #: standard deviations in four windows of five and little below, and a level needs a sixth of the rows for a cell of its
 #: own. "No drift" would promise too much.
 MINIMUM_ROWS = 30
+
+
+def least_rows(method: str) -> int:
+    """Rows that a method asks for on either side; others than ours judge one."""
+    return MINIMUM_ROWS if method == "calibrated" else 1
 
 
 def compare(
@@ -80,9 +85,10 @@ def compare(
         _refuse_of_measures(threshold, bins)
     before, after = _table_of(reference, "reference"), _table_of(current, "current")
     looked = _Looked(before, after, _shared_names(before, after), kinds or {}, [])
-    enough = min(before.height, after.height) >= (MINIMUM_ROWS if method == "calibrated" else 1)
+    least = least_rows(method)
+    enough = min(before.height, after.height) >= least
     if not enough:
-        findings = [too_few(before.height, after.height) for _ in looked.columns()]
+        findings = [too_few(before.height, after.height, least) for _ in looked.columns()]
     elif method == "calibrated":
         pairs = (column.pair for column in looked.columns())
         findings = calibrated(pairs, level, control=control, minimum_effect=minimum_effect)
@@ -229,9 +235,9 @@ def refuse_absent(reference: _Table, current: _Table) -> None:
         )
 
 
-def too_few(reference_rows: int, rows: int) -> Finding:
-    """What is found in each column where either side has fewer than `MINIMUM_ROWS`."""
-    note = f"A comparison needs {MINIMUM_ROWS} rows on either side; there are {reference_rows:,} and {rows:,}."
+def too_few(reference_rows: int, rows: int, least: int = MINIMUM_ROWS) -> Finding:
+    """What is found in each column where either side has fewer rows than it takes."""
+    note = f"A comparison needs {counted(least, 'row')} on either side; there are {reference_rows:,} and {rows:,}."
     return Finding("none", None, None, None, None, drifted=False, note=note)
 
 

@@ -8,9 +8,9 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from monitor.charts import number, p_text, percent
+from monitor.charts import percent
 from monitor.drift import ColumnDrift, DriftReport
-from monitor.page import Subject, extra_text, meaning, missing_text, title
+from monitor.page import Subject, alarms_at, extra_text, meaning, missing_text, title, value_name, value_text
 from monitor.parts import Part, parts
 from monitor.report import EndpointReport
 
@@ -89,7 +89,7 @@ def _columns(report: DriftReport) -> Iterator[str]:
     names = (
         "column",
         "test",
-        "p-value",
+        value_name(report),
         "effect",
         "alarms at",
         "missing",
@@ -106,19 +106,12 @@ def _columns(report: DriftReport) -> Iterator[str]:
 
 
 def _column(column: ColumnDrift, report: DriftReport) -> list[str]:
-    threshold = (
-        "-"
-        if column.threshold is None
-        else p_text(column.threshold)
-        if column.p_value is not None
-        else (f"{number(column.threshold)} or more")
-    )
     return [
         text(column.name),
         "not tested" if column.verdict.startswith("not") else column.method,
-        "-" if column.p_value is None or column.verdict == "not judged" else p_text(column.p_value),
+        value_text(column) or "-",
         "-" if column.verdict == "not tested" else percent(column.difference),
-        threshold,
+        alarms_at(column) or "-",
         missing_text(column, report),
         "**drift**" if column.drifted else column.verdict,
     ]

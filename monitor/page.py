@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from monitor import charts, pictures
 from monitor.calibrated import STARVED
-from monitor.compare import MINIMUM_ROWS
+from monitor.compare import least_rows
 from monitor.drift import ColumnDrift, DriftReport
 from monitor.parts import QUALITY, Part, examples_text, harm_text, parts
 from monitor.report import EndpointReport
 from storage.drawing import draw
-from storage.errors import listed
+from storage.errors import counted, listed
 
 #: Columns that get a row with charts, drifted ones and large effects first. At most 5.5 kB each keep the page
 #: below 300 kB, without those of the next line.
@@ -55,6 +55,7 @@ def render(report: DriftReport, subject: Subject | None = None) -> str:
         report=report,
         subject=subject,
         headline=title(report),
+        value_name=value_name(report),
         meaning=meaning(report),
         rows=[_safe_row(column, report, number) for number, column in enumerate(ranked[:SHOWN_COLUMNS])],
         further=[column.name for column in further[:_NAMED_COLUMNS]],
@@ -79,6 +80,8 @@ class _Row(Struct, frozen=True):
     examples: str = ""
     harm: str = ""
     missing: str = ""
+    value: str = ""
+    alarms_at: str = ""
 
 
 def _safe_row(column: ColumnDrift, report: DriftReport, number: int) -> _Row:
@@ -101,6 +104,8 @@ def _row(column: ColumnDrift, report: DriftReport, number: int) -> _Row:
         examples=examples_text(column, report),
         harm=harm_text(column, report),
         missing=missing_text(column, report),
+        value=value_text(column),
+        alarms_at=alarms_at(column),
     )
 
 
@@ -163,8 +168,8 @@ def meaning(report: DriftReport) -> str:
     if report.method != "calibrated":
         return (
             f"Judged by the method {report.method!r}, which states no chance of a false alarm: it may see drift in few "
-            "rows where there is none, and none in many rows where there is."
-        )
+            f"rows where there is none, and none in many rows where there is. {_rule(report)}"
+        ).strip()
     promise = (
         f"If nothing had changed, a report like this one would raise any alarm at all with a chance of at most "
         f"{charts.chance(report.level)}, all {report.tested} tested columns taken together."
@@ -185,6 +190,16 @@ def meaning(report: DriftReport) -> str:
     )
 
 
+def _rule(report: DriftReport) -> str:
+    """Which way the numbers of another product's rule, or of a measure, go: it may have p-values and distances."""
+    tested = [column for column in report.columns if column.tested]
+    ways = [
+        *(["whose p-value is at most the one that it alarms at"] if any(c.p_value is not None for c in tested) else []),
+        *(["whose distance is at least the one that it alarms at"] if any(c.p_value is None for c in tested) else []),
+    ]
+    return f"It marks a column {' or '.join(ways)}." if ways else ""
+
+
 def unjudged_text(report: DriftReport) -> str:
     """A sentence on the columns that differ and that nobody can judge, with a space in front; empty without any."""
     found = report.unjudged
@@ -201,10 +216,12 @@ def why_too_few(report: DriftReport) -> str:
     >>> why_too_few(DriftReport("too few rows", False, 12, 5000, "calibrated", 0.05, ()))
     'There are 12 current rows and 5,000 reference rows, and a comparison needs 30 on either side.'
     """
-    there = f"There are {report.rows:,} current rows and {report.reference_rows:,} reference rows"
+    verb = "is" if report.rows == 1 else "are"
+    current, reference = counted(report.rows, "current row"), counted(report.reference_rows, "reference row")
+    there = f"There {verb} {current} and {reference}"
     starved = next((column for column in report.columns if STARVED in column.note), None)
     if starved is None:
-        return f"{there}, and a comparison needs {MINIMUM_ROWS} on either side."
+        return f"{there}, and a comparison needs {least_rows(report.method)} on either side."
     return f"{there}, but they depend on one another. Column {starved.name!r}: {starved.note}"
 
 
@@ -233,12 +250,30 @@ def reading(column: ColumnDrift, report: DriftReport) -> str:
 
 
 def _what_was_measured(column: ColumnDrift) -> str:
-    """Of a rule without a promise: its number, and the one at which it alarms."""
+    """Of a rule without a promise: its number, and those at which it alarms."""
     measured = "p-value" if column.p_value is not None else column.method
-    value = column.statistic if column.p_value is None else column.p_value
-    return (
-        f"Its {measured} is {charts.number(value or 0.0)}, and the rule has {charts.number(column.threshold or 0.0)}."
-    )
+    return f"Its {measured} is {value_text(column)}, and the rule alarms at {alarms_at(column)}."
+
+
+def value_text(column: ColumnDrift) -> str:
+    """The p-value of a column that was tested, or its distance; empty of one that nobody can judge."""
+    if column.statistic is None or column.verdict == "not judged":
+        return ""
+    return charts.number(column.statistic) if column.p_value is None else charts.p_text(column.p_value)
+
+
+def value_name(report: DriftReport) -> str:
+    """What these values are: p-values, distances, or some of each."""
+    return "p-value" if all(column.p_value is not None for column in report.columns if column.tested) else "value"
+
+
+def alarms_at(column: ColumnDrift) -> str:
+    """The values at which a column alarms: small p-values, and large distances; empty where nothing was tested."""
+    if column.threshold is None:
+        return ""
+    if column.p_value is None:
+        return f"{charts.number(column.threshold)} or more"
+    return f"{charts.p_text(column.threshold)} or less"
 
 
 def _what_changed(column: ColumnDrift, report: DriftReport) -> str:

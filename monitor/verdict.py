@@ -19,7 +19,7 @@ from monitor.performance.estimated import EstimatedQuality
 from monitor.performance.figures import Drop
 from monitor.performance.realised import RealisedQuality
 from monitor.sections import Sections
-from storage.errors import listed
+from storage.errors import counted, listed
 from storage.records import CheckKind
 
 #: The field of the report that a check's verdict is of.
@@ -61,12 +61,12 @@ def _drift(drift: DriftReport, _: Sections, span: Span) -> Verdict:
         return Verdict(drift.verdict, None, _nobody_can_say("whether columns drifted", span, why_too_few(drift)))
     drifted = [column for column in drift.ranked if column.drifted]
     if not drifted:
-        what = f"None of {_count(drift.tested, 'tested column')} has drifted in {_rows(drift.rows)}"
+        what = f"None of {counted(drift.tested, 'tested column')} has drifted in {_rows(drift.rows)}"
         sentence = f"{what} {_where(span)}; changes of less than {percent(drift.minimum_effect)} are not looked for."
         return Verdict(drift.verdict, False, f"{sentence}{unjudged_text(drift)}")
     most = max(drifted, key=lambda column: column.effect or 0.0)
     verb = "has" if len(drifted) == 1 else "have"
-    what = f"{len(drifted)} of {_count(drift.tested, 'tested column')} {verb} drifted in {_rows(drift.rows)}"
+    what = f"{len(drifted)} of {counted(drift.tested, 'tested column')} {verb} drifted in {_rows(drift.rows)}"
     worst = f"most of all {most.name!r}, by {percent(most.effect or 0.0)}"
     sentence = f"{what} {_where(span)}, {worst}; {_promise(drift.level)}."
     return Verdict(drift.verdict, drift.drifted, f"{sentence}{unjudged_text(drift)}")
@@ -96,7 +96,7 @@ def _data_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
         return Verdict(found.verdict, None, _nobody_can_say("whether data are as they should be", span, why))
     first = _broken(found.violations[0])
     of = f"the baseline {found.baseline}" if _is_kept(found) else "data quality"
-    broken = f"{_count(len(found.violations), 'constraint')} of {of} broken in {_rows(found.rows)}"
+    broken = f"{counted(len(found.violations), 'constraint')} of {of} broken in {_rows(found.rows)}"
     is_tested = all(one.rows is None or one.p_value is not None for one in found.violations)
     promise = f"; {_promise(found.level)}" if is_tested else ""  # whoever makes a rule has promised nothing of chance
     return Verdict(found.verdict, True, f"{broken} {_where(span)}, first of all {first}{promise}.")
@@ -167,7 +167,7 @@ def _bias(_: DriftReport, sections: Sections, span: Span) -> Verdict:
     alarming = [facet for facet in found.facets if facet.alarms]
     judged = [facet for facet in found.facets if any(metric.p_value is not None for metric in facet.metrics)]
     if alarming:
-        told = f"{_count(len(alarming), 'group')} of {len(found.facets)} treated otherwise in {_rows(found.rows)}"
+        told = f"{counted(len(alarming), 'group')} of {len(found.facets)} treated otherwise in {_rows(found.rows)}"
         which = f"{_names(alarming)}; first of all {alarming[0].words.removesuffix('.')}"
         return Verdict(found.verdict, True, f"{told} {_where(span)}: {which}; {_promise(found.level)}.")
     if not judged:
@@ -232,11 +232,7 @@ def _promise(level: float) -> str:
 
 
 def _rows(count: int) -> str:
-    return _count(count, "row")
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+    return counted(count, "row")
 
 
 _Found = TypeVar("_Found")

@@ -103,3 +103,12 @@ def listed(names: Sequence[str], most: int = _LISTED) -> str:
     """
     shown = ", ".join(repr(name) for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "no columns"
+
+
+def counted(count: int, what: str) -> str:
+    """How many there are, inside a message. what: the name of one, whose plural ends in s.
+
+    >>> counted(1, "row"), counted(2000, "current row")
+    ('1 row', '2,000 current rows')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

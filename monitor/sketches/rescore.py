@@ -288,8 +288,8 @@ def _examined(window: Profile, hours: Sequence[Profile], baseline: Baseline, pla
     outcomes = [question.exact(0) for question in questions if question.asked[0]]
     rows, missing = counts[0, :2].tolist()
     notes = (
-        _note(worths.values, Counts(column.present, rows - missing)),
-        _note(worths.gaps, Counts(column.missing + column.present, rows)),
+        _note(worths.values, Counts(column.present, rows - missing), "length" if column.kind == "text" else "values"),
+        _note(worths.gaps, Counts(column.missing + column.present, rows), "missing values"),
     )
     return Examined(outcomes, " ".join(dict.fromkeys(filter(None, notes))), _unjudged(questions, worths))
 
@@ -304,9 +304,9 @@ def _unjudged(questions: Sequence[Question], worths: _Worths) -> float | None:
     return max((float(question.effect[0]) for question in left_out), default=None)
 
 
-def _note(worths: Worths, rows: Counts) -> str:
+def _note(worths: Worths, rows: Counts, of: str) -> str:
     worth = worths.at(0)
-    return note_of(worth, rows) if worth else ""
+    return note_of(worth, rows, of) if worth else ""
 
 
 def _finding(column: Examined, threshold: float) -> Finding:

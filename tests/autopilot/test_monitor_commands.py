@@ -105,6 +105,7 @@ def test_another_product_s_verdict_is_of_the_table(tmp_path: Path, capsys: pytes
     lines = printed(capsys, "compare", reference, current, "--method", "evidently")
     assert lines[0] == "no drift of the table: 2,000 rows against the reference"
     assert "value" in lines[2]
+    assert all(">= 0.1" in line for line in lines if line.startswith(("│ x ", "│ y ", "│ z ")))
 
 
 def test_a_difference_that_nobody_can_judge_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

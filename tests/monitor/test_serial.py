@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from functools import partial
 from typing import Any, cast
 
@@ -152,9 +153,23 @@ def test_drift_of_dependent_rows_is_found() -> None:
 def test_the_note_is_of_a_side_that_lost_rows() -> None:
     """Which may be the one that is worth more; and rounding takes none."""
     spread, freedom = 0.1, 100.0
-    told = note_of(Worth(200, 600.4, spread, freedom), Counts(200, 1000))
-    assert told == "Rows depend on their neighbours: 1,000 current rows count as 600."
-    assert note_of(Worth(1999.8, 2000, spread, freedom), Counts(2000, 2000)) == ""
+    told = note_of(Worth(200, 600.4, spread, freedom), Counts(200, 1000), "values")
+    assert told == "Rows depend on their neighbours: 1,000 current rows count as 600 to the test of values."
+    assert note_of(Worth(1999.8, 2000, spread, freedom), Counts(2000, 2000), "values") == ""
+
+
+def test_each_note_says_which_test_it_is_of() -> None:
+    """Values, missing values, lengths and words of the same rows are worth different ones."""
+    rng = np.random.default_rng(3)
+    slow, gaps = autoregression(rng, 2000, 0.95), autoregression(rng, 2000, 0.9) > 1
+    numbers = pl.Series(slow).set(pl.Series(gaps), None)
+    words = [["it was not late", "it is lost"][int(gap)] for gap in gaps]
+    texts = pl.Series(
+        [f"{said} {'.' * int(20 + 3 * value)} {row}" for row, (said, value) in enumerate(zip(words, slow, strict=True))]
+    )
+    found = calibrated([pair_up(series, series.tail(1000)) for series in (numbers, texts)], 0.05)
+    said = [re.findall(r"count as [\d,]+ to the test of ([a-z ]+)", finding.note) for finding in found]
+    assert said == [["values", "missing values"], ["length", "words"]]
 
 
 def test_the_finding_tells_what_rows_are_worth() -> None:
@@ -168,7 +183,8 @@ def test_the_finding_tells_what_rows_are_worth() -> None:
     assert (long.method, long.note[:50]) == ("Kolmogorov-Smirnov", "Rows depend on their neighbours: 500 current rows ")
     assert (short.method, short.p_value) == ("none", None)
     assert short.note == (
-        f"Rows depend on their neighbours: 50 current rows count as 4; a comparison needs {MINIMUM_WORTH}. "
+        "Rows depend on their neighbours: 50 current rows count as 4 to the test of values; "
+        f"a comparison needs {MINIMUM_WORTH}. "
         f"A difference of {short.unjudged:.1%} may be usual there; rows of a longer time would tell."
     )
     assert compare(pl.DataFrame({"x": x}), pl.DataFrame({"x": y})).verdict == "too few rows"

@@ -71,7 +71,7 @@ def test_rows_that_are_worth_too_little_are_told_as_such() -> None:
     found = compare(sticky(5000), sticky(50))
     told = (
         "There are 50 current rows and 5,000 reference rows, but they depend on one another. Column 'x': Rows depend "
-        "on their neighbours: 50 current rows count as 4; a comparison needs 10."
+        "on their neighbours: 50 current rows count as 4 to the test of values; a comparison needs 10."
     )
     word, breached, sentence = verdict("drift", found)
     assert (word, breached) == ("too few rows", None)

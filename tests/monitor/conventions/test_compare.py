@@ -4,11 +4,14 @@ import math
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from monitor import compare
+from monitor.charts import number, p_text
 from monitor.compare import METHODS
 from monitor.conventions import CONVENTIONS
 from monitor.drift import DriftReport
+from monitor.markdown import markdown
 from monitor.page import render
 from storage.errors import SettingError
 from tests.monitor.conventions.asked import answers_of, asked_tables
@@ -50,12 +53,46 @@ def test_psi_by_name_has_a_threshold_and_bins() -> None:
     assert [(column.method, column.drifted) for column in found] == [("PSI in 4 bins", True), ("PSI in 4 bins", False)]
 
 
+@pytest.mark.parametrize(
+    ("method", "way", "value", "at"),
+    [
+        ("psi", "whose distance is at least the one that it alarms at", "value", "0.2 or more"),
+        ("kolmogorov-smirnov", "whose p-value is at most the one that it alarms at", "p-value", "0.050 or less"),
+        ("evidently", "whose distance is at least the one that it alarms at", "value", "0.1 or more"),
+    ],
+)
+def test_which_way_a_rule_goes_is_told(method: str, way: str, value: str, at: str) -> None:
+    """On the page and in the Markdown, of the table and of each column, with the value that was measured."""
+    report = compare(pl.DataFrame({"x": range(2000)}), pl.DataFrame({"x": range(1000, 3000)}), method=method)
+    page, written = render(report), markdown(report)
+    (column,) = report.columns
+    assert f"It marks a column {way}." in page
+    assert f"It marks a column {way}." in written
+    assert f"and the rule alarms at {at}." in page
+    assert f"<dt>Alarms at</dt><dd>{at}</dd>" in page
+    assert f"| column | test | {value} | effect |" in written
+    measured = number(column.statistic or 0.0) if value == "value" else p_text(column.p_value or 0.0)
+    assert f"| {measured} | 50% | {at} | 0% | **drift** |" in written
+
+
+def test_a_rule_of_both_kinds_goes_both_ways() -> None:
+    """As Evidently's of texts and others does; nothing is said of a rule where nothing was tested."""
+    report = compare(*sides_of(3), method="evidently")
+    both = replace(report.columns[0], p_value=0.5), replace(report.columns[0], p_value=None)
+    told = markdown(replace(report, columns=both))
+    assert "whose p-value is at most the one that it alarms at or whose distance is at least the one that" in told
+    assert "It marks" not in markdown(replace(report, columns=()))
+
+
 def test_a_few_rows_are_judged_by_who_judges_a_few_rows() -> None:
     """Ours asks for 30; the others do not."""
     reference, current = pl.DataFrame({"x": range(20)}), pl.DataFrame({"x": range(100, 120)})
     assert compare(reference, current).verdict == "too few rows"
     assert compare(reference, current, method="evidently").verdict == "drift"
-    assert compare(reference, current.clear(), method="evidently").verdict == "too few rows"
+    nothing = compare(reference, current.clear(), method="evidently")
+    assert nothing.verdict == "too few rows"
+    assert nothing.columns[0].note == "A comparison needs 1 row on either side; there are 20 and 0."
+    assert "There are 0 current rows and 20 reference rows, and a comparison needs 1 on either side." in render(nothing)
 
 
 def test_an_infinite_distance_is_a_verdict_in_json_too() -> None:
