@@ -78,7 +78,7 @@ def test_one_that_cannot_be_made_tells_why(store: Store, asked: BacktestView) ->
     Backtests(store, lambda: NOW).look()
     told = {one: get(store, one.id, NOW) for one in (broken, empty, asked)}
     assert [one.status for one in told.values()] == ["failed", "failed", "completed"]
-    assert (told[broken].reason or "").startswith("A window of the schedule begins or ends at 2024-05-31T23:30")
+    assert (told[broken].reason or "").startswith("A window of the schedule begins or ends at 2024-05-31 23:30 UTC")
     assert (told[empty].reason or "").startswith(
         "Nothing is there of what demo:2 answered at endpoint 'till' from 2024-05-30 00:00 UTC to 2024-05-31 00:00 UTC,"
     )
