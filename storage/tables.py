@@ -175,6 +175,16 @@ servers = Table(
     Column("serving", Json(dict[str, records.Serving]), nullable=False),
 )
 
+monitors = Table(
+    "monitors",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
 rollouts = Table(
     "rollouts",
     metadata,
@@ -428,6 +438,7 @@ __all__ = [
     "labels",
     "metadata",
     "models",
+    "monitors",
     "profiles",
     "reports",
     "rollouts",
