@@ -2,12 +2,16 @@
 
 import importlib.metadata
 import platform
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from storage.alerts import obstacle
 from storage.errors import StoreError
+from storage.monitors import is_there
+from storage.records import Execution, Monitor
 from storage.settings import SECRETS, Settings
 from storage.store import Store
 
@@ -29,19 +33,30 @@ _LIBRARIES = (
 )
 
 
+class Monitoring(Struct, frozen=True):
+    """Whether the schedules of a store are followed. running: the monitors that are there; gone: those that ended
+    without a word, the latest first. schedules: how many are not paused. last_check: the last that was made, of any."""
+
+    running: list[Monitor]
+    gone: list[Monitor]
+    schedules: int
+    last_check: Execution | None
+
+
 def examine(store: str | None = None) -> dict[str, Any]:
-    """Versions, settings with the place that each came from, the store's health, and why a monitor that is started here
-    could not tell some of its channels. Raises SettingError."""
+    """Versions, settings with the place that each came from, the store's health, whether its schedules are followed, and
+    why a monitor that is started here could not tell some of its channels. Raises SettingError."""
     settings, origin = Settings.trace()
     values = msgspec.structs.asdict(settings)
     if store is not None:
         values["store"], origin["store"] = store, "--store"
-    health = _health(str(values["store"]))
+    health, monitor = _looked_at(str(values["store"]), datetime.now(UTC))
     return {
         "versions": {"python": f"{platform.python_version()} on {platform.platform()}", **_versions()},
         "settings": {name: {"value": _shown(name, value), "origin": origin[name]} for name, value in values.items()},
         "store": health,
         "channels": _untold(str(values["store"]), settings),
+        "monitor": monitor,
         "healthy": not health["complaints"],
     }
 
@@ -69,8 +84,20 @@ def _untold(path: str, settings: Settings) -> dict[str, str]:
     return {one.name: found for one in channels if (found := obstacle(one, settings)) is not None}
 
 
-def _health(path: str) -> dict[str, Any]:
+def _looked_at(path: str, now: datetime) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The store's health, and its monitor; nothing of that where it cannot be opened."""
     try:
-        return msgspec.to_builtins(Store.open(path).health())
+        store = Store.open(path)
+        return msgspec.to_builtins(store.health()), msgspec.to_builtins(_monitoring(store, now))
     except StoreError as error:
-        return {"path": path, "schema": "?", "free_bytes": 0, "complaints": [str(error)]}
+        return {"path": path, "schema": "?", "free_bytes": 0, "complaints": [str(error)]}, None
+
+
+def _monitoring(store: Store, now: datetime) -> Monitoring:
+    heard = store.monitors.list()
+    return Monitoring(
+        running=[one for one in heard if is_there(one, now)],
+        gone=[one for one in heard if not is_there(one, now)],
+        schedules=sum(not schedule.paused for schedule in store.schedules.list()),
+        last_check=store.schedules.last_made(),
+    )

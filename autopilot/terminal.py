@@ -706,6 +706,29 @@ def print_doctor(found: dict[str, Any]) -> None:
         say(f"[bold red]Store {store['path']}: {'; '.join(store['complaints'])}[/bold red]")
     for name, obstacle in found["channels"].items():
         say(escape(f"Channel {name} could not be told by a monitor that is started here: {obstacle}"))
+    if found["monitor"] is not None:
+        _print_monitoring(found["monitor"])
+
+
+def _print_monitoring(found: dict[str, Any]) -> None:
+    """Who follows the schedules, and the last check that was made for any."""
+    for one in found["running"]:
+        say(f"Monitor: process {one['pid']} on {one['host']}, since {_utc(one['started_at'])}")
+    if not found["running"]:
+        gone = found["gone"]
+        heard = f"; the last was heard of at {_utc(gone[0]['seen_at'])}, and ended without a word" if gone else ""
+        say(f"Monitor: none{heard}. `autopilot serve` starts one.")
+        if found["schedules"]:
+            say(f"[bold red]Nobody follows the schedules ({found['schedules']:,}) meanwhile.[/bold red]")
+    if (last := found["last_check"]) is not None:
+        say(
+            f"Last check: {escape(last['schedule'])}, due {_utc(last['scheduled_at'])}, {last['status']} "
+            f"at {_utc(last['ended_at'])}: {escape(last['verdict'] or last['reason'])}"
+        )
+
+
+def _utc(time: str) -> str:
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _params(params: dict[str, Any]) -> str:

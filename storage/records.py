@@ -308,6 +308,16 @@ class Server(Struct, frozen=True):
     url: str | None = None
 
 
+class Monitor(Struct, frozen=True):
+    """A process that follows schedules. seen_at: when it last said so; it does each ten seconds."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+
+
 class Guard(Struct, frozen=True):
     """What takes a roll-out back.
 

@@ -265,6 +265,13 @@ class Schedules:
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
+    def last_made(self) -> Execution | None:
+        """The execution of any schedule that was completed, or failed, last; None where none was."""
+        made = select(executions).where(executions.c.status.in_(("completed", "failed")))
+        with self._database.read() as connection:
+            row = connection.execute(made.order_by(executions.c.ended_at.desc()).limit(1)).mappings().first()
+        return None if row is None else record_of(Execution, row)
+
     def forget(self, before: datetime) -> int:
         """Delete executions that ended before a time; returns how many are gone, some hundred of a schedule at once.
 

@@ -16,6 +16,7 @@ from storage.idempotency import IdempotencyKeys
 from storage.jobs import Jobs
 from storage.labels.labels import Labels
 from storage.models import Models
+from storage.monitors import Monitors
 from storage.profiles import Profiles
 from storage.reports import Reports
 from storage.rollouts import Rollouts
@@ -62,6 +63,7 @@ class Store:
         self.aliases = Aliases(self._database)
         self.endpoints = Endpoints(self._database)
         self.servers = Servers(self._database)
+        self.monitors = Monitors(self._database)
         self.rollouts = Rollouts(self._database, self.models)
         self.jobs = Jobs(self._database)
         self.async_invocations = AsyncInvocations(self._database, root / "async")

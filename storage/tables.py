@@ -176,6 +176,16 @@ servers = Table(
     Column("url", String),
 )
 
+monitors = Table(
+    "monitors",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
 rollouts = Table(
     "rollouts",
     metadata,
@@ -434,6 +444,7 @@ __all__ = [
     "labels",
     "metadata",
     "models",
+    "monitors",
     "profiles",
     "reports",
     "rollouts",

@@ -11,11 +11,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor.alerts import Messenger, Senders
 from monitor.schedule.backtests import Backtests
+from monitor.schedule.heartbeat import Heartbeat
 from monitor.schedule.hours import Hours
 from monitor.schedule.retention import forget
 from monitor.schedule.watch import LEASE_S, REPORTS_AT_ONCE, Watch, utc_now
 from storage.alerts import obstacle
 from storage.errors import AutopilotError
+from storage.monitors import BEAT_S
 from storage.settings import Settings
 from storage.store import Store
 
@@ -36,7 +38,7 @@ _log = logging.getLogger("monitor")
 @contextmanager
 def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
     """Follow schedules, tell of alerts, compact traffic, profile its hours, make backtests and forget what is long
-    past, in threads of their own.
+    past, in threads of their own; and tell the store that this process does.
 
     At the end, reports and the hour under way are waited for; commands that are told of alerts are ended, and told
     again later; a backtest is given back.
@@ -60,11 +62,13 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
     _warn_of_channels(store, settings)
     watch = Watch(store, lambda work: reports.submit(_logged(work)))
     messenger = Messenger(store, senders, lambda work: tellings.submit(_logged(work)), most=TOLD_AT_ONCE)
+    heartbeat = Heartbeat(store, watch.owner)
     hours = Hours(store)
     backtests = Backtests(store)
     ticks = (
         (watch.look, LOOK_EVERY_S, "default"),
         (watch.renew, LEASE_S / 4, "default"),
+        (heartbeat.beat, BEAT_S, "default"),
         (messenger.look, LOOK_EVERY_S, "default"),
         (messenger.renew, LEASE_S / 4, "default"),
         (store.traffic.compact, COMPACT_EVERY_S, "default"),
@@ -86,6 +90,7 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         scheduler.shutdown(wait=True)  # before the two pools, as its ticks hand work to them
         reports.shutdown()
         tellings.shutdown()
+        _logged(heartbeat.end)()
 
 
 def _warn_of_channels(store: Store, settings: Settings) -> None:

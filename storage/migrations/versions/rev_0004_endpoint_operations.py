@@ -54,6 +54,14 @@ def upgrade() -> None:
         sa.Column("url", sa.String),
     )
     op.create_table(
+        "monitors",
+        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("host", sa.String, nullable=False),
+        sa.Column("pid", sa.Integer, nullable=False),
+        sa.Column("started_at", sa.BigInteger, nullable=False),
+        sa.Column("seen_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
         "rollouts",
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("endpoint", sa.String, nullable=False, index=True),
