@@ -44,8 +44,8 @@ class Monitoring(Struct, frozen=True):
 
 
 def examine(store: str | None = None) -> dict[str, Any]:
-    """Versions, settings with the place that each came from, the store's health, whether its schedules are followed, and
-    why a monitor that is started here could not tell some of its channels. Raises SettingError."""
+    """Versions, settings with the place that each came from, the store's health, whether its schedules are followed,
+    and why a monitor that is started here could not tell some of its channels. Raises SettingError."""
     settings, origin = Settings.trace()
     values = msgspec.structs.asdict(settings)
     if store is not None:
