@@ -64,7 +64,7 @@ def test_a_fit_in_time_leaves_its_reference_in_time_order(tmp_path: Path) -> Non
     hours = rng.permutation(600)
     frame = pl.DataFrame({"hour": hours, "x": rng.normal(size=600)}).with_columns(y=pl.col("x") + 0.01 * pl.col("hour"))
     result = autopilot.fit(
-        frame, "y", time="hour", budget=10, candidates=["linear"], max_trials=1, store=tmp_path, progress=False
+        frame, "y", time="hour", budget=600, candidates=["linear"], max_trials=1, store=tmp_path, progress=False
     )
     reference = pl.read_parquet(io.BytesIO(result.store.models.read_reference(result.best)))
     kept = reference.join(frame, on="x", maintain_order="left").get_column("hour")
