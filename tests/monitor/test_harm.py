@@ -13,7 +13,8 @@ def column(name: str, effect: float | None, *, drifted: bool = True) -> ColumnDr
     """A column with this effect; None was not tested."""
     p_value = None if effect is None else 0.001
     drifted = drifted and effect is not None
-    return ColumnDrift(name, "number", "KS", effect, p_value, effect, 0.01, drifted, "", Counts(0, 0), None)
+    test = "none" if effect is None else "KS"
+    return ColumnDrift(name, "number", test, effect, p_value, effect, 0.01, drifted, "", Counts(0, 0), None)
 
 
 def names(ranking: HarmRanking) -> list[str]:
