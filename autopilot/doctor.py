@@ -50,14 +50,12 @@ def examine(store: str | None = None) -> dict[str, Any]:
     values = msgspec.structs.asdict(settings)
     if store is not None:
         values["store"], origin["store"] = store, "--store"
-    health, monitor = _looked_at(str(values["store"]), datetime.now(UTC))
+    looked = _looked_at(str(values["store"]), settings, datetime.now(UTC))
     return {
         "versions": {"python": f"{platform.python_version()} on {platform.platform()}", **_versions()},
         "settings": {name: {"value": _shown(name, value), "origin": origin[name]} for name, value in values.items()},
-        "store": health,
-        "channels": _untold(str(values["store"]), settings),
-        "monitor": monitor,
-        "healthy": not health["complaints"],
+        **looked,
+        "healthy": not looked["store"]["complaints"],
     }
 
 
@@ -75,22 +73,23 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _untold(path: str, settings: Settings) -> dict[str, str]:
-    """By channel, why it could not be told; nothing of a store that cannot be opened, whose health says so."""
-    try:
-        channels = Store.open(path).schedules.alerts.list_channels()
-    except StoreError:
-        return {}
-    return {one.name: found for one in channels if (found := obstacle(one, settings)) is not None}
-
-
-def _looked_at(path: str, now: datetime) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The store's health, and its monitor; nothing of that where it cannot be opened."""
+def _looked_at(path: str, settings: Settings, now: datetime) -> dict[str, Any]:
+    """The store's health; of one that can be opened also why channels could not be told, by name, and its monitor."""
     try:
         store = Store.open(path)
-        return msgspec.to_builtins(store.health()), msgspec.to_builtins(_monitoring(store, now))
+        return {
+            "store": msgspec.to_builtins(store.health()),
+            "channels": _untold(store, settings),
+            "monitor": msgspec.to_builtins(_monitoring(store, now)),
+        }
     except StoreError as error:
-        return {"path": path, "schema": "?", "free_bytes": 0, "complaints": [str(error)]}, None
+        health = {"path": path, "schema": "?", "free_bytes": 0, "complaints": [str(error)]}
+        return {"store": health, "channels": {}, "monitor": None}
+
+
+def _untold(store: Store, settings: Settings) -> dict[str, str]:
+    channels = store.schedules.alerts.list_channels()
+    return {one.name: found for one in channels if (found := obstacle(one, settings)) is not None}
 
 
 def _monitoring(store: Store, now: datetime) -> Monitoring:

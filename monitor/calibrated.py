@@ -169,7 +169,7 @@ def _least(outcomes: Sequence[Outcome], minimum_effect: float) -> float:
 
 def finding_on(column: Examined, threshold: float, minimum_effect: float) -> Finding:
     """What was found in a column, whose p-values are `corrected`; the note also tells what nobody can judge."""
-    found = _decisive(column.outcomes, threshold, minimum_effect) if column.outcomes else _UNTESTED
+    found = _decisive(column.outcomes, threshold, minimum_effect) if column.outcomes else untested()
     found = found._replace(note=column.note, unjudged=column.unjudged)
     if found.verdict(minimum_effect) != "not judged":
         return found
@@ -177,7 +177,9 @@ def finding_on(column: Examined, threshold: float, minimum_effect: float) -> Fin
     return found._replace(note=f"{column.note} {usual}")
 
 
-_UNTESTED = Finding("none", None, None, None, None, drifted=False)
+def untested(why: str = "") -> Finding:
+    """The finding on a column of which nothing was tested."""
+    return Finding("none", None, None, None, None, drifted=False, note=why)
 
 
 def _decisive(outcomes: Sequence[Outcome], threshold: float, minimum_effect: float) -> Finding:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import polars as pl
 from polars.selectors import by_name
 
-from monitor.calibrated import CONTROLS, Finding, calibrated, check_level
+from monitor.calibrated import CONTROLS, Finding, calibrated, check_level, untested
 from monitor.conventions import MEASURES, NAMES, Column, judged, table_drifted
 from monitor.drift import MINIMUM_EFFECT, Bars, ColumnDrift, Control, Counts, DriftReport, Histogram, Kind
 from monitor.pair import BREAKS, Pair, paired, why_broken
@@ -238,7 +238,7 @@ def refuse_absent(reference: _Table, current: _Table) -> None:
 def too_few(reference_rows: int, rows: int, least: int = MINIMUM_ROWS) -> Finding:
     """What is found in each column where either side has fewer rows than it takes."""
     note = f"A comparison needs {counted(least, 'row')} on either side; there are {reference_rows:,} and {rows:,}."
-    return Finding("none", None, None, None, None, drifted=False, note=note)
+    return untested(note)
 
 
 def _column(told: _Told, finding: Finding, minimum_effect: float) -> ColumnDrift:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from monitor.calibrated import Finding, ascending
+from monitor.calibrated import Finding, ascending, untested
 from monitor.distances import total_variation
 from monitor.pair import BREAKS, Pair, why_broken
 
@@ -29,12 +29,7 @@ def attempted(judge: Callable[[Column], Finding], column: Column) -> Finding:
     try:
         return judge(column)
     except BREAKS as error:
-        return uncompared(why_broken(column.pair.name, "compared", error))
-
-
-def uncompared(why: str) -> Finding:
-    """The finding on a column that a convention has no verdict on."""
-    return Finding("none", None, None, None, None, drifted=False, note=why)
+        return untested(why_broken(column.pair.name, "compared", error))
 
 
 #: Places at which two distribution functions are held against each other for `effect_of`: exact to a thousandth, and

@@ -31,8 +31,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.calibrated import Finding
-from monitor.conventions.column import Column, uncompared
+from monitor.calibrated import Finding, untested
+from monitor.conventions.column import Column
 from monitor.distances import jensen_shannon_distance, wasserstein_normalised
 from monitor.pair import count_levels
 
@@ -94,11 +94,11 @@ def _guess_of_strings(values: pl.Series) -> _Guess:
 
 
 def _judge_other(column: Column) -> Finding:
-    return uncompared(f"Evidently does not compare columns like this one of type {column.current.dtype}.")
+    return untested(f"Evidently does not compare columns like this one of type {column.current.dtype}.")
 
 
 def _empty() -> Finding:
-    return uncompared("Evidently refuses a column without values on one side, and with it the whole report.")
+    return untested("Evidently refuses a column without values on one side, and with it the whole report.")
 
 
 # --------------------------------------------------------------------------------------------------------- numbers
@@ -106,7 +106,7 @@ def _empty() -> Finding:
 
 def _judge_number(column: Column) -> Finding:
     if column.pair.kind != "number":
-        return uncompared("Evidently refuses a column of which one side holds no numbers, and with it the report.")
+        return untested("Evidently refuses a column of which one side holds no numbers, and with it the report.")
     x, y = (_finite(series) for series in (column.pair.reference, column.pair.current))
     if not len(x) or not len(y):
         return _empty()
@@ -227,7 +227,7 @@ def _judge_text(column: Column) -> Finding:
     try:
         area, sides = _area(before, after)
     except ValueError as error:  # no word is left, or the half to learn from has one side only
-        return uncompared(f"Evidently refuses these texts, and with them the whole report: {error}")
+        return untested(f"Evidently refuses these texts, and with them the whole report: {error}")
     threshold = _AREA if len(before) > _SMALL_REFERENCE_ROWS else _random_area(sides)
     return Finding("area of a text classifier", area, None, None, threshold, drifted=area > threshold)
 

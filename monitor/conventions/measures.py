@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor import distances
-from monitor.calibrated import Finding, is_tied
-from monitor.conventions.column import Column, attempted, uncompared
+from monitor.calibrated import Finding, is_tied, untested
+from monitor.conventions.column import Column, attempted
 from monitor.pair import Pair
 from monitor.two_sample import Outcome, contingency, kolmogorov_smirnov
 from storage.errors import SettingError
@@ -128,17 +128,17 @@ def _check(name: str, threshold: float | None, bins: int | None) -> None:
 def _measure(pair: Pair, measure: Measure, bins: int) -> Finding:
     """What was measured, without a verdict yet."""
     if pair.kind in ("time", "other"):
-        return uncompared(f"Columns of kind {pair.kind} are not compared.")
+        return untested(f"Columns of kind {pair.kind} are not compared.")
     if not pair.present.reference or not pair.present.current:
-        return uncompared("There is no value on one side.")
+        return untested("There is no value on one side.")
     if pair.kind == "category":
         if measure.of_counts is None:
-            return uncompared(f"{measure.name} compares numbers, and this is a category.")
+            return untested(f"{measure.name} compares numbers, and this is a category.")
         levels = pair.levels
         return _found(measure.name, measure.of_counts(levels["reference"].to_numpy(), levels["current"].to_numpy()))
     x, y = _values(pair, finite=measure.finite)
     if not len(x) or not len(y):
-        return uncompared("There is no finite value on one side.")
+        return untested("There is no finite value on one side.")
     name = f"{measure.name} of length in characters" if pair.kind == "text" else measure.name
     if measure.of_values is not None:
         note = "Many values are equal, so that the p-value is a rough one." if measure.is_test and is_tied(x, y) else ""

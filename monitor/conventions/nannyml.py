@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.calibrated import Finding
-from monitor.conventions.column import Column, uncompared
+from monitor.calibrated import Finding, untested
+from monitor.conventions.column import Column
 from monitor.drift import Kind
 from monitor.pair import values_of
 
@@ -64,14 +64,14 @@ def nannyml_window(columns: Sequence[Column]) -> list[Finding]:
 def _judge(column: Column, chunk_rows: int | None) -> Finding:
     kind = _kind(column, column.reference)
     if kind == "other":
-        return uncompared(f"NannyML does not compare columns of type {column.reference.dtype}.")
+        return untested(f"NannyML does not compare columns of type {column.reference.dtype}.")
     if kind == "number" and _kind(column, column.current) != "number":
-        return uncompared(f"NannyML gives no verdict: the column was numbers and is {column.current.dtype} now.")
+        return untested(f"NannyML gives no verdict: the column was numbers and is {column.current.dtype} now.")
     sides = [_chunk_rows(len(side), chunk_rows) for side in (column.reference, column.current)]
     if not all(sides):
-        return uncompared(f"NannyML refuses tables of fewer than {_CHUNKS} rows.")
+        return untested(f"NannyML refuses tables of fewer than {_CHUNKS} rows.")
     if not column.pair.present.reference:
-        return uncompared("NannyML gives no verdict: the reference has no value.")
+        return untested("NannyML gives no verdict: the reference has no value.")
     return _judge_numbers(column, *sides) if kind == "number" else _judge_levels(column, *sides)
 
 
@@ -96,7 +96,7 @@ def _verdict(reference: Sequence[_Chunk], current: Sequence[_Chunk]) -> Finding:
     )
     usual, found = usual[~np.isnan(usual)], found[~np.isnan(found)]
     if not len(found) or not len(usual):
-        return uncompared("NannyML gives no verdict: there is no chunk with a distance on one side.")
+        return untested("NannyML gives no verdict: there is no chunk with a distance on one side.")
     threshold = float(usual.mean() + _DEVIATIONS * usual.std())
     above = int(np.count_nonzero(found > threshold))
     note = f"{above} of {len(current)} chunks are above the threshold."
@@ -126,7 +126,7 @@ def _judge_numbers(column: Column, reference_rows: int, current_rows: int) -> Fi
     before, after = (values_of(side, "number").to_numpy() for side in (column.reference, column.current))
     known = before[~np.isnan(before)]
     if np.isinf(known).any():
-        return uncompared("NannyML refuses a reference with infinities.")
+        return untested("NannyML refuses a reference with infinities.")
     edges = np.histogram_bin_edges(known, bins="doane")
     return _verdict(
         [_binned(chunk, edges) for chunk in _cut(before, reference_rows)],

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from monitor.calibrated import Finding
+from monitor.calibrated import Finding, untested
 from monitor.checks.sagemaker.distance import robust
-from monitor.conventions.column import Column, uncompared
+from monitor.conventions.column import Column
 from monitor.distances import l_infinity
 from monitor.pair import count_levels
 from monitor.two_sample import kolmogorov_smirnov
@@ -49,10 +49,10 @@ def sagemaker_robust(columns: Sequence[Column]) -> list[Finding]:
 def _judge(column: Column, *, is_robust: bool) -> Finding:
     pair = column.pair
     if pair.kind in ("time", "other"):
-        return uncompared(f"SageMaker Model Monitor does not compare columns of type {column.reference.dtype}.")
+        return untested(f"SageMaker Model Monitor does not compare columns of type {column.reference.dtype}.")
     rows = pair.present
     if not rows.reference or not rows.current:
-        return uncompared("Deequ gives no distance: there is no value on one side.")
+        return untested("Deequ gives no distance: there is no value on one side.")
     simple = _distance(column)
     distance = robust(simple, rows.reference, rows.current) if is_robust else simple
     method = "L-infinity, robust" if is_robust else "L-infinity"
