@@ -21,6 +21,7 @@ TABLES: dict[str, type[Struct]] = {
     "rollouts": records.Rollout,
     "tallies": records.Tally,
     "labels": records.Label,
+    "monitors": records.Monitor,
     "jobs": records.Job,
     "async_invocations": records.AsyncInvocation,
     "idempotency_keys": records.IdempotencyKey,
