@@ -6,6 +6,8 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/installed
 UV ?= $(BIN)/uv
+# Two processes; the tests of a file stay in one, where they share what they have made.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # One set of versions for all platforms and Pythons (`fewest`), so that what was tested is what everybody runs.
 # A lock holds names, versions and hashes, and no place to fetch them from: each machine knows its own.
@@ -40,10 +42,10 @@ demo: setup ## fit, deploy, serve and watch a model of the 2013 New York flights
 	$(BIN)/autopilot demo
 
 test: setup ## run the tests and the examples in docstrings; ARGS="-k plan" picks some
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: setup ## run the tests that take long: kills, fuzzing, whole guides
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 check: setup ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .
