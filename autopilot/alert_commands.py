@@ -82,12 +82,9 @@ def _why(change: AlertChange) -> str:
     """How many verdicts were bad, if one decided, and what was found."""
     if change.report_id is None:
         return change.sentence
-    bad = (
-        f"{change.bad} of the last {change.of} verdicts were bad"
-        if change.bad
-        else f"no bad verdict among the last {change.of}"
-    )
-    return f"{bad}. {change.sentence}" if change.sentence else bad
+    from storage.alerts import weighed
+
+    return ". ".join(filter(None, [weighed(change), change.sentence]))
 
 
 def channel(

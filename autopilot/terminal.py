@@ -16,7 +16,7 @@ from rich.table import Table
 from autopilot.progress import shown
 from autopilot.result import Result
 from autopilot.search.frontier import Point, frontier_frame
-from storage.errors import listed
+from storage.errors import counted, listed
 from storage.records import Alias, Endpoint, Member, ModelVersion, Parity, Run, Scores, Trial
 from storage.signature import Column
 
@@ -396,16 +396,19 @@ def print_labels(name: str, taken: "Received | None", found: "LabelSummary") -> 
     """What became of labels, and how good the answers were by those that there are."""
     if taken is not None:
         say(
-            f"[bold]{taken.labels:,} labels[/bold]: {taken.new:,} new, {taken.same:,} there already, "
+            f"[bold]{counted(taken.labels, 'label')}[/bold]: {taken.new:,} new, {taken.same:,} there already, "
             f"{taken.replaced:,} replaced"
         )
         if taken.unknown:
             ids = escape(listed(taken.unknown_ids))
             say(f"  {taken.unknown:,} are of rows that are not captured, or not yet, such as those of {ids}")
     if not found.versions:
-        say(f"Endpoint [bold]{name}[/bold] has {found.labels:,} labels, of none of the rows that were captured then.")
+        labels = counted(found.labels, "label")
+        say(f"Endpoint [bold]{name}[/bold] has {labels}, of none of the rows that were captured then.")
         return
-    table = _table(f"How good the answers were, by {found.labels:,} labels", "version", "rows", "metric", "", "95 %")
+    table = _table(
+        f"How good the answers were, by {counted(found.labels, 'label')}", "version", "rows", "metric", "", "95 %"
+    )
     for version in found.versions:
         head = (f"{version.model}:{version.version}", f"{version.rows:,}")
         for number, value in enumerate(version.metrics):
@@ -521,9 +524,9 @@ def _shadows(reports: "Sequence[ShadowReport]") -> Table:
 
 def print_drift(report: dict[str, Any], address: str) -> None:
     """A drift report: drifted columns first."""
-    what = "rows of traffic against the training sample" if "endpoint" in report else "rows against the reference"
+    what = "of traffic against the training sample" if "endpoint" in report else "against the reference"
     is_overruled = not report["drifted"] and any(column["drifted"] for column in report["columns"])
-    title = f"{report['verdict']}{' of the table' if is_overruled else ''}: {report['rows']:,} {what}"
+    title = f"{report['verdict']}{' of the table' if is_overruled else ''}: {counted(report['rows'], 'row')} {what}"
     tested = [column for column in report["columns"] if column["statistic"] is not None]
     has_p_values = all(column["p_value"] is not None for column in tested)  # other rules have distances, or both
     table = _table(title, "column", "test", "p-value" if has_p_values else "value", "alarms at", "effect", "verdict")
@@ -590,14 +593,15 @@ def _sections(report: dict[str, Any]) -> Iterator[str]:
     if quality := report.get("quality"):
         found = len(quality["violations"])
         told = f" ({found}), such as: {quality['violations'][0]['sentence']}" if found else ""
+        told += f". {quality['note'].removesuffix('.')}" if quality["note"] else ""
         yield f"Data quality by the baseline {quality['baseline']}: {quality['verdict']}{told}"
     if both := report.get("multivariate"):
         yield f"All columns together: {both['verdict']}"
-    for name, how in (("realised", "by labels"), ("estimated", "estimated")):
+    for name, how, verb in (("realised", "by labels", "is"), ("estimated", "estimated", "is probably")):
         if found := report.get(name):
             notes = () if found["verdict"] in ("drop", "no drop") else found["whole"]["notes"]
             why = "".join(f". {note.removesuffix('.')}" for note in notes)
-            yield f"Quality {how}: {found['verdict']}{_judged(found)}{why}"
+            yield f"Quality {how}: {found['verdict']}{_judged(found, verb)}{why}"
     if bias := report.get("bias"):
         groups = [one["name"] for one in bias["facets"] if any(m["outside"] or m["drifted"] for m in one["metrics"])]
         yield f"Bias: {bias['verdict']}" + (f" ({listed(groups)})" if groups else "")
@@ -606,7 +610,7 @@ def _sections(report: dict[str, Any]) -> Iterator[str]:
         yield f"What the model looks at for {one['label']!r}: {unknown or ('drift' if one['drifted'] else 'no drift')}"
 
 
-def _judged(found: dict[str, Any]) -> str:
+def _judged(found: dict[str, Any], verb: str) -> str:
     """The metric that is judged, in the whole window and in the reference."""
     now, before = (
         next((figure for figure in figures if figure["metric"] == found["metric"]), None)
@@ -615,12 +619,12 @@ def _judged(found: dict[str, Any]) -> str:
     if now is None or now["value"] is None:
         return ""
     was = "" if before is None or before["value"] is None else f", and was {_small(before['value'])}"
-    return f"; {found['metric']} is {_small(now['value'])} ({_small(now['low'])} to {_small(now['high'])}){was}"
+    return f"; {found['metric']} {verb} {_small(now['value'])} ({_small(now['low'])} to {_small(now['high'])}){was}"
 
 
 def print_baseline(told: dict[str, Any]) -> None:
     """What each column of a data-quality baseline is asked."""
-    out.print(_asked(f"{told['rows']:,} rows suggest", told["columns"]))
+    out.print(_asked(f"Suggested by {counted(told['rows'], 'row')}", told["columns"]))
     print_finds(told["finds"])
     say(f"Written to  {told['folder']}  (edit the constraints in baseline.json)")
 
@@ -645,7 +649,8 @@ def _asked(title: str, columns: Sequence[dict[str, Any]]) -> Table:
 
 def print_violations(told: dict[str, Any]) -> None:
     """What a check found: a sentence for each violation."""
-    say(f"{told['verdict']}: {told['rows']:,} rows")
+    note = f". {told['note'].removesuffix('.')}" if told.get("note") else ""  # not by SageMaker's rules
+    say(f"{told['verdict']}: {counted(told['rows'], 'row')}{note}")
     for violation in told["violations"]:
         examples = ", ".join(violation.get("examples", ()))
         name = violation.get("feature_name")
@@ -657,9 +662,9 @@ def print_violations(told: dict[str, Any]) -> None:
 
 def print_finds(found: dict[str, Any]) -> None:
     """How small a drift a schedule, or a comparison, will find."""
-    past = found.get("windows")
-    counted = f", as the last {'window' if past == 1 else f'{past} windows'} had" if past else ""
-    windows = f"windows of {found['rows']:,} rows{counted}"
+    past = found.get("windows") or 0
+    last = "as the last window had" if past == 1 else f"as the last {past:,} windows had"
+    windows = f"windows of {counted(found['rows'], 'row')}{f', {last}' if past else ''}"
     title = f"The smallest drift found in {found['power']:.0%} of {windows}, at level {found['level']:.3g}"
     table = _table(title, "column", "shift", "in sd", "share of rows that change", "that go missing", "note")
     for one in found["columns"]:
@@ -667,7 +672,7 @@ def print_finds(found: dict[str, Any]) -> None:
         table.add_row(one["name"], _small(one["shift"]), _small(one["shift_sd"]), *change, one["note"])
     out.print(table)
     if found.get("left_out"):
-        say(f"{found['left_out']:,} more columns were not looked at.")
+        say(f"Not looked at: {counted(found['left_out'], 'more column')}.")
 
 
 def print_backtest(found: dict[str, Any], zone: str) -> None:

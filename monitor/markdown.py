@@ -13,6 +13,7 @@ from monitor.drift import ColumnDrift, DriftReport
 from monitor.page import Subject, alarms_at, extra_text, meaning, missing_text, title, value_name, value_text
 from monitor.parts import Part, parts
 from monitor.report import EndpointReport
+from storage.errors import counted
 
 #: Columns that get a row; a sentence counts the others.
 MOST_ROWS = 200
@@ -98,7 +99,7 @@ def _columns(report: DriftReport) -> Iterator[str]:
     )
     yield _table(names, rows[:MOST_ROWS])
     if len(ranked) > MOST_ROWS:
-        yield f"{len(ranked) - MOST_ROWS:,} further columns are in the JSON."
+        yield f"The JSON report has {counted(len(ranked) - MOST_ROWS, 'further column')}."
     if extra := extra_text(report):
         yield text(extra)
     if notes := [f"- {text(column.name)}: {text(column.note)}" for column in ranked[:MOST_ROWS] if column.note]:

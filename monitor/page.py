@@ -1,6 +1,7 @@
 """The drift report as one HTML page for people: no script, no font, no other file; it can be mailed and printed."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
@@ -16,7 +17,7 @@ from monitor.drift import ColumnDrift, DriftReport
 from monitor.parts import QUALITY, Part, examples_text, harm_text, parts
 from monitor.report import EndpointReport
 from storage.drawing import draw
-from storage.errors import counted, listed
+from storage.errors import agreed, counted, listed
 
 #: Columns that get a row with charts, drifted ones and large effects first. At most 5.5 kB each keep the page
 #: below 300 kB, without those of the next line.
@@ -58,14 +59,23 @@ def render(report: DriftReport, subject: Subject | None = None) -> str:
         value_name=value_name(report),
         meaning=meaning(report),
         rows=[_safe_row(column, report, number) for number, column in enumerate(ranked[:SHOWN_COLUMNS])],
-        further=[column.name for column in further[:_NAMED_COLUMNS]],
-        further_count=len(further),
-        further_drifted=sum(column.drifted for column in further),
+        further=_further_text(further),
         drifted=sum(column.drifted for column in report.columns),
         extra=extra_text(report),
         parts=[_with_picture(part, report) for part in parts(report)],
         sentence=report.sentence if isinstance(report, EndpointReport) else "",
     )
+
+
+def _further_text(columns: Sequence[ColumnDrift]) -> str:
+    """Which columns have no row, and how many of them drifted; empty without any."""
+    if not columns:
+        return ""
+    drifted, count = sum(column.drifted for column in columns), len(columns)
+    have = f"{counted(count, 'further column')} {agreed(count, 'have')} smaller effects"
+    of_them = f" ({drifted:,} of them drifted)" if drifted else ""
+    names = listed([column.name for column in columns], _NAMED_COLUMNS)
+    return f"{have}{of_them} and {agreed(count, 'are')} not drawn: {names}. The JSON report holds them all."
 
 
 class _Row(Struct, frozen=True):
@@ -155,10 +165,11 @@ def headline(report: DriftReport) -> str:
     drifted = sum(column.drifted for column in report.columns)
     if not drifted:
         unjudged = len(report.unjudged)
-        return "No drift" + (f" found; {unjudged} of {len(report.columns)} columns not judged" if unjudged else "")
+        columns = counted(len(report.columns), "column")
+        return "No drift" + (f" found; {unjudged} of {columns} not judged" if unjudged else "")
     if not report.drifted:
-        return f"No drift of the table; {drifted} of {report.tested} columns differ"
-    return f"Drift in {drifted} of {report.tested} {'column' if report.tested == 1 else 'columns'}"
+        return f"No drift of the table; {drifted} of {counted(report.tested, 'column')} {agreed(drifted, 'differ')}"
+    return f"Drift in {drifted} of {counted(report.tested, 'column')}"
 
 
 def meaning(report: DriftReport) -> str:
@@ -170,9 +181,10 @@ def meaning(report: DriftReport) -> str:
             f"Judged by the method {report.method!r}, which states no chance of a false alarm: it may see drift in few "
             f"rows where there is none, and none in many rows where there is. {_rule(report)}"
         ).strip()
+    together = f", all {report.tested} tested columns taken together" if report.tested > 1 else ""
     promise = (
-        f"If nothing had changed, a report like this one would raise any alarm at all with a chance of at most "
-        f"{charts.chance(report.level)}, all {report.tested} tested columns taken together."
+        "If nothing had changed, a report like this one would raise any alarm at all with a chance of at most "
+        f"{charts.chance(report.level)}{together}."
     )
     is_of_model = isinstance(report, EndpointReport)
     usual = "the rows that the model was trained on" if is_of_model else "those of the reference"
@@ -317,7 +329,7 @@ def beyond_text(column: ColumnDrift) -> str:
         return ""
     ends = ((chart.below, "below"), (chart.above, "above"))
     told = [
-        f"{counts.reference:,} reference and {counts.current:,} current values {where} the axis"
+        f"{counts.reference:,} reference and {counted(counts.current, 'current value')} {where} the axis"
         for counts, where in ends
         if counts.reference or counts.current
     ]

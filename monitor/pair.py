@@ -14,6 +14,7 @@ import polars as pl
 
 from monitor.drift import Counts, Kind
 from storage.boundary import parse_times
+from storage.errors import agreed, counted
 
 #: Free text has at least this many words on average, as in training, and more than half of its values differ: where
 #: they repeat, their shares tell more than their lengths.
@@ -159,12 +160,11 @@ def present_of(ascending: pl.Series) -> pl.Series:
 
 def _note(side: _Side, name: str, kind: Kind, now: str) -> str:
     notes: list[str] = []
-    if side.lost == 1:
-        notes.append(f"1 {name} value is no {kind}{now} and counts as missing.")
-    elif side.lost:
-        notes.append(f"{side.lost:,} {name} values are no {kind}{now} and count as missing.")
+    if side.lost:
+        lost = f"{counted(side.lost, f'{name} value')} {agreed(side.lost, 'are')} no {kind}{now}"
+        notes.append(f"{lost} and {agreed(side.lost, 'count')} as missing.")
     if side.infinite:
-        notes.append(f"{side.infinite:,} {name} value{'s are' if side.infinite > 1 else ' is'} infinite.")
+        notes.append(f"{counted(side.infinite, f'{name} value')} {agreed(side.infinite, 'are')} infinite.")
     return " ".join(notes)
 
 

@@ -17,6 +17,7 @@ from monitor.drift import ColumnDrift, Counts, DriftReport
 from monitor.performance.estimated import EstimatedQuality
 from monitor.performance.realised import RealisedQuality
 from monitor.report import EndpointReport
+from storage.errors import counted
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def safely(title: str, tell: Callable[[], Part | None]) -> Part | None:
 def _part(title: str, lines: Sequence[str], names: Sequence[str] = (), rows: Rows = ()) -> Part:
     told = [line.strip() for line in lines if line.strip()]
     if len(rows) > MOST_ROWS:
-        told.append(f"{len(rows) - MOST_ROWS:,} further lines are in the JSON report.")
+        told.append(f"The JSON report has {counted(len(rows) - MOST_ROWS, 'further line')}.")
     return Part(title, tuple(told), tuple(names), tuple(tuple(row) for row in rows[:MOST_ROWS]))
 
 
@@ -169,7 +170,8 @@ def rows_tested(report: DriftReport) -> Iterator[RowsTested]:
     """Each test of a report, of which an endpoint's has more than that of its columns."""
     sides = Counts(report.reference_rows, report.rows)
     level = report.level if report.method == "calibrated" else None
-    yield RowsTested("each column", sides, level, f"{report.tested} of {len(report.columns)} columns")
+    columns = counted(len(report.columns), "column")
+    yield RowsTested("each column", sides, level, f"{report.tested} of {columns}")
     if not isinstance(report, EndpointReport):
         return
     if (found := report.realised) is not None and is_judged(found):
@@ -180,9 +182,8 @@ def rows_tested(report: DriftReport) -> Iterator[RowsTested]:
         yield RowsTested("quality estimated", rows, found.level, shared_out(found.metric, found))
     if (quality := report.quality) is not None:
         rows = Counts(quality.baseline_rows, quality.rows)
-        yield RowsTested(
-            "data quality", rows, quality.level, f"{quality.tests:,} tests, each at {p_text(quality.threshold)}"
-        )
+        each = f"{counted(quality.tests, 'test')}, each at {p_text(quality.threshold)}"
+        yield RowsTested("data quality", rows, quality.level, each)
     if (both := report.multivariate) is not None:
         yield RowsTested("all columns together", sides, both.level, "")
     if (bias := report.bias) is not None:

@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeVar
 
 from monitor.charts import chance, number, percent
 from monitor.checks import Quality, Violation
-from monitor.checks.check import LEAST_ROWS
 from monitor.checks.kept import SUGGESTED
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import DriftReport
@@ -19,7 +18,7 @@ from monitor.performance.estimated import EstimatedQuality
 from monitor.performance.figures import Drop
 from monitor.performance.realised import RealisedQuality
 from monitor.sections import Sections
-from storage.errors import counted, listed
+from storage.errors import agreed, counted, listed
 from storage.records import CheckKind
 
 #: The field of the report that a check's verdict is of.
@@ -75,7 +74,7 @@ def _drift(drift: DriftReport, _: Sections, span: Span) -> Verdict:
 def _multivariate(drift: DriftReport, sections: Sections, span: Span) -> Verdict:
     found = _made(sections.multivariate)
     if found.verdict == "too few rows":
-        why = f"There are {_rows(drift.rows)}. {found.words}"
+        why = f"{_there_are(drift.rows)}. {found.words}"
         return Verdict(found.verdict, None, _nobody_can_say("whether all columns together drifted", span, why))
     auc = found.classifier.auc
     apart = "" if auc is None else f" (area under the ROC curve {number(auc)}, where 0.5 is a guess)"
@@ -90,9 +89,11 @@ def _data_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
     found = _made(sections.quality)
     if found.verdict == "no violations":
         asked = f"the baseline {found.baseline}" if _is_kept(found) else "what the reference keeps"
-        return Verdict(found.verdict, False, f"{_rows(found.rows)} {_where(span)} keep {asked}.")
+        return Verdict(
+            found.verdict, False, f"{_rows(found.rows)} {_where(span)} {agreed(found.rows, 'keep')} {asked}."
+        )
     if found.verdict != "violations":
-        why = f"There are {_rows(found.rows)}; that nothing was found in fewer than {LEAST_ROWS} says nothing."
+        why = f"{_there_are(found.rows)}. {found.note}"
         return Verdict(found.verdict, None, _nobody_can_say("whether data are as they should be", span, why))
     first = _broken(found.violations[0])
     of = f"the baseline {found.baseline}" if _is_kept(found) else "data quality"
@@ -122,9 +123,12 @@ def _model_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
         return _realised(realised, span)
     if estimated is not None and estimated.verdict in _JUDGED:
         return _estimated(estimated, realised.verdict, span)
-    labels = f"{realised.whole.labelled:,} of {_rows(realised.whole.rows)} have a label"
+    labelled = realised.whole.labelled
+    labels = f"{labelled:,} of {_rows(realised.whole.rows)} {agreed(labelled, 'have')} a label"
     estimate = "" if estimated is None else f", and there is no estimate either ({estimated.verdict})"
     why = f"{realised.verdict.capitalize()}: {labels}{estimate}."
+    if realised.verdict in ("no labels", "too few labels"):
+        why = " ".join([why, *realised.whole.notes[-1:]])  # how labels come, or how many it takes
     return Verdict(realised.verdict, None, _nobody_can_say("how good answers were", span, why))
 
 
@@ -138,7 +142,8 @@ def _realised(found: RealisedQuality, span: Span) -> Verdict:
 
 def _estimated(found: EstimatedQuality, labels: str, span: Span) -> Verdict:
     """What an estimate can tell: as far as inputs and scores show it. labels: why it is not by them."""
-    by = f"estimated from {_rows(found.whole.rows)} {_where(span)} without labels ({labels})"
+    reason = "" if labels == "no labels" else f" ({labels})"
+    by = f"estimated from {_rows(found.whole.rows)} {_where(span)} without labels{reason}"
     figure = _figure(found, _telling(found), "is probably")
     limit = "An estimate cannot see that the same inputs have another outcome now; labels will tell"
     if found.verdict == "no drop":
@@ -158,7 +163,11 @@ def _figure(found: RealisedQuality | EstimatedQuality, drop: Drop | None, verb: 
     if drop is None:
         return f"{found.metric} in pieces of the window"
     of = "" if drop == found.whole.drop else " in a piece of the window"
-    span = f"a drop of {number(drop.drop)}, 95% interval {number(drop.low)} to {number(drop.high)}"
+    way, amounts = "worse", (drop.drop, drop.low, drop.high)
+    if drop.drop < 0:
+        way, amounts = "better", (-drop.drop, -drop.high, -drop.low)
+    amount, low, high = map(number, amounts)
+    span = f"{way} by {amount}, 95% interval {low} to {high}"
     return f"{drop.metric} {verb} {number(drop.current)}{of}, and was {number(drop.reference)} ({span})"
 
 
@@ -184,7 +193,7 @@ def _unjudged(found: BiasReport) -> str:
     """Why no group was judged: of the one that was nearest to it."""
     nearest = max(found.facets, key=lambda facet: min(facet.rows, facet.other_rows))
     why = nearest.note or f"The reference or the window has fewer than {MINIMUM_ROWS} rows of a side with an outcome."
-    return f"There are {_rows(found.rows)}. {nearest.name}: {why}"
+    return f"{_there_are(found.rows)}. {nearest.name}: {why}"
 
 
 def _names(facets: Sequence[FacetBias]) -> str:
@@ -229,6 +238,10 @@ def _nobody_can_say(what: str, span: Span, why: str) -> str:
 
 def _promise(level: float) -> str:
     return f"had nothing changed, the chance of such an alarm would be at most {chance(level)}"
+
+
+def _there_are(count: int) -> str:
+    return f"There {'is' if count == 1 else 'are'} {_rows(count)}"
 
 
 def _rows(count: int) -> str:

@@ -289,6 +289,14 @@ def _sentence(schedule: Schedule, execution: Execution, finding: Finding, before
     return f"The last {checks} could not be made, so that nobody watches endpoint {schedule.endpoint!r}: {reason}."
 
 
+def weighed(change: AlertChange) -> str:
+    """How many of the verdicts that decided were bad, in words."""
+    if change.of == 1:
+        return f"the last verdict was {'' if change.bad else 'not '}bad"
+    of = f"of the last {change.of} verdicts"
+    return f"{change.bad} {of} {'was' if change.bad == 1 else 'were'} bad" if change.bad else f"none {of} was bad"
+
+
 def verdicts(connection: Connection, schedule: Schedule) -> list[tuple[datetime, bool]]:
     """The last verdicts of a schedule that its alert weighs, newest first: when they were due, and whether bad."""
     query = (

@@ -112,3 +112,16 @@ def counted(count: int, what: str) -> str:
     ('1 row', '2,000 current rows')
     """
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def agreed(count: int, words: str) -> str:
+    """Words that begin with a verb, as they are said of so many.
+
+    >>> agreed(1, "are negative"), agreed(2, "are negative"), agreed(1, "repeat an earlier one")
+    ('is negative', 'are negative', 'repeats an earlier one')
+    """
+    if count != 1:
+        return words
+    verb, _, rest = words.partition(" ")
+    singular = {"are": "is", "have": "has"}.get(verb, f"{verb}s")
+    return f"{singular} {rest}".rstrip()

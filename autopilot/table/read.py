@@ -21,6 +21,7 @@ from storage.formats import (
     UNPACK_ERRORS,
     format_of,
     found_packing,
+    known_format,
     refuse_delimiter,
     refuse_repeated,
     unpacked,
@@ -213,11 +214,15 @@ def _refuse_other_delimiter(header: list[str], place: str, delimiter: str) -> No
     if len(header) != 1:
         return
     other = next((mark for mark in ";\t|," if mark != delimiter and mark in header[0]), None)
-    if other is not None:
-        raise DataError(
-            f"{place!r} has one column, {header[0][:60]!r}, when split at {delimiter!r}. It seems to be separated by "
-            f"{other!r}: use --delimiter {other!r}, or give the table: polars.read_csv(path, separator={other!r})."
-        )
+    if other is None:
+        return
+    option = f"use --delimiter {other!r}"
+    if known_format(place) == "tsv":  # which is split at tabs whatever is asked for
+        option = "name it .csv" if other == "," else f"name it .csv and {option}"
+    raise DataError(
+        f"{place!r} has one column, {header[0][:60]!r}, when split at {delimiter!r}. It seems to be separated by "
+        f"{other!r}: {option}, or give the table: polars.read_csv(path, separator={other!r})."
+    )
 
 
 def _collect(data: pl.LazyFrame) -> pl.DataFrame:

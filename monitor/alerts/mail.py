@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Struct
 
-from storage.alerts import NO_MAIL_SERVER, page_of
+from storage.alerts import NO_MAIL_SERVER, page_of, weighed
 from storage.errors import FailureError, SettingError
 from storage.records import AlertChange
 
@@ -126,9 +126,9 @@ def _facts(change: AlertChange) -> Iterator[str]:
     yield f"Schedule {change.schedule!r} checks {change.check} of endpoint {change.endpoint!r}."
     yield f"It is {change.state} since {_minute(change.at)}, by what was due at {_minute(change.scheduled_at)}."
     if change.report_id is not None:
-        of = f"the last {change.of} verdicts of schedule {change.schedule!r}"
-        bad = f"{change.bad} of {of} are bad" if change.bad else f"None of {of} is bad"
-        yield f"{bad}; {change.datapoints} make an alert."
+        takes = f"; {change.datapoints} make an alert" if change.of > 1 else ""
+        bad = weighed(change)
+        yield f"{bad[0].upper()}{bad[1:]}{takes}."
     if change.window_start is not None and change.window_end is not None:
         yield f"Traffic from {_minute(change.window_start)} to {_minute(change.window_end)}."
     if change.report_id is not None:

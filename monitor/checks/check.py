@@ -14,6 +14,7 @@ from monitor.checks.suggest import distinct_rows
 from monitor.checks.violation import Quality, QualityVerdict, Unchecked, Violation
 from storage.baselines.baseline import Baseline, ColumnBaseline
 from storage.boundary import held
+from storage.errors import agreed, counted
 from storage.traffic import OUTPUT_PREFIX
 
 #: With fewer rows, that nothing was found says nothing. As many as a comparison needs.
@@ -80,8 +81,10 @@ def check(
         *_repeated_rows(frame.select(column.name for column in there), baseline, threshold),
         *_repeated_answers(frame),
     ]
+    verdict = _verdict(frame.height, violations)
+    is_short = verdict in ("no rows", "too few rows")
     return Quality(
-        verdict=_verdict(frame.height, violations),
+        verdict=verdict,
         rows=frame.height,
         baseline_rows=baseline.rows,
         level=level,
@@ -89,6 +92,7 @@ def check(
         threshold=threshold,
         violations=tuple(violations),
         unchecked=tuple(unchecked),
+        note=f"That nothing was found in fewer than {LEAST_ROWS} rows says nothing." if is_short else "",
     )
 
 
@@ -219,8 +223,8 @@ def _violation(one: _Read, question: Question, hits: int, threshold: float, *, h
 
 
 def _told(hits: int, rows: int, question: Question) -> str:
-    what = "row" if question.base == "rows" else "value"
-    told = f"{hits:,} of {rows:,} {what}s ({_percent(hits / rows)}) {question.broken}."
+    of = counted(rows, "row" if question.base == "rows" else "value")
+    told = f"{hits:,} of {of} ({_percent(hits / rows)}) {agreed(hits, question.broken)}."
     if question.strict:
         return f"{told} {_percent(question.at_most)} may." if question.at_most else f"{told} None may."
     before, of = question.baseline_hits, question.baseline_rows
@@ -263,7 +267,8 @@ def _repeated_rows(frame: pl.DataFrame, baseline: Baseline, threshold: float) ->
         return
     share = baseline.repeated / max(baseline.rows, 1)
     sentence = (
-        f"{hits:,} of {rows:,} rows ({_percent(hits / rows)}) repeat an earlier one as a whole. "
+        f"{hits:,} of {counted(rows, 'row')} ({_percent(hits / rows)}) {agreed(hits, 'repeat an earlier one')} as a "
+        "whole. "
         f"Of the baseline's {baseline.rows:,}, {baseline.repeated:,} did."
     )
     yield Violation(None, "distinct_rows", sentence, hits, rows, hits / rows, share, p_value)
@@ -277,8 +282,8 @@ def _repeated_answers(frame: pl.DataFrame) -> Iterator[Violation]:
     answers = frame.select(names).drop_nulls(_ANSWER[0])
     if hits := answers.height - answers.n_unique():
         sentence = (
-            f"{hits:,} of {answers.height:,} rows have an inference id that an earlier row has. "
-            "Labels cannot tell which of them they belong to."
+            f"{hits:,} of {counted(answers.height, 'row')} {agreed(hits, 'have')} an inference id that an earlier row "
+            "has. Labels cannot tell which of them they belong to."
         )
         share = hits / answers.height
         yield Violation(None, "inference_ids", sentence, hits, answers.height, share, 0.0)

@@ -6,6 +6,7 @@ FOLDER/
 └── constraints.json    SageMaker's
 """
 
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def read_baseline(place: Path) -> Baseline:
 
     A `constraints.json` is read with the `statistics.json` beside it. Raises DataError for what is none.
     """
+    if not place.exists():
+        raise _no_baseline(place)
     ours = place / _OURS if place.is_dir() else place
     if ours.name != _CONSTRAINTS and (ours.exists() or not place.is_dir()):
         return Baseline.read(ours)
@@ -76,4 +79,14 @@ def read_document(place: Path) -> Document:
 def read_sagemaker(place: Path) -> tuple[StatisticsFile, ConstraintsFile]:
     """SageMaker's two files of a folder, or a `constraints.json` and its neighbour. Raises DataError."""
     folder = place if place.is_dir() else place.parent
+    if not any((folder / name).exists() for name in (_STATISTICS, _CONSTRAINTS)):
+        raise _no_baseline(place)
     return StatisticsFile.read(folder / _STATISTICS), ConstraintsFile.read(folder / _CONSTRAINTS)
+
+
+def _no_baseline(place: Path) -> DataError:
+    folder = place.parent if place.suffix else place
+    return DataError(
+        f"There is no baseline in {str(place)!r}: no {_OURS}, and not SageMaker's {_STATISTICS} and {_CONSTRAINTS}. "
+        f"Make one of a table of usual rows: autopilot monitor baseline FILE -o {shlex.quote(str(folder))}"
+    )

@@ -63,6 +63,7 @@ class Quality(Struct, frozen=True):
     violations: columns that are missing or new first, then in the baseline's order.
     baseline: of an endpoint, where what is asked comes from: `suggested by the reference`, or when it was kept and of
         which file; empty for tables.
+    note: how many rows it takes to say that there is no violation, where there are fewer.
     """
 
     verdict: QualityVerdict
@@ -74,6 +75,7 @@ class Quality(Struct, frozen=True):
     violations: tuple[Violation, ...]
     unchecked: tuple[Unchecked, ...] = ()
     baseline: str = ""
+    note: str = ""
 
     def json(self) -> bytes:
         """As one JSON document, which `Quality.parse` reads back."""

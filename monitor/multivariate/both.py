@@ -31,9 +31,9 @@ class MultivariateDrift(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """The finding in a sentence or two, for a report."""
+        """The finding in a sentence or two, for a report; why nothing was looked at is told once."""
         parts = (_told_apart(self.classifier), _rebuilt(self.reconstruction))
-        return " ".join(dict.fromkeys(filter(None, parts)))  # why nothing was looked at is told once
+        return parts[0] if self.verdict == "too few rows" else " ".join(filter(None, parts))
 
     def json(self) -> bytes:
         """The finding as one JSON document, which `MultivariateDrift.parse` reads back."""

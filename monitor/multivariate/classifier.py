@@ -27,11 +27,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from monitor.calibrated import note_of
 from monitor.compare import MINIMUM_ROWS, frame_of, too_few
-from monitor.drift import MINIMUM_EFFECT, Kind
+from monitor.drift import MINIMUM_EFFECT, Counts, Kind
 from monitor.multivariate.columns import (
     DEPENDENT,
-    TOO_DEPENDENT,
+    TOGETHER,
     LeftOut,
     Told,
     drawn,
@@ -123,8 +124,11 @@ def domain_classifier(
     places = _places(X)
     blocks = _dealt(places, y, rng)
     columns = weigh(places[y == 0], places[y == 1], (reference_rows, rows))
-    enough = columns is None or columns.enough
-    p_value, serial_note = _p_value(X, y, blocks) if enough else (None, TOO_DEPENDENT)
+    p_value, serial_note = (
+        _p_value(X, y, blocks)
+        if columns is None or columns.enough
+        else (None, note_of(columns, Counts(reference_rows, rows), TOGETHER))
+    )
     models = list(_cross_validated(X, y, blocks))
     auc = _area(
         np.concatenate([one.scores for one in models]), np.concatenate([y[one.held_out] for one in models])
@@ -210,7 +214,7 @@ def _p_value(X: Values, y: Places, blocks: list[Places]) -> tuple[float | None, 
     if worth is None:
         return float(stdtr(np.inf, -score)), ""
     if not worth.enough:
-        return None, TOO_DEPENDENT
+        return None, note_of(worth, Counts(len(before), len(after)), TOGETHER)
     excess = (1 / worth.reference + 1 / worth.current) / (1 / len(before) + 1 / len(after))
     return float(stdtr(worth.freedom, -score / np.sqrt(max(excess, 1.0)))), DEPENDENT
 

@@ -18,8 +18,9 @@ Values = NDArray[np.float64]
 _BUCKETS = 16
 
 
+#: What the notes of both tests say that they are of.
+TOGETHER = "all columns together"
 DEPENDENT = "Rows depend on their neighbours, and count as what they are worth."
-TOO_DEPENDENT = "Rows depend so much on their neighbours that they are worth too few independent ones."
 
 
 class LeftOut(Struct, frozen=True):

@@ -25,11 +25,12 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from monitor.calibrated import note_of
 from monitor.compare import MINIMUM_ROWS, frame_of, too_few
-from monitor.drift import MINIMUM_EFFECT, Kind
+from monitor.drift import MINIMUM_EFFECT, Counts, Kind
 from monitor.multivariate.columns import (
     DEPENDENT,
-    TOO_DEPENDENT,
+    TOGETHER,
     LeftOut,
     Table,
     Told,
@@ -231,7 +232,9 @@ def _calibrated(before: Values, after: Values, level: float, rng: np.random.Gene
     below = [(errors[:, None] <= cuts).astype(np.float64) for errors in (before, after)]
     worth = weigh(below[0], below[1], (len(before), len(after)))
     if worth is not None and not worth.enough:
-        return _Verdict(None, None, None, None, drifted=False, note=TOO_DEPENDENT)
+        return _Verdict(
+            None, None, None, None, drifted=False, note=note_of(worth, Counts(len(before), len(after)), TOGETHER)
+        )
     outcome = kolmogorov_smirnov(np.sort(before), np.sort(after), worth)
     both = np.concatenate([before, after])
     dealt = [rng.permutation(both)[: len(after)].mean() for _ in range(_DEALINGS)]

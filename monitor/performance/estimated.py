@@ -19,7 +19,7 @@ from monitor.performance.figures import Drop, Figure, drop_of, figure_of, floor_
 from monitor.performance.inputs import Inputs, Matrix
 from monitor.performance.metrics import Measured, Metric, metrics_of
 from monitor.performance.overlap import LEAST_WEIGHED, Overlap, overlap_of
-from monitor.performance.realised import asked_of, judged_metric, within
+from monitor.performance.realised import asked_of, judged_metric, unreadable_note, within
 from monitor.performance.record import BLOCKS_OF_FOLD, blocks_of, stretch_of_classes, stretch_of_values
 from monitor.performance.reference import Reference, read_sample, reference_of_answers
 from monitor.performance.windows import Levels, Window, levels_of, with_whole
@@ -305,7 +305,7 @@ class _Judge(NamedTuple):
 
 def _notes(part: _Part) -> Iterator[str]:
     if part.unreadable:
-        yield f"{part.unreadable:,} of {part.rows:,} rows have no usable answer and are in no figure."
+        yield unreadable_note(part.unreadable, part.rows)
     match part.verdict:
         case "outside the support":
             yield (

@@ -19,7 +19,7 @@ from monitor.performance.metrics import LEAST_REQUESTS, Measured, Metric, measur
 from monitor.performance.reference import Reference, Source, reference_of_version
 from monitor.performance.windows import Levels, Window, levels_of, windows_of, with_whole
 from monitor.two_sample import Outcome, kolmogorov_smirnov
-from storage.errors import listed
+from storage.errors import agreed, counted, listed
 from storage.labels.items import LabelItem
 from storage.labels.joined import keys_of, unknown_of
 from storage.records import ModelVersion
@@ -291,11 +291,11 @@ class _Judge(NamedTuple):
     def window(self, window: Window, part: _Part, threshold: float | None) -> RealisedWindow:
         """A window with its verdict. threshold: None for one that is not judged."""
         drop = self._drop(part, threshold)
-        selection = _selection(part)
+        selection, verdict = _selection(part), self._verdict(part, drop)
         return RealisedWindow(
             start=window.start,
             end=window.end,
-            verdict=self._verdict(part, drop),
+            verdict=verdict,
             rows=part.frame.height,
             unreadable=part.unreadable,
             labelled=part.labelled,
@@ -303,7 +303,10 @@ class _Judge(NamedTuple):
             figures=tuple(figure_of(metric, part.measured[metric.name]) for metric in self.metrics),
             drop=drop,
             selection_p=None if selection is None else selection.p_value,
-            notes=tuple(_notes(part, selection)),
+            notes=(
+                *_notes(part, selection),
+                *([_why_too_few(self.judged, part)] if verdict == "too few labels" else []),
+            ),
         )
 
     def reference_figures(self, part: _Part) -> tuple[Figure, ...]:
@@ -334,15 +337,34 @@ class _Judge(NamedTuple):
 
 def _notes(part: _Part, selection: Outcome | None) -> Iterator[str]:
     if part.unreadable:
-        yield f"{part.unreadable:,} of {part.frame.height:,} rows have no usable answer and are in no figure."
+        yield unreadable_note(part.unreadable, part.frame.height)
     shared = _shared(part.frame)
     if shared:
-        yield f"{shared:,} inference ids were given to several requests, whose rows all have the same labels."
+        were = "was" if shared == 1 else "were"
+        ids = counted(shared, "inference id")
+        yield f"{ids} {were} given to several requests, whose rows all have the same labels."
     requests = len(np.unique(part.answers.request[part.answers.known]))
     if requests < min(part.labelled, LEAST_REQUESTS):
-        yield f"Rows of {requests} requests count as independent; if they are not, intervals are too narrow."
+        of = counted(requests, "request")
+        yield f"Rows of {of} count as independent; if they are not, intervals are too narrow."
     if selection is not None and selection.p_value <= _SELECTION_LEVEL and selection.effect >= _SELECTION_EFFECT:
         yield "Rows with labels have other scores than those that wait for one: figures speak of the former alone."
+
+
+def unreadable_note(unreadable: int, rows: int) -> str:
+    """What is told of answers that cannot be used; there is one at least."""
+    told = f"{agreed(unreadable, 'have')} no usable answer and {agreed(unreadable, 'are')} in no figure"
+    return f"{unreadable:,} of {counted(rows, 'row')} {told}."
+
+
+def _why_too_few(metric: Metric, part: _Part) -> str:
+    """Of labels, what a verdict takes."""
+    measured = part.measured[metric.name]
+    if measured.rows < LEAST_LABELLED:
+        return f"A verdict takes {LEAST_LABELLED} rows with a label."
+    if not math.isfinite(measured.value):
+        return figure_of(metric, measured).note
+    return f"A verdict takes {LEAST_OF_CLASS} rows of either class; of the rarer one there are {measured.weight:.0f}."
 
 
 def _shared(frame: pl.DataFrame) -> int:

@@ -17,7 +17,7 @@ from monitor.sketches.rescore import Column, Counted, Verdicts, judge
 from storage.backtests import Backtest, Drifted, WouldBe, check_tried
 from storage.budget import level_of
 from storage.cron import recent
-from storage.errors import SettingError
+from storage.errors import SettingError, counted
 from storage.records import AlertState, Schedule
 from storage.store import Store
 from storage.timing import duration_of, parse_timing
@@ -125,11 +125,12 @@ def _summarized(schedule: Schedule, period: tuple[datetime, datetime], outcomes:
     states = ["OK", *(outcome.state for outcome in outcomes)]
     alerts = sum(after == "InAlert" != before for before, after in pairwise(states))
     expected = sum(outcome.level for outcome in judged)
-    sentence = f"None of {len(outcomes):,} reports would have had rows enough to be judged."
+    reports = counted(len(outcomes), "report")
+    sentence = f"None of {reports} would have had rows enough to be judged."
     if judged:
         few = len(outcomes) - len(judged)
         sentence = (
-            f"{alarms:,} of {len(outcomes):,} reports would have alarmed"
+            f"{alarms:,} of {reports} would have alarmed"
             f"{f' ({few:,} had too few rows)' if few else ''}; the alert would have gone off "
             f"{'once' if alerts == 1 else f'{alerts:,} times'}. Had nothing changed, {number(expected)} false alarms "
             "would be expected at most."

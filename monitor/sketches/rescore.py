@@ -44,7 +44,7 @@ from monitor.sketches.questions import Question, ask_contingency, ask_smirnov, c
 from monitor.sketches.window import Profile, column_counts
 from monitor.sketches.worth import Tallied, Worths
 from monitor.two_sample import Outcome
-from storage.errors import DataError
+from storage.errors import DataError, agreed, counted
 
 
 class Verdicts(NamedTuple):
@@ -318,9 +318,9 @@ def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding)
     notes = (
         finding.note,
         "The column was in none of the rows." if not rows else "",
-        f"{lost:,} values are no {column.kind} and count as missing." if lost else "",
-        f"{infinite:,} values are infinite, or too large to be squared." if infinite else "",
-        f"{unseen:,} rows have a level that the reference lacks." if unseen else "",
+        _told(lost, "value", f"are no {column.kind}", "count as missing"),
+        _told(infinite, "value", "are infinite, or too large to be squared"),
+        _told(unseen, "row", "have a level that the reference lacks"),
     )
     return ColumnDrift(
         name=column.name,
@@ -337,3 +337,8 @@ def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding)
         unjudged=finding.unjudged,
         verdict=finding.verdict(MINIMUM_EFFECT),
     )
+
+
+def _told(count: int, what: str, *said: str) -> str:
+    """A sentence on so many of them, each part of which begins with a verb; empty without any."""
+    return f"{counted(count, what)} {' and '.join(agreed(count, one) for one in said)}." if count else ""

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
+from autopilot import terminal
 from autopilot.__main__ import run
 from storage import Store
 from storage.records import Server
@@ -201,6 +202,23 @@ def test_files_with_other_delimiters_are_compared(tmp_path: Path, capsys: pytest
     assert json.loads(capsys.readouterr().out)["rows"] == 200
 
 
+def test_a_check_tells_how_many_rows_and_which_baseline_it_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder without one is told how it is made, and few rows without a violation are no verdict."""
+    usual, few, folder = (str(tmp_path / name) for name in ("a.parquet", "b.parquet", "the baseline"))
+    for path, rows in ((usual, 1000), (few, 10)):
+        pl.DataFrame({"x": range(rows)}).write_parquet(path)
+    Path(folder).mkdir()
+    for place, rules in ((folder, "chance"), (folder, "sagemaker"), (f"{folder} 2", "chance")):
+        assert run(["monitor", "check", place, few, "--rules", rules]) == 2
+        assert f"autopilot monitor baseline FILE -o '{place}'" in capsys.readouterr().err
+    assert printed(capsys, "baseline", usual, "-o", folder)
+    told = "too few rows: 10 rows. That nothing was found in fewer than 30 rows says nothing"
+    assert printed(capsys, "check", folder, few) == [told]
+    assert printed(capsys, "check", folder, usual) == ["no violations: 1,000 rows"]
+
+
 def test_a_tab_may_be_typed_as_the_error_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Shells hand on a backslash and a letter."""
     path = str(tmp_path / "a.csv")
@@ -213,3 +231,22 @@ def test_what_is_no_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     for place, told in ((tmp_path, "is a folder. Name a file in it."), (tmp_path / "absent", "There is no file ")):
         assert run(["monitor", "compare", str(place), str(place)]) == 2
         assert told in capsys.readouterr().err
+
+
+def test_one_is_told_in_the_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A window, a row, a column; a value that breaks a rule, and one that cannot be read."""
+    found = {"rows": 1, "windows": 1, "power": 0.8, "level": 0.05, "columns": [], "left_out": 1}
+    terminal.print_finds(found)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "80% of windows of 1 row, as the last window had, at level 0.05" in told
+    assert "Not looked at: 1 more column." in told
+    reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
+    pl.DataFrame({"x": range(1000)}).write_parquet(reference)
+    pl.DataFrame({"x": ["n/a", *map(str, range(400))]}).write_parquet(current)
+    lines = printed(capsys, "compare", reference, current, "--out", str(tmp_path / "page.html"))
+    assert "x: 1 current value is no number (it is String now) and counts as missing." in lines
+    page = (tmp_path / "page.html").read_text()
+    assert "Drift in 1 of 1 column<" in page
+    assert "all 1 tested" not in page
+    pl.DataFrame({"x": [1]}).write_parquet(current)
+    assert printed(capsys, "compare", reference, current)[0] == "too few rows: 1 row against the reference"

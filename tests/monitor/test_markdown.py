@@ -32,7 +32,7 @@ def test_a_level_is_told_of_the_method_that_keeps_one(method: str, level: str) -
     """The others state no chance of a false alarm."""
     frame = pl.DataFrame({"a": range(100)})
     told = markdown(compare(frame, frame, method=method))
-    assert f"| each column | 100 | 100 | {level} | 1 of 1 columns |" in told
+    assert f"| each column | 100 | 100 | {level} | 1 of 1 column |" in told
 
 
 def test_all_sections_of_an_endpoint_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,14 +55,14 @@ def test_what_was_tested_is_told_of_two_tables() -> None:
     """Rows, level and columns; there are no other sections."""
     frame = pl.DataFrame({"a": range(100)})
     (tested,) = parts(compare(frame, frame.head(40)))
-    assert tested.rows == (("each column", "40", "100", "0.05", "1 of 1 columns"),)
+    assert tested.rows == (("each column", "40", "100", "0.05", "1 of 1 column"),)
 
 
 def test_other_methods_are_tested_at_no_level() -> None:
     """They state no chance of a false alarm."""
     frame = pl.DataFrame({"a": range(100)})
     (tested,) = parts(compare(frame, frame.head(40), method="sagemaker-robust"))
-    assert tested.rows == (("each column", "40", "100", "–", "1 of 1 columns"),)
+    assert tested.rows == (("each column", "40", "100", "–", "1 of 1 column"),)
 
 
 def test_nothing_to_tell_is_no_section() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from monitor import DriftReport, compare
 from monitor.attribution import attribution_drift
@@ -17,7 +18,7 @@ from monitor.multivariate import multivariate
 from monitor.page import render
 from monitor.performance.estimated import estimated_of
 from monitor.performance.realised import realised_of
-from monitor.performance.reference import Reference
+from monitor.performance.reference import Reference, reference_of
 from monitor.performance.windows import windows_of
 from monitor.sections import Sections
 from monitor.verdict import Verdict, verdict_of
@@ -86,7 +87,7 @@ def test_why_columns_were_not_looked_at_together_is_told() -> None:
     assert (word, breached) == ("too few rows", None)
     assert sentence == (
         f"Nobody can say whether all columns together drifted in the traffic {WHERE}. There are 400 rows. Rows depend "
-        "so much on their neighbours that they are worth too few independent ones."
+        "on their neighbours: 200 current rows count as 1 to the test of all columns together; a comparison needs 10."
     )
 
 
@@ -96,8 +97,8 @@ def test_few_rows_without_a_violation_say_nothing_of_data_quality() -> None:
     assert verdict("data-quality", quality=check(rows[:12], suggest(rows))) == (
         "too few rows",
         None,
-        f"Nobody can say whether data are as they should be in the traffic {WHERE}. There are 12 rows; that nothing "
-        "was found in fewer than 30 says nothing.",
+        f"Nobody can say whether data are as they should be in the traffic {WHERE}. There are 12 rows. That nothing "
+        "was found in fewer than 30 rows says nothing.",
     )
 
 
@@ -154,7 +155,7 @@ def test_quality_without_labels_is_told_as_an_estimate() -> None:
     word, breached, sentence = verdict("model-quality", realised=none, estimated=calm)
     assert (word, breached) == ("no drop", False)
     assert sentence.startswith(
-        f"Nothing says that answers have got worse, estimated from 1,000 rows {WHERE} without labels (no labels): "
+        f"Nothing says that answers have got worse, estimated from 1,000 rows {WHERE} without labels: "
         "accuracy is probably 0."
     )
     assert sentence.endswith(LIMIT)
@@ -164,8 +165,32 @@ def test_quality_without_labels_is_told_as_an_estimate() -> None:
     assert sentence.endswith(f"{PROMISE} {LIMIT}")
 
 
-@pytest.mark.parametrize(("labels", "told"), [(0, "No labels: 0 of"), (12, "Too few labels: 12 of")])
-def test_quality_that_nobody_knows_is_told_with_the_labels(labels: int, told: str) -> None:
+@pytest.mark.parametrize(
+    ("drop", "told"),
+    [
+        ((0.03, 0.01, 0.05), "(worse by 0.03, 95% interval 0.01 to 0.05)"),
+        ((-0.000622, -0.02, 0.01), "(better by 0.000622, 95% interval −0.01 to 0.02)"),
+    ],
+)
+def test_a_quality_that_rose_is_no_drop_below_nothing(drop: tuple[float, float, float], told: str) -> None:
+    """The interval goes the same way."""
+    reference = reference_of(BINARY, two_classes(3000, 0))
+    found = realised_of(BINARY, two_classes(1000, 1), reference, windows_of(START, END), END, metric="accuracy")
+    assert found.whole.drop is not None
+    amount, low, high = drop
+    moved = replace(found.whole, drop=replace(found.whole.drop, drop=amount, low=low, high=high))
+    assert told in verdict("model-quality", realised=replace(found, whole=moved)).sentence
+
+
+@pytest.mark.parametrize(
+    ("labels", "told", "takes"),
+    [
+        (0, "No labels: 0 of 400 rows have", ""),
+        (1, "Too few labels: 1 of 400 rows has", " A verdict takes 30 rows with a label."),
+        (12, "Too few labels: 12 of 400 rows have", " A verdict takes 30 rows with a label."),
+    ],
+)
+def test_quality_that_nobody_knows_is_told_with_the_labels(labels: int, told: str, takes: str) -> None:
     """And why there is no estimate."""
     truths = pl.when(pl.int_range(pl.len()) < labels).then("autopilot.truth")
     frame = two_classes(400, 1).with_columns(truths.alias("autopilot.truth"))
@@ -174,8 +199,8 @@ def test_quality_that_nobody_knows_is_told_with_the_labels(labels: int, told: st
     word, breached, sentence = verdict("model-quality", realised=realised, estimated=estimated)
     assert (word, breached) == (realised.verdict, None)
     assert sentence == (
-        f"Nobody can say how good answers were in the traffic {WHERE}. {told} 400 rows have a label, and there is no "
-        "estimate either (no reference)."
+        f"Nobody can say how good answers were in the traffic {WHERE}. {told} a label, and there is no estimate "
+        f"either (no reference).{takes}"
     )
 
 

@@ -141,7 +141,12 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "commas in tsv": (
         "t.tsv",
         "x,y\n1,2\n",
-        r"when split at '\t'. It seems to be separated by ','",
+        r"when split at '\t'. It seems to be separated by ',': name it .csv, or give the table",
+    ),
+    "semicolons in tsv": (
+        "t.tsv.gz",
+        gzip.compress(b"x;y\n1;2\n"),
+        "separated by ';': name it .csv and use --delimiter ';', or give the table",
     ),
     "a stray line end": ("t.csv", "x\ry,z\n1,2\n", "has no csv header in its first line: "),
     "latin-1": ("t.csv", "x,y\na,1\nMünchen,2\n".encode("latin1"), "is not UTF-8: line 3 holds the byte 0xfc. Save it"),

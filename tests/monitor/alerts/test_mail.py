@@ -47,7 +47,7 @@ The worst first:
 
 Schedule 'hourly' checks drift of endpoint 'till'.
 It is InAlert since 2024-06-01 12:00 UTC, by what was due at 2024-06-01 12:00 UTC.
-2 of the last 3 verdicts of schedule 'hourly' are bad; 2 make an alert.
+2 of the last 3 verdicts were bad; 2 make an alert.
 Traffic from 2024-06-01 11:00 UTC to 2024-06-01 12:00 UTC.
 Report: /reports/r1 at the address of your server.
 
@@ -147,7 +147,7 @@ def test_a_letter_is_handed_over(box: tuple[Mailbox, Server]) -> None:
     assert (letter["from"], letter["to"]) == ("bot@example.com", "a@example.com, b@example.com")
     assert (letter["message-id"], letter["auto-submitted"]) == ("<d1@example.com>", "auto-generated")
     text = letter.get_content().replace("\r\n", "\n")
-    assert "2 of the last 3 verdicts of schedule 'hourly' are bad; 2 make an alert." in text
+    assert "2 of the last 3 verdicts were bad; 2 make an alert." in text
     assert text[: text.index("{")] == TEXT
     assert json.loads(text[text.index("{") :]) == json.loads(BODY)
 
@@ -159,7 +159,10 @@ def test_an_alert_is_mailed(store: Store, box: tuple[Mailbox, Server]) -> None:
     judge(store, True, False)
     messenger(store, NOON + 2 * HOUR, Senders(SECRET, mailbox)).look()
     assert [one.status for one in store.schedules.alerts.deliveries()] == ["told", "told"]
-    assert sorted(letter["subject"].split()[0] for letter in server.parsed()) == ["[InAlert]", "[OK]"]
+    letters = {letter["subject"].split()[0]: letter.get_content() for letter in server.parsed()}
+    assert sorted(letters) == ["[InAlert]", "[OK]"]
+    assert "The last verdict was bad." in letters["[InAlert]"].splitlines()
+    assert "The last verdict was not bad." in letters["[OK]"].splitlines()
 
 
 def test_the_mailbox_is_a_setting() -> None:

@@ -50,7 +50,7 @@ def test_a_strict_limit_takes_no_row() -> None:
     limits = {"minimum": 0, "maximum": 120, "at_most": 0, "strict": True}
     window = FRAME.with_columns(age=pl.Series([121, *[31] * 999]))
     [violation] = check(window, edited("columns.0.constraints.range", limits)).violations
-    assert violation.sentence == "Column 'age': 1 of 1,000 values (0.1%) are above 120. None may."
+    assert violation.sentence == "Column 'age': 1 of 1,000 values (0.1%) is above 120. None may."
     assert violation.p_value is None
 
 

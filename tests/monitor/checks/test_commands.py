@@ -77,5 +77,5 @@ def test_a_window_is_judged_by_sagemakers_rules(folder: Path) -> None:
 
 def test_a_baseline_that_is_not_there_is_told(folder: Path) -> None:
     """An input error, not a traceback."""
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="There is no baseline in"):
         asked("check", str(folder / "none"), str(folder / "may.parquet"))

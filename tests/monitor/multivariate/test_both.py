@@ -36,7 +36,10 @@ def test_findings_are_told_in_words() -> None:
     assert "They are as near to the reference's main directions as its own rows (mean error" in alike.words
     tied = multivariate(hourly(0, 600, memory=0.999), hourly(1, 200, memory=0.999))
     assert (tied.verdict, tied.drifted) == ("too few rows", False)
-    assert tied.words == "Rows depend so much on their neighbours that they are worth too few independent ones."
+    assert tied.words == (
+        "Rows depend on their neighbours: 200 current rows count as 1 to the test of all columns together; a "
+        "comparison needs 10."
+    )
     few = multivariate(draw(0, 100), draw(1, 10), kinds=KINDS)
     assert few.words == "A comparison needs 30 rows on either side; there are 100 and 10."
 

@@ -268,6 +268,7 @@ def test_one_class_has_no_area_and_is_not_judged_by_it() -> None:
     found = realised_of(BINARY, frame, reference_of(BINARY, two_classes(500, 1)), [Window(START, LATER)], LATER)
     area = found.whole.figure("roc_auc")
     assert (area.value, area.note, found.verdict) == (None, "All rows are of one class.", "too few labels")
+    assert found.whole.notes[-1] == area.note
     assert found.whole.figure("accuracy").value is not None
 
 
@@ -277,14 +278,18 @@ def test_few_labels_are_not_judged() -> None:
         pl.when(pl.int_range(pl.len()) < 29).then("autopilot.truth").alias("autopilot.truth")
     )
     reference = reference_of(BINARY, two_classes(500, 1))
-    for frame in (
-        few,
-        two_classes(100, 0).with_columns(
-            pl.when(pl.int_range(pl.len()) < 4).then(pl.lit("no")).otherwise(pl.lit("yes")).alias("autopilot.truth")
+    for frame, why in (
+        (few, "A verdict takes 30 rows with a label."),
+        (
+            two_classes(100, 0).with_columns(
+                pl.when(pl.int_range(pl.len()) < 4).then(pl.lit("no")).otherwise(pl.lit("yes")).alias("autopilot.truth")
+            ),
+            "A verdict takes 5 rows of either class; of the rarer one there are 4.",
         ),
     ):
         found = realised_of(BINARY, frame, reference, [Window(START, LATER)], LATER)
         assert (found.verdict, found.whole.drop) == ("too few labels", None)
+        assert found.whole.notes[-1] == why
 
 
 def test_labels_that_come_for_some_rows_first_are_told() -> None:
