@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _Offset = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 
+#: An option that can be the default again, by --no-OPTION, which gives None.
+_Optional = Annotated[str | None, Parameter(allow_leading_hyphen=True, negative_none="no-", show_default=False)]
+
+#: Of such an option that is not given. No argument of a program can be this.
+_AS_IT_IS = "\0"
+
 #: Of a schedule for which nobody says another.
 _LEVEL = 0.05
 
@@ -46,11 +52,11 @@ def schedule(
             help="Whose bias; may be given several times: sex=female, age>40, sex; default: of fit's --fairness.",
         ),
     ] = None,
-    variant: str | None = None,
+    variant: _Optional = _AS_IT_IS,
     zone: str | None = None,
     missed: Missed | None = None,
-    start_offset: _Offset = None,
-    end_offset: _Offset = None,
+    start_offset: _Optional = _AS_IT_IS,
+    end_offset: _Optional = _AS_IT_IS,
     alert: str | None = None,
     tell: Annotated[
         list[str] | None,
@@ -108,15 +114,14 @@ def schedule(
         "cron": cron,
         "check": check,
         "facets": None if facet is None else tuple(facet),
-        "variant": variant,
         "zone": zone,
         "missed": missed,
-        "start_offset": start_offset,
-        "end_offset": end_offset,
         "level": level,
         "budget": budget,
     }
     changes = {field: value for field, value in given.items() if value is not None}
+    optional = {"variant": variant, "start_offset": start_offset, "end_offset": end_offset}
+    changes |= {field: value for field, value in optional.items() if value != _AS_IT_IS}
     is_changed = bool(changes) or (alert, tell, rows) != (None, None, None)
     _refuse_contradictions(remove=remove, pause=pause, resume=resume, others=is_changed or run)
     if not is_changed:

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -148,9 +150,17 @@ def as_parquet(*places: str, delimiter: str) -> Generator[list[str]]:
 
 
 def _start(module: str, *arguments: str) -> Process:
-    """In a session of its own, so that Ctrl-C reaches it through us and once."""
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    """In a session of its own, so that Ctrl-C reaches it through us and once; it ends with us, however we end."""
+    pipe = _pipe()
+    command = [sys.executable, "-m", module, "--parent", str(pipe), *arguments]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(pipe,), start_new_session=True)
+
+
+@cache
+def _pipe() -> int:
+    """What our servers read until we are gone: its other end is ours alone, and stays open as long as we live."""
+    reader, _ = os.pipe()
+    return reader
 
 
 class _Signals:

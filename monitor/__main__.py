@@ -19,6 +19,7 @@ import msgspec
 
 from monitor.commands import add_commands
 from storage.errors import AutopilotError, InputError
+from storage.parent import end_with_parent
 from storage.settings import Settings
 from storage.streams import open_streams
 
@@ -28,9 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     open_streams()
     parser = argparse.ArgumentParser(prog="python -m monitor", description="Compact traffic and follow schedules.")
     parser.add_argument("--store", help="the store's folder; the setting `store` where it is not given")
+    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     add_commands(parser)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    if chosen.parent is not None:
+        end_with_parent(chosen.parent)
     try:
         if "answer" in chosen:
             print(msgspec.json.encode(chosen.answer(chosen)).decode())

@@ -45,6 +45,7 @@ from serving.workers.lines import whole_lines
 from serving.workers.supervisor import supervise
 from serving.workers.worker import Inherited, Link
 from storage import AutopilotError, InputError, Settings, Store
+from storage.parent import end_with_parent
 from storage.streams import open_streams
 
 _MODEL = Path("/opt/ml/model")  # where SageMaker unpacks the model of an endpoint
@@ -57,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("serving").setLevel(logging.INFO)
     try:
         options = _parse(arguments)
+        if options.parent is not None and options.worker is None:
+            end_with_parent(options.parent)
         with ExitStack() as stack:
             if options.worker is None and str(options.workers) != "1":
                 bounds = bounds_of(str(options.workers), _threads())
@@ -91,6 +94,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--workers", default=settings.workers, help="processes that answer: 4, 1..8 by load, auto (%(default)s)"
     )
     parser.add_argument("--worker", type=Inherited.of, help=SUPPRESS)
+    parser.add_argument("--parent", type=int, help=SUPPRESS)
     parser.set_defaults(max_body_bytes=settings.max_body_bytes, max_rows=settings.max_rows)
     parser.set_defaults(policy=Policy.of(settings), settings=settings)
     parser.set_defaults(memory_bytes=settings.model_memory_mb and settings.model_memory_mb * 1_000_000)

@@ -23,6 +23,7 @@ from storage.models import check_name
 from storage.records import (
     NO_FINDING,
     AlertChange,
+    AlertRule,
     AlertState,
     Channel,
     Delivery,
@@ -228,8 +229,9 @@ def judge(
     rule = schedule.alert
     bad = sum(is_bad for _, is_bad in verdicts(connection, schedule))
     number, before = _last(connection, schedule.name)
+    _, stood = _last(connection, schedule.name, ("OK", "InAlert"))
     if execution.status == "completed":
-        state = _by_verdicts(connection, schedule, execution, bad)
+        state = _by_verdicts(stood, execution, rule, bad)
     else:
         state = "Failing" if _is_failing(connection, schedule, execution) else before
     if state == before:
@@ -252,17 +254,16 @@ def judge(
         columns=finding.columns,
     )
     insert_record(connection, alert_changes, change)
-    _tell(connection, change, rule.channels)
+    _tell(connection, change, rule.channels, goes_on=state == stood)
     return change
 
 
-def _by_verdicts(connection: Connection, schedule: Schedule, execution: Execution, bad: int) -> AlertState:
-    """The state after a check that was made, whatever failed before it. bad: of the last verdicts."""
-    stood = _last(connection, schedule.name, ("OK", "InAlert"))[1]
+def _by_verdicts(stood: AlertState, execution: Execution, rule: AlertRule, bad: int) -> AlertState:
+    """The state after a check that was made. stood: before it, whatever failed since. bad: of the last verdicts."""
     if execution.breached is None:
         return stood
     stays = stood == "InAlert" and execution.breached  # after a pause or a change there may be too few verdicts
-    return "InAlert" if stays or bad >= schedule.alert.datapoints else "OK"
+    return "InAlert" if stays or bad >= rule.datapoints else "OK"
 
 
 def _is_failing(connection: Connection, schedule: Schedule, execution: Execution) -> bool:
@@ -356,11 +357,13 @@ def forget_state(connection: Connection, schedule: Schedule) -> None:
     insert_record(connection, alert_changes, change)
 
 
-def _tell(connection: Connection, change: AlertChange, names: Iterable[str]) -> None:
-    """Have channels told of a change."""
+def _tell(connection: Connection, change: AlertChange, names: Iterable[str], *, goes_on: bool) -> None:
+    """Have channels told of a change. goes_on: its state is that which failures interrupted, so that it is news only to
+    those that were told of them."""
+    states = {change.state, "Failing"} if goes_on else {change.state}
     for name in names:
         row = connection.execute(select(channels).where(channels.c.name == name)).mappings().first()
-        if row is not None and change.state in row["states"]:
+        if row is not None and states.issubset(row["states"]):
             delivery = secrets.token_hex(16)
             told = {"delivery": delivery, **msgspec.to_builtins(change), "html_path": page_of(change)}
             body = msgspec.json.encode(told).decode()

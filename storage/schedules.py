@@ -5,7 +5,8 @@
               └── missed: a later one counts, nobody was there in time, or the schedule was changed or removed
 
 Exactly one row stands for each due time, whoever plans it: the key of the table sees to that. One execution of a
-schedule runs at a time, the oldest first, and only its owner can end it.
+schedule runs at a time, the oldest first, and only its owner can end it. Where there is more to do than can be done,
+schedules take turns: that which was begun longest ago comes first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -166,16 +167,18 @@ class Schedules:
         return True
 
     def take(self, owner: str, now: datetime, *, ready: datetime, lease_s: float) -> tuple[Schedule, Execution] | None:
-        """Begin the oldest execution that waits, or whose owner's lease has ended; None if there is none to begin.
+        """Begin an execution that waits, or whose owner's lease has ended; None if there is none to begin.
 
-        ready: due times after it are not begun yet. One that was begun three times, and whose owner died each time, is
-        failed and not given; so is one whose owner died after the schedule was removed.
+        It is the oldest of the schedule whose turn it is: that which was begun longest ago. ready: due times after it
+        are not begun yet. One that was begun three times, and whose owner died each time, is failed and not given; so
+        is one whose owner died after the schedule was removed.
         """
         if not self._waits(now, ready):
             return None
         with self._database.write() as connection:
             _give_up(connection, now)
-            row = connection.execute(_free(now, ready).order_by(executions.c.scheduled_at).limit(1)).mappings().first()
+            first = _free(now, ready).order_by(_last_begun().nulls_first(), executions.c.scheduled_at).limit(1)
+            row = connection.execute(first).mappings().first()
             if row is None:
                 return None
             found = record_of(Execution, row)
@@ -339,6 +342,13 @@ def _free(now: datetime, ready: datetime) -> Any:
         .where(or_(waits, left), executions.c.removed.is_(False), executions.c.schedule.not_in(at_work))
         .where(or_(schedules.c.paused.is_(False), executions.c.asked, executions.c.status == "running"))
     )
+
+
+def _last_begun() -> Any:
+    """When the newest execution of a row's schedule that ever began did so; null where none has."""
+    other = executions.alias()
+    begun = select(other.c.started_at).where(other.c.schedule == executions.c.schedule, other.c.attempts > 0)
+    return begun.order_by(other.c.scheduled_at.desc()).limit(1).correlate(executions).scalar_subquery()
 
 
 def _hopeless(now: datetime) -> Any:

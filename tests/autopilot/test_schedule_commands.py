@@ -149,6 +149,18 @@ def test_a_level_takes_the_place_of_a_budget_and_no_facet_that_of_facets(store: 
     assert (found.check, found.facets, found.budget, found.level) == ("drift", (), None, 0.05)
 
 
+def test_a_variant_and_offsets_can_be_the_default_again(store: Store) -> None:
+    """One by one; what is not named stays."""
+    offsets = ["--start-offset", "-P2D", "--end-offset", "-P1D"]
+    assert run(["monitor", "schedule", "flights", "--cron", "every hour", "--variant", "main", *offsets]) == 0
+    found: list[tuple[str | None, ...]] = []
+    for words in (["--no-variant"], ["--no-start-offset"], ["--level", "0.01"], ["--no-end-offset"]):
+        assert run(["monitor", "schedule", "flights", *words]) == 0
+        made = store.schedules.get("flights")
+        found.append((made.variant, made.start_offset, made.end_offset))
+    assert found == [(None, "-P2D", "-P1D"), (None, None, "-P1D"), (None, None, "-P1D"), (None, None, None)]
+
+
 def test_the_list_tells_level_alert_and_channels(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """And the state of the alert."""
     for name in ("ops", "lead"):
@@ -187,6 +199,7 @@ def test_the_list_tells_level_alert_and_channels(store: Store, capsys: pytest.Ca
         (["flights", "--name", "x", "--tell", "ops"], "Endpoint 'flights' has no schedule 'x'. Make it with --cron."),
         (["flights", "--rows", "500"], "Endpoint 'flights' has no schedule 'flights'. Make it with --cron."),
         (["flights", "--cron", "every hour", "--pause", "--resume"], "--pause and --resume are given."),
+        (["flights", "--cron", "every hour", "--variant", ""], "Endpoint 'flights' has no variant ''. It has: main."),
     ],
 )
 def test_each_mistake_is_told(

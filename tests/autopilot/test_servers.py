@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,7 +104,7 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(tmp_path: Path) -> Generator[Served]:
+def served(tmp_path: Path, *options: str) -> Generator[Served]:
     """`autopilot serve` of a regressor, when both servers are ready."""
     store = Store.open(tmp_path / "store")
     portable.publish(store, portable.regressor(), endpoint="demo")
@@ -114,7 +114,7 @@ def served(tmp_path: Path) -> Generator[Served]:
     log = tmp_path / "log"
     with log.open("w") as file:
         command = [sys.executable, "-m", "autopilot", "serve", "--port", str(port), "--store", str(tmp_path / "store")]
-        process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+        process = subprocess.Popen([*command, *options], stdout=file, stderr=file, start_new_session=True)
     found = Served(process, port, log)
     try:
         connected(port).close()
@@ -192,6 +192,33 @@ def test_a_server_that_is_killed_ends_all_with_a_sentence(tmp_path: Path) -> Non
         f"autopilot: The server (process {serving.pid}) was ended by SIGKILL, as when memory runs out, and the monitor "
         "ends with it. Start it again, or have that done; with --workers 1..2, what answers is replaced when it dies."
     )
+
+
+@pytest.mark.parametrize("workers", ["1", "1..2"])
+def test_what_it_started_ends_when_it_is_killed(tmp_path: Path, workers: str) -> None:
+    """`kill -9`, which nobody hears: both servers end as by SIGTERM, with the workers, and the port is free."""
+    with served(tmp_path, "--workers", workers) as found:
+        started = psutil.Process(found.process.pid).children(recursive=True)
+        try:
+            found.process.kill()
+            soon(lambda: not any(is_at_work(process) for process in started))
+        finally:
+            for process in started:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+    assert len(started) == (2 if workers == "1" else 3)
+    socket.create_server(("127.0.0.1", found.port)).close()
+    told = found.log.read_text()
+    assert len(re.findall(r"The process that started this one is gone: process \d+ ends, too\.", told)) == 2
+    assert "Traceback" not in told
+
+
+def is_at_work(process: psutil.Process) -> bool:
+    """Whether it has not ended; where nobody takes note of its end, as in some containers, something of it stays."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_monitor_that_is_killed_as_it_answers_is_told(tmp_path: Path) -> None:

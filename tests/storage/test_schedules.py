@@ -142,6 +142,27 @@ def test_the_oldest_execution_is_taken_first_and_one_of_a_schedule_at_a_time(dep
     assert deployed.schedules.oldest_pending() == NOW
 
 
+@pytest.mark.parametrize("waiting", [{"a": 1, "b": 1, "c": 1}, {"a": 9, "b": 9, "c": 1}])
+def test_schedules_take_turns_where_there_is_more_to_do_than_can_be_done(
+    deployed: Store, waiting: dict[str, int]
+) -> None:
+    """Two of three each hour: none is always missed, whatever it is called, and however many of the others wait."""
+    begun: list[str] = []
+    for name in waiting:
+        deployed.schedules.put(replace(schedule("late"), name=name))
+    for hour in range(6):
+        now = NOW + hour * HOUR
+        for name, most in waiting.items():
+            due = replace(execution(name, scheduled_at=now), status="pending")
+            assert deployed.schedules.plan([due], now, waiting=most)
+        for minute in (1, 2):
+            taken = deployed.schedules.take("me", now + minute * HOUR / 60, ready=now, lease_s=60)
+            assert taken is not None
+            assert deployed.schedules.end(replace(taken[1], status="completed", ended_at=now, lease_until=None))
+            begun.append(taken[0].name)
+    assert "".join(begun) == "abcabcabcabc"
+
+
 def test_only_the_owner_ends_an_execution(deployed: Store) -> None:
     """Neither one that is late nor one that ends it again."""
     deployed.schedules.put(schedule("late"))

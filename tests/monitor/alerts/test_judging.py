@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from monitor.schedule import SETTLE, Watch
 from storage import SettingError, Store, UnknownNameError
+from storage.alerts import ALERT_STATES
 from storage.errors import InputError, UsedError
 from storage.records import AlertRule
 from tests.monitor.alerts.told import HOUR, NOON, channel, judge, schedule
@@ -150,6 +151,32 @@ def test_channels_are_told_once_that_a_schedule_fails_and_once_that_it_goes_on(s
     )
     body = json.loads(recovered.body)
     assert (body["state"], body["sentence"], body["report_id"]) == ("OK", "Checks are made again.", "r15")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "told"),
+    [
+        ([1, ERROR, 1, 0], {"hook": ["InAlert", "Failing", "InAlert", "OK"], "retrain": ["InAlert"], "calm": ["OK"]}),
+        ([1, ERROR, None, ERROR, 1], {"hook": ["InAlert", *["Failing", "InAlert"] * 2], "retrain": ["InAlert"]}),
+        (
+            [1, ERROR, 0, 1],
+            {"hook": ["InAlert", "Failing", "OK", "InAlert"], "retrain": ["InAlert"] * 2, "calm": ["OK"]},
+        ),
+        ([0, ERROR, 0], {"hook": ["Failing", "OK"]}),
+        ([0, ERROR, 1], {"hook": ["Failing", "InAlert"], "retrain": ["InAlert"]}),
+    ],
+)
+def test_what_failures_interrupted_is_told_again_to_those_that_were_told_of_them(
+    store: Store, verdicts: list[object], told: dict[str, list[str]]
+) -> None:
+    """Whoever trains a model again in an alert does so once in each."""
+    states = {"hook": ALERT_STATES, "retrain": ["InAlert"], "calm": ["OK"]}
+    schedule(store, *(channel("command", "true", name=name, states=those) for name, those in states.items()))
+    judge(store, *(bool(one) if isinstance(one, int) else one for one in verdicts))  # type: ignore[arg-type]
+    found: dict[str, list[str]] = {}
+    for one in sorted(store.schedules.alerts.deliveries(), key=lambda one: one.number):
+        found.setdefault(one.channel, []).append(json.loads(one.body)["state"])
+    assert found == told
 
 
 def test_an_alert_that_failures_interrupt_is_no_less_one_after_a_pause(store: Store) -> None:
