@@ -109,6 +109,19 @@ def test_another_product_s_verdict_is_of_the_table(tmp_path: Path, capsys: pytes
     assert all(">= 0.1" in line for line in lines if line.startswith(("│ x ", "│ y ", "│ z ")))
 
 
+def test_an_infinite_distance_is_a_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That of a level that is gone, by Kullback-Leibler; no column has a p-value."""
+    reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
+    pl.DataFrame({"x": ["a", "b", "c"] * 40}).write_parquet(reference)
+    pl.DataFrame({"x": ["a", "b"] * 60}).write_parquet(current)
+    lines = printed(capsys, "compare", reference, current, "--method", "kullback-leibler")
+    heading, row = (
+        [cell.strip() for cell in line[1:-1].replace("┃", "│").split("│")] for line in lines if line[:1] in ("┃", "│")
+    )
+    assert heading[:3] == ["column", "test", "value"]
+    assert row[:4] == ["x", "Kullback-Leibler", "inf", ">= 0.1"]
+
+
 def test_a_difference_that_nobody_can_judge_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of months in the order of time."""
     reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
