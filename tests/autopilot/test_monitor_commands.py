@@ -137,12 +137,31 @@ def test_a_difference_that_nobody_can_judge_is_told(tmp_path: Path, capsys: pyte
 
 
 def test_a_report_that_cannot_be_written_is_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is kept in the store all the same."""
-    place = str(busy.root / "absent" / "page.html")
-    assert run(["monitor", "run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2", "--out", place]) == 1
-    told = f"autopilot: {place!r} cannot be written: No such file or directory. Name another place."
+    """It is kept in the store all the same; where a name cannot be that of a report, none is made."""
+    words, folder = (
+        ("monitor", "run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2"),
+        busy.root / "page.html",
+    )
+    folder.mkdir()
+    before = len(busy.reports.list(till.ENDPOINT))
+    assert run([*words, "--out", str(folder)]) == 2
+    told = f"autopilot: {str(folder)!r} cannot be written: Is a directory. Name another place."
     assert capsys.readouterr().err.strip() == told
-    assert busy.reports.list(till.ENDPOINT, 1)
+    assert len(busy.reports.list(till.ENDPOINT)) == before + 1
+    assert run([*words, "--out", str(busy.root / "absent" / "page.html")]) == 2
+    told = f"autopilot: There is no folder {str(busy.root / 'absent')!r} to write 'page.html' into. Make it first."
+    assert capsys.readouterr().err.strip() == told
+    assert len(busy.reports.list(till.ENDPOINT)) == before + 1
+
+
+@pytest.mark.parametrize("place", ["x.pdf", "x"])
+def test_a_report_has_one_of_three_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str) -> None:
+    """A page in x.pdf could not be opened; nothing is read before that is told."""
+    place = str(tmp_path / place)
+    told = f"autopilot: {place!r} does not tell the form of the report. Name it with one of .html, .md, .json."
+    for words in (("compare", "absent.csv", "absent.csv"), ("run", "nobody")):
+        assert run(["monitor", *words, "--out", place]) == 2
+        assert capsys.readouterr().err.strip() == told
 
 
 def test_sections_of_an_endpoint_are_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
