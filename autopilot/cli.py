@@ -473,15 +473,16 @@ def monitor_run(
         Whose verdict is the report's; all sections are in it whatever the check.
     """
     from autopilot import servers, terminal
-    from storage.baselines.disk import write_file
+    from storage.baselines.disk import report_form, write_file
 
+    form = None if out is None else report_form(Path(out))
     opened = open_store(store)
     options = ["--level", str(level), "--hours", str(hours), "--check", check]
     options += [word for one in facet or () for word in ("--facet", one)]
     report = servers.ask_monitor("run", endpoint, "--store", str(opened.root), *options)
-    if out is not None:
+    if out is not None and form is not None:
         reports = opened.reports
-        read = {".md": reports.read_markdown, ".json": reports.read_json}.get(Path(out).suffix, reports.read_html)
+        read = {"html": reports.read_html, "md": reports.read_markdown, "json": reports.read_json}[form]
         write_file(Path(out), read(reports.get(report["id"])))
     if json:
         terminal.print_json(report)
@@ -533,7 +534,10 @@ def monitor_compare(
         Of a single measure that counts: how many bins numbers are put into.
     """
     from autopilot import servers, terminal
+    from storage.baselines.disk import report_form
 
+    if out is not None:
+        report_form(Path(out))
     with servers.as_parquet(reference, current, delimiter=delimiter) as paths:
         page = ["--out", out] if out is not None else []
         asked = {"--method": method, "--threshold": threshold, "--bins": bins}

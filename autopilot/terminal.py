@@ -1,5 +1,6 @@
 """Records as tables on a terminal."""
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -527,7 +528,7 @@ def print_drift(report: dict[str, Any], address: str) -> None:
     what = "of traffic against the training sample" if "endpoint" in report else "against the reference"
     is_overruled = not report["drifted"] and any(column["drifted"] for column in report["columns"])
     title = f"{report['verdict']}{' of the table' if is_overruled else ''}: {counted(report['rows'], 'row')} {what}"
-    tested = [column for column in report["columns"] if column["statistic"] is not None]
+    tested = filter(_is_tested, report["columns"])
     has_p_values = all(column["p_value"] is not None for column in tested)  # other rules have distances, or both
     table = _table(title, "column", "test", "p-value" if has_p_values else "value", "alarms at", "effect", "verdict")
     harm = [one["column"] for one in (report.get("harm") or {}).get("columns", ())]
@@ -538,11 +539,10 @@ def print_drift(report: dict[str, Any], address: str) -> None:
         say(escape(report["sentence"]))
     for column in order:
         is_judged = not column["verdict"].startswith("not")
-        value = column["statistic"] if column["p_value"] is None else column["p_value"]
         table.add_row(
             escape(column["name"]),
             column["method"] if is_judged else "not tested",
-            _small(value if is_judged else None),
+            _small(_value(column) if is_judged else None),
             _small(column["threshold"]) if report["method"] == "calibrated" else _alarms_at(column),
             _small(column["effect"] if is_judged else column["unjudged"]),
             column["verdict"],
@@ -562,7 +562,7 @@ def print_drift(report: dict[str, Any], address: str) -> None:
 def _remarks(columns: Sequence[dict[str, Any]], report: dict[str, Any]) -> Iterator[str]:
     """What the table does not show: notes, but of columns as usual; trifles; columns that are new."""
     is_ours, least = report["method"] == "calibrated", report["minimum_effect"]
-    told = [column for column in columns if column["statistic"] is None or _difference(column) >= least]
+    told = [column for column in columns if not _is_tested(column) or _difference(column) >= least]
     for note in dict.fromkeys(column["note"] for column in told if column["note"]):
         names = [column["name"] for column in told if column["note"] == note]
         yield f"{names[0] if len(names) == 1 else listed(names)}: {note}"
@@ -570,6 +570,17 @@ def _remarks(columns: Sequence[dict[str, Any]], report: dict[str, Any]) -> Itera
         yield f"No accident, but less than the {least * 100:g}% that raise an alarm: {listed(trifles)}."
     if report["extra"]:
         yield f"Only the current rows have {listed(report['extra'])}; there is nothing to compare them with."
+
+
+def _is_tested(column: dict[str, Any]) -> bool:
+    """As `monitor.drift.ColumnDrift` has it."""
+    return column["method"] != "none"
+
+
+def _value(column: dict[str, Any]) -> float:
+    """The p-value of a column that was tested, or its distance; JSON has null for an infinite one."""
+    values = (column["p_value"], column["statistic"], math.inf)
+    return next(value for value in values if value is not None)
 
 
 def _difference(column: dict[str, Any]) -> float:
@@ -585,7 +596,7 @@ def _alarms_at(column: dict[str, Any]) -> str:
 
 
 def _is_certain(column: dict[str, Any]) -> bool:
-    return column["statistic"] is not None and column["p_value"] <= column["threshold"]
+    return _is_tested(column) and column["p_value"] <= column["threshold"]
 
 
 def _sections(report: dict[str, Any]) -> Iterator[str]:

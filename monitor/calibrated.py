@@ -32,7 +32,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.drift import MINIMUM_EFFECT, ColumnVerdict, Control, Counts, Kind
+from monitor.drift import MINIMUM_EFFECT, UNTESTED, ColumnVerdict, Control, Counts, Kind
 from monitor.pair import BREAKS, Pair, present_of, why_broken
 from monitor.serial import MINIMUM_WORTH, Worth, in_order_of_levels, in_order_of_values, weigh
 from monitor.text import ROWS as TEXT_ROWS
@@ -72,7 +72,7 @@ class Finding(NamedTuple):
             return "drift"
         if self.unjudged is not None and self.unjudged >= minimum_effect:
             return "not judged"
-        return "not tested" if self.statistic is None else "no drift"
+        return "not tested" if self.method == UNTESTED else "no drift"
 
 
 class Examined(NamedTuple):
@@ -179,7 +179,7 @@ def finding_on(column: Examined, threshold: float, minimum_effect: float) -> Fin
 
 def untested(why: str = "") -> Finding:
     """The finding on a column of which nothing was tested."""
-    return Finding("none", None, None, None, None, drifted=False, note=why)
+    return Finding(UNTESTED, None, None, None, None, drifted=False, note=why)
 
 
 def _decisive(outcomes: Sequence[Outcome], threshold: float, minimum_effect: float) -> Finding:

@@ -18,7 +18,7 @@ from monitor.drift import DriftReport
 from monitor.markdown import markdown
 from monitor.page import render
 from monitor.schedule_commands import add_commands as add_schedule_commands
-from storage.baselines.disk import write_file
+from storage.baselines.disk import ReportForm, report_form, write_file
 from storage.errors import DataError, SettingError
 from storage.instants import instant_of
 from storage.records import CheckKind
@@ -75,6 +75,7 @@ def _hours_ago(hours: float, now: datetime) -> datetime:
 
 
 def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
+    form = report_form(Path(chosen.out)) if chosen.out else None
     drift = compare(
         Path(chosen.reference),
         Path(chosen.current),
@@ -83,20 +84,19 @@ def _compare(chosen: argparse.Namespace) -> dict[str, Any]:
         threshold=chosen.threshold,
         bins=chosen.bins,
     )
-    if chosen.out:
-        write_file(Path(chosen.out), _written(drift, Path(chosen.out).suffix).encode())
+    if form is not None:
+        write_file(Path(chosen.out), _written(drift, form).encode())
     return _fields(drift)
 
 
-def _written(drift: DriftReport, suffix: str) -> str:
-    """The report in the form that the suffix of its file says; a page for all others."""
-    match suffix:
-        case ".md":
-            return markdown(drift)
-        case ".json":
-            return drift.json().decode()
-        case _:
+def _written(drift: DriftReport, form: ReportForm) -> str:
+    match form:
+        case "html":
             return render(drift)
+        case "md":
+            return markdown(drift)
+        case "json":
+            return drift.json().decode()
 
 
 def _read(path: str) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from polars.selectors import by_name
 
 from monitor.calibrated import CONTROLS, Finding, calibrated, check_level, untested
 from monitor.conventions import MEASURES, NAMES, Column, judged, table_drifted
-from monitor.drift import MINIMUM_EFFECT, Bars, ColumnDrift, Control, Counts, DriftReport, Histogram, Kind
+from monitor.drift import MINIMUM_EFFECT, UNTESTED, Bars, ColumnDrift, Control, Counts, DriftReport, Histogram, Kind
 from monitor.pair import BREAKS, Pair, paired, why_broken
 from monitor.profile import chart_of
 from storage.errors import DataError, SettingError, counted, listed
@@ -94,7 +94,7 @@ def compare(
         findings = calibrated(pairs, level, control=control, minimum_effect=minimum_effect)
     else:
         findings = judged(method, list(looked.columns()), level, threshold, bins)
-    starved = any(one.unjudged is not None for one in findings) and all(one.statistic is None for one in findings)
+    starved = any(one.unjudged is not None for one in findings) and all(one.method == UNTESTED for one in findings)
     drifted, known = table_drifted(method, findings), set(before.columns)
     return DriftReport(
         verdict="drift" if drifted else "no drift" if enough and not starved else "too few rows",

@@ -1,9 +1,11 @@
 """The drift report: what a comparison of two tables found, as plain data."""
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from storage.errors import UnknownNameError, listed
 from storage.signature import AnyKind
@@ -27,6 +29,9 @@ Control = Literal["bonferroni", "benjamini-hochberg"]
 #: it when it moves by 0.05 standard deviations, about the least that any shift of scores could be traced to; and with
 #: a reference of 5,000 rows the test itself finds nothing smaller.
 MINIMUM_EFFECT = 0.02
+
+#: The method of a column that was not tested.
+UNTESTED = "none"
 
 
 class Counts(Struct, frozen=True):
@@ -94,7 +99,7 @@ class ColumnDrift(Struct, frozen=True):
     @property
     def tested(self) -> bool:
         """Whether there was anything to test."""
-        return self.method != "none"
+        return self.method != UNTESTED
 
     @property
     def difference(self) -> float:
@@ -159,7 +164,8 @@ class DriftReport(Struct, frozen=True):
     @classmethod
     def parse(cls, data: bytes) -> "DriftReport":
         """A report from its JSON."""
-        return msgspec.json.decode(data, type=cls)
+        report = msgspec.json.decode(data, type=cls)
+        return replace(report, columns=tuple(map(_with_infinity, report.columns)))
 
     def table(self) -> "pl.DataFrame":
         """One row for each column, in the order of `ranked`, without counts and charts."""
@@ -178,3 +184,8 @@ class DriftReport(Struct, frozen=True):
         }
         rows = [[getattr(column, name) for name in schema] for column in self.ranked]
         return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _with_infinity(column: ColumnDrift) -> ColumnDrift:
+    """A column as it was before JSON, which has null for the infinite statistic of one that was tested."""
+    return replace(column, statistic=math.inf) if column.tested and column.statistic is None else column

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 from msgspec.structs import replace
 
-from monitor.drift import Bars, ColumnDrift, Counts, DriftReport, Histogram, Kind
+from monitor.drift import UNTESTED, Bars, ColumnDrift, Counts, DriftReport, Histogram, Kind
 from monitor.performance.labelled import known_at_time
 from monitor.performance.reference import read_sample
 from monitor.performance.windows import Window, windows_of
@@ -159,7 +159,7 @@ def _untested(name: str, kind: Kind, redaction: Redaction) -> ColumnDrift:
     return ColumnDrift(
         name=name,
         kind=kind,
-        method="none",
+        method=UNTESTED,
         statistic=None,
         p_value=None,
         effect=None,

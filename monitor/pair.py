@@ -13,13 +13,22 @@ import numpy as np
 import polars as pl
 
 from monitor.drift import Counts, Kind
-from storage.boundary import parse_times
+from storage.boundary import micros_of_text, parse_times
+from storage.boundary.numbers import SPACE
 from storage.errors import agreed, counted
 
 #: Free text has at least this many words on average, as in training, and more than half of its values differ: where
 #: they repeat, their shares tell more than their lengths.
 _TEXT_WORDS = 3
 _TEXT_DISTINCT = 0.5
+
+#: Rows that are looked at to tell whether a column is text: enough, and bounded.
+_TEXT_ROWS = 10_000
+
+#: Rows, or up to twice as many, that are looked at to tell whether text holds times, and the share of them that has to;
+#: with as many and some mistakes, training refuses a table.
+_TIME_ROWS = 50
+_TIME_SHARE = 0.95
 
 #: Rows of each side that are kept in their order. Of larger windows, evenly spaced ones are kept: what depends on
 #: closer neighbours only is then worth 32,768 rows at least, whose chance differences are below `MINIMUM_EFFECT`.
@@ -184,7 +193,8 @@ def values_of(series: pl.Series, kind: Kind) -> pl.Series:
 def kind_of(reference: pl.Series, current: pl.Series) -> Kind:
     """What a column is by its type; the current one's where the reference has nothing but nulls.
 
-    Strings are text if they have three words on average and most of them differ, else categories.
+    Strings are times if they are ISO 8601, as in training; text if they have three words on average and most of them
+    differ; else categories.
     """
     series = current if reference.dtype == pl.Null else reference
     dtype = series.dtype
@@ -193,12 +203,18 @@ def kind_of(reference: pl.Series, current: pl.Series) -> Kind:
     if dtype in (pl.Datetime, pl.Date):
         return "time"
     if dtype == pl.String:
-        return "text" if _is_text(series) else "category"
+        values = series.drop_nulls()
+        return "time" if _are_times(values) else "text" if _is_text(values.head(_TEXT_ROWS)) else "category"
     return "category" if dtype in (pl.Boolean, pl.Categorical, pl.Enum, pl.Null) else "other"
 
 
-def _is_text(series: pl.Series) -> bool:
-    values = series.drop_nulls().head(10_000)  # enough to tell, and bounded
+def _are_times(values: pl.Series) -> bool:
+    """Whether nearly all of some values, from the first row to the last, are dates or times by ISO 8601."""
+    cells = {cell.strip(SPACE) for cell in values.gather_every(max(1, len(values) // _TIME_ROWS)).to_list()} - {""}
+    return bool(cells) and sum(micros_of_text(cell) is not None for cell in cells) >= _TIME_SHARE * len(cells)
+
+
+def _is_text(values: pl.Series) -> bool:
     if not len(values) or values.n_unique() <= _TEXT_DISTINCT * len(values):
         return False
     spaces = cast("float", values.str.count_matches(r"\s+").mean())

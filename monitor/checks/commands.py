@@ -20,6 +20,7 @@ from monitor.performance.reference import read_sample
 from monitor.power import finds_of
 from storage.baselines import Baseline, Document
 from storage.baselines.document import json_of
+from storage.errors import DataError, counted
 from storage.records import KeptBaseline
 from storage.settings import Settings
 from storage.signature import Signature
@@ -58,9 +59,9 @@ def add_commands(add: Callable[..., argparse.ArgumentParser], read: _Read) -> No
 
 def _baseline(read: _Read, chosen: argparse.Namespace) -> dict[str, Any]:
     """What was suggested, the constraints of each column, and how small a drift is found in windows of so many rows."""
-    frame = read(chosen.file)
+    frame = _read_usual(read, chosen.file)
     usual = frame.sample(min(frame.height, _LOOKED_AT), seed=0)
-    found = finds_of(usual, max(frame.height, 1) if chosen.rows is None else chosen.rows, level=chosen.level)
+    found = finds_of(usual, frame.height if chosen.rows is None else chosen.rows, level=chosen.level)
     baseline = write_baseline(frame, Path(chosen.out), now=datetime.now(UTC))
     return {
         "folder": chosen.out,
@@ -97,7 +98,15 @@ def _keep(read: _Read, chosen: argparse.Namespace) -> dict[str, Any]:
 def _document(read: _Read, chosen: argparse.Namespace, signature: Signature, now: datetime) -> Document | None:
     if chosen.document:
         return read_document(Path(chosen.document))
-    return suggested_of(signature, read(chosen.table), now) if chosen.table else None
+    return suggested_of(signature, _read_usual(read, chosen.table), now) if chosen.table else None
+
+
+def _read_usual(read: _Read, path: str) -> pl.DataFrame:
+    """The table that suggests a baseline. Raises DataError for one without rows."""
+    frame = read(path)
+    if not frame.height:
+        raise DataError(f"{path!r} has 0 rows and {counted(frame.width, 'column')}. Give at least a few dozen rows.")
+    return frame
 
 
 def _told(baseline: Baseline) -> list[dict[str, Any]]:

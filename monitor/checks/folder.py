@@ -21,7 +21,8 @@ from monitor.checks.sagemaker import (
 )
 from monitor.checks.suggest import suggest
 from storage.baselines import Baseline, Document, parse_document
-from storage.errors import DataError, StoreError
+from storage.baselines.disk import make_folder
+from storage.errors import DataError
 
 _OURS, _STATISTICS, _CONSTRAINTS = "baseline.json", "statistics.json", "constraints.json"
 
@@ -29,7 +30,7 @@ _OURS, _STATISTICS, _CONSTRAINTS = "baseline.json", "statistics.json", "constrai
 def write_baseline(frame: pl.DataFrame, folder: Path, *, now: datetime | None = None) -> Baseline:
     """Suggest a baseline of a table, and write it and SageMaker's files of it. Makes the folder.
 
-    Raises DataError for a table without columns, and StoreError if the folder cannot be written to.
+    Raises DataError for a table without columns, and as `make_folder` and `write_file`.
     """
     baseline = suggest(frame, now=now)
     write_files(frame, baseline, folder)
@@ -39,12 +40,9 @@ def write_baseline(frame: pl.DataFrame, folder: Path, *, now: datetime | None = 
 def write_files(frame: pl.DataFrame, baseline: Baseline, folder: Path) -> None:
     """Write a baseline, SageMaker's constraints of it, and SageMaker's statistics of a table. Makes the folder.
 
-    Raises StoreError if it cannot be written to.
+    Raises as `make_folder` and `write_file`.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{str(folder)!r} cannot be made: {error.strerror}. Name another folder.") from error
+    make_folder(folder)
     baseline.write(folder / _OURS)
     statistics_of(frame, baseline).write(folder / _STATISTICS)
     constraints_of(baseline).write(folder / _CONSTRAINTS)

@@ -48,7 +48,7 @@ def sagemaker_robust(columns: Sequence[Column]) -> list[Finding]:
 
 def _judge(column: Column, *, is_robust: bool) -> Finding:
     pair = column.pair
-    if pair.kind in ("time", "other"):
+    if pair.kind == "other" or (pair.kind == "time" and column.reference.dtype != pl.String):
         return untested(f"SageMaker Model Monitor does not compare columns of type {column.reference.dtype}.")
     rows = pair.present
     if not rows.reference or not rows.current:
@@ -64,6 +64,6 @@ def _distance(column: Column) -> float:
     if pair.kind == "number":
         x, y = (side.drop_nulls().to_numpy() for side in (pair.reference, pair.current))
         return kolmogorov_smirnov(x, y).effect
-    text = pair.kind == "text"
+    text = pair.kind in ("text", "time")  # times that are written as text are text to Deequ
     levels = count_levels(*(s.cast(pl.String) for s in (column.reference, column.current))) if text else pair.levels
     return l_infinity(levels["reference"].to_numpy(), levels["current"].to_numpy())

@@ -182,5 +182,5 @@ class Baseline(Struct, frozen=True):
         return cls.parse(read_file(path, "The baseline "), repr(str(path)))
 
     def write(self, path: Path) -> None:
-        """The baseline as a file. Raises StoreError if it cannot be written."""
+        """The baseline as a file. Raises as `write_file`."""
         write_file(path, self.json())

@@ -47,7 +47,7 @@ class SageMakerFile(Struct, frozen=True):
         return cls.parse(read_file(path), repr(str(path)))
 
     def write(self, path: Path) -> None:
-        """Write the file. Raises StoreError if it cannot be written."""
+        """Write the file. Raises as `write_file`."""
         write_file(path, self.json())
 
 

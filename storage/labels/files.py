@@ -21,7 +21,7 @@ from storage.boundary.times import time_value
 from storage.errors import DataError, RowError, listed
 from storage.labels.items import GroundTruth, LabelItem, items_of_truth
 from storage.labels.joined import keys_of, looked_up
-from storage.labels.receive import Received, check_labels, signature_of
+from storage.labels.receive import MOST_ROW, ROW_REMEDY, Received, check_labels, signature_of
 from storage.signature import Column
 from storage.traffic import OUTPUT_PREFIX
 
@@ -153,12 +153,12 @@ class _Files:
             return 0
         try:
             number = float(value)
-            if number.is_integer():
+            if number.is_integer() and 0 <= number <= MOST_ROW:
                 return int(number)
         except (TypeError, ValueError, OverflowError):
             pass
         told = held(value, sensitive=False)
-        raise DataError(f"{self.place(0, 'row')} is {told}. Count the rows of a request from 0.")
+        raise DataError(f"{self.place(0, 'row')} is {told}. {ROW_REMEDY}")
 
     def _time(self, value: Any) -> datetime | None:
         if value is None:

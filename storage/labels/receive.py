@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _MOST_ID = 256
 _FIRST_US = micros_of_datetime(datetime.min)  # noqa: DTZ901 - without a zone
-_MOST_ROW = 2**31 - 1
+MOST_ROW = 2**31 - 1
+
+#: What is to be done about a row that is none.
+ROW_REMEDY = f"Count the rows of a request, from 0 to {MOST_ROW:,}."
 
 #: Clocks of others may be so far ahead of ours.
 AHEAD = timedelta(minutes=5)
@@ -99,5 +102,5 @@ def _check_key(item: LabelItem, number: int, place: Callable[[int, str], str]) -
             f"{place(number, 'inference_id')} has {len(item.inference_id):,} characters. Send the id of an answer, "
             f"which has 1 to {_MOST_ID}."
         )
-    if not 0 <= item.row <= _MOST_ROW:
-        raise InputError(f"{place(number, 'row')} is {item.row}. Count the rows of a request from 0.")
+    if not 0 <= item.row <= MOST_ROW:
+        raise InputError(f"{place(number, 'row')} is {item.row}. {ROW_REMEDY}")

@@ -109,6 +109,19 @@ def test_another_product_s_verdict_is_of_the_table(tmp_path: Path, capsys: pytes
     assert all(">= 0.1" in line for line in lines if line.startswith(("│ x ", "│ y ", "│ z ")))
 
 
+def test_an_infinite_distance_is_a_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That of a level that is gone, by Kullback-Leibler; no column has a p-value."""
+    reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
+    pl.DataFrame({"x": ["a", "b", "c"] * 40}).write_parquet(reference)
+    pl.DataFrame({"x": ["a", "b"] * 60}).write_parquet(current)
+    lines = printed(capsys, "compare", reference, current, "--method", "kullback-leibler")
+    heading, row = (
+        [cell.strip() for cell in line[1:-1].replace("┃", "│").split("│")] for line in lines if line[:1] in ("┃", "│")
+    )
+    assert heading[:3] == ["column", "test", "value"]
+    assert row[:4] == ["x", "Kullback-Leibler", "inf", ">= 0.1"]
+
+
 def test_a_difference_that_nobody_can_judge_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of months in the order of time."""
     reference, current = str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")
@@ -124,12 +137,31 @@ def test_a_difference_that_nobody_can_judge_is_told(tmp_path: Path, capsys: pyte
 
 
 def test_a_report_that_cannot_be_written_is_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is kept in the store all the same."""
-    place = str(busy.root / "absent" / "page.html")
-    assert run(["monitor", "run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2", "--out", place]) == 1
-    told = f"autopilot: {place!r} cannot be written: No such file or directory. Name another place."
+    """It is kept in the store all the same; where a name cannot be that of a report, none is made."""
+    words, folder = (
+        ("monitor", "run", till.ENDPOINT, "--store", str(busy.root), "--hours", "2"),
+        busy.root / "page.html",
+    )
+    folder.mkdir()
+    before = len(busy.reports.list(till.ENDPOINT))
+    assert run([*words, "--out", str(folder)]) == 2
+    told = f"autopilot: {str(folder)!r} cannot be written: Is a directory. Name another place."
     assert capsys.readouterr().err.strip() == told
-    assert busy.reports.list(till.ENDPOINT, 1)
+    assert len(busy.reports.list(till.ENDPOINT)) == before + 1
+    assert run([*words, "--out", str(busy.root / "absent" / "page.html")]) == 2
+    told = f"autopilot: There is no folder {str(busy.root / 'absent')!r} to write 'page.html' into. Make it first."
+    assert capsys.readouterr().err.strip() == told
+    assert len(busy.reports.list(till.ENDPOINT)) == before + 1
+
+
+@pytest.mark.parametrize("place", ["x.pdf", "x"])
+def test_a_report_has_one_of_three_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str) -> None:
+    """A page in x.pdf could not be opened; nothing is read before that is told."""
+    place = str(tmp_path / place)
+    told = f"autopilot: {place!r} does not tell the form of the report. Name it with one of .html, .md, .json."
+    for words in (("compare", "absent.csv", "absent.csv"), ("run", "nobody")):
+        assert run(["monitor", *words, "--out", place]) == 2
+        assert capsys.readouterr().err.strip() == told
 
 
 def test_sections_of_an_endpoint_are_told(busy: Store, capsys: pytest.CaptureFixture[str]) -> None:

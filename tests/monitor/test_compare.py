@@ -1,7 +1,7 @@
 """The comparison of two tables as users call it."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 import monitor
 from monitor import DriftReport, compare
 from monitor.compare import METHODS, MINIMUM_ROWS
+from monitor.page import render
 from storage import DataError, SettingError
 
 REFERENCE = pl.DataFrame({"age": range(1000), "town": ["Ulm", "Bonn"] * 500})
@@ -211,6 +212,17 @@ def test_json_has_the_promised_keys() -> None:
     promised = {"name", "method", "statistic", "p_value", "effect", "threshold", "drifted"}
     assert all(column.keys() >= promised for column in document["columns"])
     assert document["columns"][0]["drifted"] is True
+
+
+def test_an_infinite_distance_survives_json() -> None:
+    """It is null there, and the column was tested all the same."""
+    reference = pl.DataFrame({"t": ["a", "b", "c"] * 40, "day": [date(2024, 5, 1)] * 120})
+    report = compare(reference, reference.with_columns(t=pl.Series(["a", "b"] * 60)), method="kullback-leibler")
+    assert [(column.statistic, column.tested) for column in report.columns] == [(float("inf"), True), (None, False)]
+    assert msgspec.json.decode(report.json())["columns"][0]["statistic"] is None
+    again = DriftReport.parse(report.json())
+    assert again == report
+    assert render(again) == render(report)
 
 
 def test_the_table_begins_with_what_drifted() -> None:

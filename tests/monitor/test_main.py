@@ -136,12 +136,16 @@ def refused(*arguments: str) -> tuple[int, str]:
 
 
 def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    """A folder that is not there, and one that stands where the page is to be."""
-    rows, absent = str(tmp_path / "a.parquet"), str(tmp_path / "absent" / "page.html")
+    """A folder that is not there, one that stands where the page is to be, and a form that is none of a report."""
+    rows, folder, absent = str(tmp_path / "a.parquet"), tmp_path / "page.html", str(tmp_path / "absent" / "page.html")
+    folder.mkdir()
     pl.DataFrame({"x": range(100)}).write_parquet(rows)
-    for place, why in ((absent, "No such file or directory"), (str(tmp_path), "Is a directory")):
-        told = f"monitor: {place!r} cannot be written: {why}. Name another place.\n"
-        assert refused("compare", rows, rows, "--out", place) == (1, told)
+    for place, why in (
+        (absent, f"There is no folder {str(tmp_path / 'absent')!r} to write 'page.html' into. Make it first."),
+        (str(folder), f"{str(folder)!r} cannot be written: Is a directory. Name another place."),
+        ("x.pdf", "'x.pdf' does not tell the form of the report. Name it with one of .html, .md, .json."),
+    ):
+        assert refused("compare", rows, rows, "--out", place) == (2, f"monitor: {why}\n")
 
 
 @pytest.mark.parametrize("hours", ["0", "-5", "nan", "inf", "1e9"])

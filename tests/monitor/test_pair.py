@@ -25,6 +25,11 @@ SENTENCES = ["the parcel came two days late", "all was well and quick", "where i
         (["Ulm", "Bonn"], "category"),
         (SENTENCES, "text"),
         (SENTENCES[:1] * 4, "category"),
+        (["2013-01-01 05:00:00", " 2013-01-02T06:00Z", "", None], "time"),
+        (["2013-01-01"] * 4, "time"),
+        (["2013-01-01", "2013-01-02", "soon"], "category"),
+        (["2013", "2014"], "category"),
+        ([""], "category"),
         ([date(2024, 5, 1)], "time"),
         ([datetime(2024, 5, 1)], "time"),  # noqa: DTZ001 - a time without a zone is what is read from most files
         ([[1, 2]], "other"),
@@ -32,7 +37,7 @@ SENTENCES = ["the parcel came two days late", "all was well and quick", "where i
     ],
 )
 def test_the_type_tells_the_kind(values: list[Any], kind: str) -> None:
-    """Strings are text only where they have many words and most of them differ."""
+    """Strings are times where they are ISO 8601; text only where they have many words and most of them differ."""
     series = pl.Series(values)
     assert kind_of(series, series) == kind
 
@@ -92,3 +97,15 @@ def test_times_are_read_from_text_and_from_zones() -> None:
     pair = pair_up(zoned, pl.Series(["2024-05-01 12:00", "soon"]))
     assert pair.reference.to_list() == [datetime(2024, 5, 1, 12)]  # noqa: DTZ001
     assert pair.current.to_list() == [None, datetime(2024, 5, 1, 12)]  # noqa: DTZ001
+
+
+def test_times_that_are_written_as_text_are_times_on_both_sides() -> None:
+    """As CSV has them; a mistake in a hundred counts as missing, and is told."""
+    hours = [f"2013-01-{day:02} {hour:02}:00:00" for day in range(1, 6) for hour in range(20)]
+    pair = pair_up(pl.Series(["soon", *hours[1:]]), pl.Series([datetime(2013, 2, 1)] * 30))  # noqa: DTZ001
+    assert (pair.kind, pair.reference[-1], pair.current[0]) == (
+        "time",
+        datetime(2013, 1, 5, 19),  # noqa: DTZ001
+        datetime(2013, 2, 1),  # noqa: DTZ001
+    )
+    assert pair.note == "1 reference value is no time and counts as missing."

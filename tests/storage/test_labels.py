@@ -263,7 +263,11 @@ def test_a_label_means_the_class_or_number_that_it_shows(
             "UTC. Send when the label came to be known, with its zone, or leave it out.",
         ),
         ("paid", LabelItem("a", "yes", 0, datetime(2035, 1, 1)), "labels[1].happened_at is 2035-01-01 00:00:00, which"),  # noqa: DTZ001 - as clients send it
-        ("paid", LabelItem("a", "yes", -1), "labels[1].row is -1. Count the rows of a request from 0."),
+        (
+            "paid",
+            LabelItem("a", "yes", -1),
+            "labels[1].row is -1. Count the rows of a request, from 0 to 2,147,483,647.",
+        ),
         ("paid", LabelItem("a", "yes", 2**63), "labels[1].row is 9223372036854775808. Count the rows"),
     ],
 )
@@ -457,9 +461,16 @@ HEAD = "inference_id,label,row,happened_at\n"
         (f"{HEAD}a,yes,0,\na,later,1,\n", "Column 'label' in row 1 of '{}' is 'later', which is no value of 'paid'."),
         (f"{HEAD}a,yes,0,\na,,1,\n", "Column 'label' in row 1 of '{}' is empty. Leave out rows whose outcome"),
         (f"{HEAD},yes,0,\n", "Column 'inference_id' in row 0 of '{}' is empty. Leave out rows without an id."),
-        (f"{HEAD}a,yes,first,\n", "Column 'row' in row 0 of '{}' is 'first'. Count the rows of a request from 0."),
-        (f"{HEAD}a,yes,1e30,\n", "Column 'row' in row 0 of '{}' is 1000000000000000019884624838656. Count the rows"),
-        (f"{HEAD}a,yes,-1,\n", "Column 'row' in row 0 of '{}' is -1. Count the rows of a request from 0."),
+        (
+            f"{HEAD}a,yes,first,\n",
+            "Column 'row' in row 0 of '{}' is 'first'. Count the rows of a request, from 0 to 2,147,483,647.",
+        ),
+        (f"{HEAD}a,yes,1e30,\n", "Column 'row' in row 0 of '{}' is '1e30'. Count the rows of a request, from 0"),
+        (f"{HEAD}a,yes,{10**30},\n", f"Column 'row' in row 0 of '{{}}' is '{10**30}'. Count the rows"),
+        (
+            f"{HEAD}a,yes,-1,\n",
+            "Column 'row' in row 0 of '{}' is '-1'. Count the rows of a request, from 0 to 2,147,483,647.",
+        ),
         (f"{HEAD}a,yes,0,soon\n", "Column 'happened_at' in row 0 of '{}' is 'soon'. Write 2024-05-01T13:30:00Z."),
         (
             f"{HEAD}a,yes,0,2035-01-01\n",

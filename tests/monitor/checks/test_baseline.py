@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from monitor.checks import Baseline, check, suggest
-from storage.errors import DataError, StoreError
+from storage.errors import DataError
 
 FRAME = pl.DataFrame({"age": [20, 31, 45, 58] * 250, "town": ["Ulm", "Bonn"] * 500})
 
@@ -93,5 +93,5 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """And a place where none can be."""
     with pytest.raises(DataError, match="No such file"):
         Baseline.read(tmp_path / "none.json")
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(DataError, match=r"cannot be written: Is a directory. Name another place."):
         suggest(FRAME).write(tmp_path)

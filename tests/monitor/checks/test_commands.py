@@ -53,6 +53,14 @@ def test_a_baseline_says_how_small_a_drift_is_found(folder: Path) -> None:
     assert 0 < found["columns"][1]["moved"] < few["columns"][1]["moved"] < 1
 
 
+def test_an_empty_table_is_no_baseline(folder: Path) -> None:
+    """It asks nothing of any window."""
+    MAY.clear().write_parquet(folder / "empty.parquet")
+    with pytest.raises(DataError, match=r"empty.parquet' has 0 rows and 2 columns. Give at least a few dozen rows"):
+        asked("baseline", str(folder / "empty.parquet"), "--out", str(folder / "none"))
+    assert not (folder / "none").exists()
+
+
 def test_a_window_is_checked(folder: Path) -> None:
     """By our tests; the file for dashboards of others is written beside."""
     out = folder / "constraint_violations.json"

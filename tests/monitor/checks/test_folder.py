@@ -8,7 +8,7 @@ import pytest
 from monitor.checks import Baseline, suggest
 from monitor.checks.folder import read_baseline, read_sagemaker, write_baseline
 from monitor.checks.sagemaker import baseline_of, constraints_of, statistics_of
-from storage.errors import DataError, StoreError
+from storage.errors import DataError
 
 FRAME = pl.DataFrame({"age": [20, 31, 45, 58] * 25, "town": ["Ulm", "Bonn"] * 50})
 
@@ -37,7 +37,7 @@ def test_a_folder_without_a_baseline_is_told(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"There is no baseline in .* Make one of a table of usual rows"):
             read_baseline(place)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot be made"):
+    with pytest.raises(DataError, match=r"cannot be made: Not a directory. Name another place."):
         write_baseline(FRAME, tmp_path / "file" / "folder")
 
 

@@ -75,6 +75,12 @@ def test_texts_are_categories_to_deequ() -> None:
     assert judge("sagemaker-simple", before, after).statistic == pytest.approx(0.01)
 
 
+def test_times_that_are_written_as_text_are_text_to_deequ() -> None:
+    """As all text, they are categories."""
+    days = [f"2013-01-{day:02}" for day in range(1, 11)]
+    assert judge("sagemaker-simple", days, days[5:] * 2).statistic == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize(("reference", "current"), [([None, None], [1.0, 2.0]), ([1.0], [None]), ([[1]], [[2]])])
 def test_without_a_distance_there_is_a_note(reference: list, current: list) -> None:
     """A side without values, or lists."""
