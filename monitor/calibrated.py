@@ -170,7 +170,7 @@ def _least(outcomes: Sequence[Outcome], minimum_effect: float) -> float:
 def finding_on(column: Examined, threshold: float, minimum_effect: float) -> Finding:
     """What was found in a column, whose p-values are `corrected`; the note also tells what nobody can judge."""
     found = _decisive(column.outcomes, threshold, minimum_effect) if column.outcomes else untested()
-    found = found._replace(note=column.note, unjudged=column.unjudged)
+    found = found._replace(note=" ".join(filter(None, [found.note, column.note])), unjudged=column.unjudged)
     if found.verdict(minimum_effect) != "not judged":
         return found
     usual = f"A difference of {column.unjudged:.1%} may be usual there; rows of a longer time would tell."
@@ -183,11 +183,17 @@ def untested(why: str = "") -> Finding:
 
 
 def _decisive(outcomes: Sequence[Outcome], threshold: float, minimum_effect: float) -> Finding:
-    """That of the test that alarms with the smallest p-value; where none alarms, of the smallest p-value. There is one
-    at least."""
+    """That of the test that alarms with the largest effect, which says how far the column has drifted; where none
+    alarms, of the smallest p-value. There is one at least."""
     alarming = [outcome for outcome in outcomes if outcome.p_value <= threshold and outcome.effect >= minimum_effect]
-    decisive = min(alarming or outcomes, key=lambda outcome: (outcome.p_value, -outcome.effect))
-    return Finding(*decisive, threshold, drifted=bool(alarming))
+    if not alarming:
+        decisive = min(outcomes, key=lambda outcome: (outcome.p_value, -outcome.effect))
+        return Finding(*decisive, threshold, drifted=False)
+    decisive = max(alarming, key=lambda outcome: (outcome.effect, -outcome.p_value))
+    others = [
+        f"{one.method} alarms too, with an effect of {one.effect:.3f}." for one in alarming if one is not decisive
+    ]
+    return Finding(*decisive, threshold, drifted=True, note=" ".join(others))
 
 
 def _why_untested(pair: Pair) -> str:

@@ -29,8 +29,8 @@ def mini(column: ColumnDrift, side: Side) -> Markup:
     if chart is None:
         return Markup("")
     bins = len(chart.reference)  # without the sum of all other levels, which would dwarf the rest
-    heights = _shares(chart, side)[:bins]
-    top = max(*_shares(chart, "reference")[:bins], *_shares(chart, "current")[:bins]) or 1.0
+    heights = shares(chart, side)[:bins]
+    top = max(*shares(chart, "reference")[:bins], *shares(chart, "current")[:bins]) or 1.0
     gap = 0.2 if isinstance(chart, Bars) else 0.0
     path = _columns([height / top for height in heights], gap)
     box = f'viewBox="0 0 {len(heights)} 1" preserveAspectRatio="none"'
@@ -55,7 +55,7 @@ def _svg(attributes: str, label: str, content: str) -> Markup:
 
 def _histogram_chart(chart: Histogram) -> Markup:
     """Reference as a grey area, current as a line over it; share of rows upwards, values to the right."""
-    reference, current = _shares(chart, "reference"), _shares(chart, "current")
+    reference, current = shares(chart, "reference"), shares(chart, "current")
     highest = max(*reference, *current) or 1.0
     levels = [level for level in ticks(0.0, highest, 4) if level <= highest * 1.001]
     top = highest * 1.08
@@ -131,7 +131,7 @@ def _bar_chart(chart: Bars) -> Markup:
 
     The sum of all other levels is told without bars, which would be longer than all others and say nothing.
     """
-    reference, current = _shares(chart, "reference"), _shares(chart, "current")
+    reference, current = shares(chart, "reference"), shares(chart, "current")
     longest = max(*reference[: len(chart.levels)], *current[: len(chart.levels)]) or 1.0
     names = level_names(chart)
     parts = [
@@ -189,7 +189,7 @@ def _level(name: str) -> str:
 # ----------------------------------------------------------------------------------------------- numbers for people
 
 
-def _shares(chart: Histogram | Bars, side: Side) -> list[float]:
+def shares(chart: Histogram | Bars, side: Side) -> list[float]:
     """Share of this side's rows with a value in each bin, or in each level and the rest of them."""
     counts = list(chart.reference if side == "reference" else chart.current)
     if isinstance(chart, Bars) and chart.others:

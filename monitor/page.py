@@ -56,6 +56,7 @@ def render(report: DriftReport, subject: Subject | None = None) -> str:
         report=report,
         subject=subject,
         headline=title(report),
+        alarms=bool(report.breached) if isinstance(report, EndpointReport) else report.drifted,
         value_name=value_name(report),
         meaning=meaning(report),
         rows=[_safe_row(column, report, number) for number, column in enumerate(ranked[:SHOWN_COLUMNS])],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
-from monitor.charts import level_names
+from monitor.charts import Side, level_names, percent, shares
 from monitor.drift import Bars, ColumnDrift, Histogram
 from monitor.performance.estimated import EstimatedQuality
 from monitor.performance.realised import RealisedQuality
@@ -23,7 +23,7 @@ from storage.errors import DataError
 if TYPE_CHECKING:
     import altair as alt
 
-_SIDES = ("reference", "current")
+_SIDES: tuple[Side, Side] = ("reference", "current")
 _ESTIMATE = "#e69f00"
 _SHARE = {"type": "quantitative", "title": "Share of rows", "axis": {"format": "%", "tickCount": 4}}
 _MOMENT = {"start": pl.Datetime("us", "UTC"), "value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
@@ -75,22 +75,26 @@ def _histogram(name: str, chart: Histogram) -> dict[str, Any]:
 
 def _heights(counts: Sequence[int]) -> list[float]:
     """Shares of rows by bin; the last again at the last edge, where its step ends."""
-    shares = [count / (sum(counts) or 1) for count in counts]
-    return [*shares, shares[-1]]
+    heights = [count / (sum(counts) or 1) for count in counts]
+    return [*heights, heights[-1]]
 
 
 def _bars(name: str, chart: Bars) -> dict[str, Any]:
-    """A bar for each place: levels whose names were cut may look the same, and are two all the same."""
+    """A bar for each place: levels whose names were cut may look the same, and are two all the same.
+
+    The sum of all other levels is told without bars, which would be longer than all others and say nothing.
+    """
     names = level_names(chart)
-    rows: list[dict[str, Any]] = []
-    rest = (chart.rest.reference, chart.rest.current)
-    for side, counts, others in zip(_SIDES, (chart.reference, chart.current), rest, strict=True):
-        total = sum(counts) + others or 1
-        of_each = [*counts, *([others] if chart.others else [])]
-        rows += [{"place": place, "side": side, "share": count / total} for place, count in enumerate(of_each)]
+    rows: list[dict[str, Any]] = [
+        {"place": place, "side": side, "share": share}
+        for side in _SIDES
+        for place, share in enumerate(shares(chart, side)[: len(chart.levels)])
+    ]
+    if chart.others:
+        told = " → ".join(percent(shares(chart, side)[-1]) for side in _SIDES)
+        rows.append({"place": len(chart.levels), "told": told})
     spec = {
         "data": {"values": rows},
-        "mark": "bar",
         "encoding": {
             "y": {
                 "field": "place",
@@ -99,15 +103,28 @@ def _bars(name: str, chart: Bars) -> dict[str, Any]:
                 "sort": None,
                 "axis": {"labelExpr": f"{json.dumps(names)}[datum.value]"},  # texts of JSON are texts of Vega
             },
-            "yOffset": {"field": "side", "type": "nominal", "sort": list(_SIDES)},
-            "x": _SHARE | {"field": "share"},
-            "color": {
-                "field": "side",
-                "type": "nominal",
-                "scale": {"domain": list(_SIDES), "range": [GUESS, MODEL]},
-                "legend": None,
-            },
         },
+        "layer": [
+            {
+                "transform": [{"filter": "isValid(datum.share)"}],
+                "mark": "bar",
+                "encoding": {
+                    "yOffset": {"field": "side", "type": "nominal", "sort": list(_SIDES)},
+                    "x": _SHARE | {"field": "share"},
+                    "color": {
+                        "field": "side",
+                        "type": "nominal",
+                        "scale": {"domain": list(_SIDES), "range": [GUESS, MODEL]},
+                        "legend": None,
+                    },
+                },
+            },
+            {
+                "transform": [{"filter": "isValid(datum.told)"}],
+                "mark": {"type": "text", "align": "left", "dx": 4},
+                "encoding": {"text": {"field": "told"}, "x": {"value": 0}},
+            },
+        ],
     }
     return framed(spec, f"{name}: both sides", height=60 + 24 * len(names))
 

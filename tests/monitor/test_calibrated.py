@@ -91,6 +91,16 @@ def test_missing_values_are_found() -> None:
     assert finding.effect == pytest.approx(0.09)
 
 
+def test_of_tests_that_alarm_the_largest_effect_is_told() -> None:
+    """A twentieth of the rows lost their value, which is the surer finding; by how far the others moved is the larger
+    one, and ranks the column. The note tells both."""
+    rows = np.random.default_rng(0).permutation(2000)
+    finding = judge(rows, [None] * 100 + [int(row) + 300 for row in rows[100:]])
+    assert finding.method == "Kolmogorov-Smirnov"
+    assert finding.effect == pytest.approx(0.15, abs=0.01)
+    assert finding.note == "Fisher exact of missing values alarms too, with an effect of 0.050."
+
+
 def test_a_column_that_went_missing_altogether_is_found() -> None:
     """No value is left to compare, but all rows miss one."""
     finding = judge(range(100), [None] * 100)

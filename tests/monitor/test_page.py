@@ -169,8 +169,11 @@ def test_groups_say_the_least_that_changed() -> None:
 
 
 def test_the_share_of_missing_values_is_told() -> None:
-    """Before and after."""
-    sides = [pl.DataFrame({"x": [None] * gaps + list(range(200 - gaps))}) for gaps in (2, 100)]
+    """Before and after, of values that are otherwise alike."""
+    sides = [
+        pl.DataFrame({"x": [None] * gaps + list(range(0, 200, step))[gaps - 200 :]})
+        for gaps, step in [(2, 1), (100, 2)]
+    ]
     assert "The share of rows without a value: 1% → 50%." in render(compare(*sides))
 
 
@@ -222,9 +225,11 @@ def test_a_column_that_cannot_be_drawn_costs_no_other_one(caplog: pytest.LogCapt
 
 
 def test_the_title_is_of_the_check_that_was_asked_for() -> None:
-    """Not of the columns' drift, which has its place below."""
+    """Not of the columns' drift, which has its place below; nor is it in the colour of an alarm for it."""
     found: DriftReport = compare(table(3), table(3, shift=1.0))
     report = EndpointReport(**asdict(found), check="data-quality", sentence="All is well.", breached=False)
     page = render(report)
     assert "<h1>Data quality: nothing found</h1>" in page
     assert "All is well." in page
+    assert '<main class="drift">' not in page
+    assert '<main class="drift">' in render(replace(report, breached=True))

@@ -76,6 +76,17 @@ def test_the_sum_of_all_other_levels_is_named_as_no_level_is() -> None:
     assert [labels.count(name) for name in ("21 other levels", "(21 other levels)")] == [1, 1]
 
 
+def test_the_sum_of_all_other_levels_has_no_bar() -> None:
+    """It would be so long that those of the levels could not be seen; its shares are told."""
+    many = pl.Series([f"level {number}" for number in range(500)])
+    (column,) = compare(pl.DataFrame({"x": many.extend(many)}), pl.DataFrame({"x": many.head(400)})).columns
+    rows = values(distribution(column))
+    assert max(row["share"] for row in rows if "share" in row) < 0.01
+    assert [row["told"] for row in rows if "told" in row] == ["98% → 98%"]
+    labels = re.findall(r">([^<]+)</text>", str(draw(distribution(column), "c").svg))
+    assert [labels.count(name) for name in ("490 other levels", "98% → 98%")] == [1, 1]
+
+
 def test_names_of_levels_are_no_expression() -> None:
     """Whoever sends traffic writes them; quotes and backslashes stay what they are."""
     names = ['"] + now() + ["', "\\u0041", "</script>", "a'b"]
