@@ -50,7 +50,7 @@ def run_at_once(script: str, *arguments: object, count: int = 2) -> list[str]:
     return [out for out, _ in answers]
 
 
-def soon(look: Callable[[], Found | None], within_s: float = 40.0) -> Found:
+def soon(look: Callable[[], Found | None], within_s: float = 60.0) -> Found:
     """What a look finds, as soon as it finds something."""
     end = time.monotonic() + within_s
     while not (found := look()):

@@ -120,7 +120,7 @@ def test_a_run_ends_when_another_process_asks_it_to_with_the_best_model_so_far(
     run_id = wait_for(store, TrialEnded, 4)
     ended = stop(store, run_id)
     assert (ended.status, ended.reason) == ("completed", "stopped as asked")
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
     version = store.models.get("run")
     assert "baseline" not in {member.candidate for member in version.card.members}
     assert autopilot.load("run", store=store).predict(tables.mixed(5)).height == 5

@@ -72,7 +72,7 @@ def test_sighup_renews_the_workers_and_sigterm_ends_them(tmp_path: Path) -> None
     try:
         connected(port).close()
         server.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 40
+        end = time.monotonic() + 60
         while "All workers are renewed." not in log.read_text():
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -132,7 +132,7 @@ def ask_again_and_again(port: int, ended: threading.Event) -> list[int]:
     body = json.dumps(portable.ROWS[0])
     answered: list[int] = []
     while not ended.is_set():
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("POST", "/invocations", body)
         answered.append(connection.getresponse().status)
         connection.close()
@@ -228,7 +228,7 @@ def test_a_monitor_that_is_killed_as_it_answers_is_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "autopilot", "monitor", "compare", str(rows), str(rows)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         soon(lambda: psutil.Process(process.pid).children())[0].kill()
-        out, told = process.communicate(timeout=20)
+        out, told = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert told == (
         "autopilot: The monitor (python -m monitor compare) was ended by SIGKILL, as when memory runs out.\n"
@@ -237,9 +237,9 @@ def test_a_monitor_that_is_killed_as_it_answers_is_told(tmp_path: Path) -> None:
 
 def connected(port: int) -> http.client.HTTPConnection:
     """A connection, as soon as the server is there."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("GET", "/ping")
             connection.getresponse().read()

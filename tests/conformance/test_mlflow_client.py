@@ -32,7 +32,7 @@ FRAME = pd.DataFrame(list(ROWS))
 def test_it_finds_the_server_ready(client: Any) -> None:
     """By `/ping`."""
     client.ping()
-    client.wait_server_ready(timeout=5)
+    client.wait_server_ready(timeout=60)
 
 
 def test_a_frame_is_predicted(client: Any) -> None:

@@ -30,12 +30,12 @@ def test_a_missed_report_is_made_and_a_signal_ends_the_monitor(store: Store, num
     store.schedules.put(Schedule("halves", till.ENDPOINT, "0,30 * * * *", 0.05, now - timedelta(hours=1)))
     with monitor("--store", str(store.root)) as process:
         assert ready(process) == f"Monitoring {store.root}\n"
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not any(found.status == "completed" for found in store.schedules.executions("halves")):
             assert time.monotonic() < end, "no report was made"
             time.sleep(0.1)
         process.send_signal(number)
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 0
     [report] = store.reports.list()
     assert report.window_end - report.window_start == timedelta(minutes=30)
@@ -70,7 +70,7 @@ def test_a_store_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     with monitor("--store", str(file)) as process:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert (out, process.returncode) == ("", 1)
     assert err.startswith("monitor: The store ")
     assert len(err.splitlines()) == 1
@@ -79,7 +79,7 @@ def test_a_store_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
 def test_a_bad_option_is_told() -> None:
     """Exit code 2."""
     with monitor("--shop") as process:
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "--shop" in err
 
@@ -93,7 +93,7 @@ def test_the_store_is_a_setting(tmp_path: Path) -> None:
 def ask(*arguments: str) -> dict[str, Any]:
     """The JSON document that a command prints."""
     with monitor(*arguments) as process:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     return msgspec.json.decode(out)
 
@@ -130,7 +130,7 @@ def test_charts_are_drawn_where_the_streams_are_closed(tmp_path: Path) -> None:
 def refused(*arguments: str) -> tuple[int, str]:
     """The exit code and the one line that a command refuses with."""
     with monitor(*arguments) as process:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert (out, len(err.splitlines())) == ("", 1)
     return process.returncode, err
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_read_as_a_schedule_is_told() -> None:
     """Exit code 2, and no traceback."""
     for words in (["backtest", "{}", "--from", "1d", "--to", "0d"], ["finds", "hourly"]):
         with monitor(*words) as process:
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=60)
         assert (out, process.returncode) == ("", 2)
         assert err.startswith("monitor: The schedule cannot be read: ")
         assert len(err.splitlines()) == 1

@@ -26,7 +26,7 @@ class ServerProcess:
     def __init__(self, process: "subprocess.Popen[str]", url: str, log: Path) -> None:
         self.process = process
         self.url = url
-        self.client = httpx.Client(base_url=url, timeout=10)
+        self.client = httpx.Client(base_url=url, timeout=60)
         self._log = log
 
     @property

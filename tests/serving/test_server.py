@@ -50,7 +50,7 @@ def ask(port):
     row = json.dumps({"amount": 4.0, "town": "Ulm", "visits": 2, "seen": "2023-05-01"}).encode()
     url = f"http://127.0.0.1:{port}/invocations"
     request = urllib.request.Request(url, row, {"content-type": "application/json"})
-    answer = json.load(urllib.request.urlopen(request, timeout=10))
+    answer = json.load(urllib.request.urlopen(request, timeout=60))
     print(json.dumps({"answer": answer, "modules": sorted({name.partition(".")[0] for name in sys.modules})}))
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -68,7 +68,7 @@ def traffic_of(store: Store, endpoint: str) -> pl.DataFrame:
 
 def connection_to(server: ServerProcess) -> http.client.HTTPConnection:
     address = urlsplit(server.url)
-    return http.client.HTTPConnection(str(address.hostname), address.port, timeout=10)
+    return http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
 
 
 class TestAnswers:
@@ -464,7 +464,7 @@ class TestProcess:
             capture_output=True,
             text=True,
             check=True,
-            timeout=30,
+            timeout=60,
         )
         report: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
         assert report["answer"] == {"predictions": [{"value": 1.0}]}
@@ -500,7 +500,7 @@ class TestProcess:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = str(taken.getsockname()[1])
             child = spawn("--store", str(tmp_path / "store"), "--port", port, stderr=subprocess.PIPE)
-            _, stderr = child.communicate(timeout=10)
+            _, stderr = child.communicate(timeout=60)
         assert child.returncode == 1
         assert stderr == f"Port {port} on 127.0.0.1 is in use by another program. Choose another with --port.\n"
         assert not (tmp_path / "store").exists()
@@ -516,7 +516,7 @@ class TestProcess:
     def test_bad_usage_is_told_without_a_traceback(self, arguments: list[str], code: int, message: str) -> None:
         """Place, value received and remedy."""
         child = spawn(*arguments, stderr=subprocess.PIPE)
-        _, stderr = child.communicate(timeout=10)
+        _, stderr = child.communicate(timeout=60)
         assert child.returncode == code
         assert message in stderr
         assert "Traceback" not in stderr

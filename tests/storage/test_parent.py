@@ -27,7 +27,7 @@ def test_a_program_ends_as_by_sigterm_when_nobody_has_the_other_end_of_its_pipe(
         assert process.stdout.readline() == "ready\n"
         assert process.poll() is None
         os.close(writer)
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=60)
     os.close(reader)
     assert process.returncode == -signal.SIGTERM
     assert told == f"The process that started this one is gone: process {process.pid} ends, too.\n"

@@ -149,7 +149,7 @@ def test_what_is_predicted_can_be_looked_at_labelled_and_replayed(client: Any, n
 
     assert client.labels.put(name, [{"inference_id": "order-1", "label": "yes"}]).new == 1
     assert [label.label for label in client.labels.list(name)] == ["yes"]
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while sum(counted.requests for counted in client.captures.summary(name)) < 3:
         assert time.monotonic() < end
         time.sleep(0.1)

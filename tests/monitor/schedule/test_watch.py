@@ -382,7 +382,7 @@ def test_a_store_that_fails_is_logged_and_tried_again(store: Store, caplog: pyte
 
 def change(store: Store, statement: str) -> None:
     """Change the store by other means than ours."""
-    with closing(sqlite3.connect(store.root / "autopilot.db", timeout=10)) as connection, connection:
+    with closing(sqlite3.connect(store.root / "autopilot.db", timeout=60)) as connection, connection:
         connection.execute(statement)
 
 

@@ -51,6 +51,6 @@ def test_a_server_does_not_start_with_such_a_setting(tmp_path: Path) -> None:
     process = spawn(
         "--store", str(tmp_path), "--port", "0", stderr=subprocess.PIPE, environ={"AUTOPILOT_ASYNC_INPUTS": "/data"}
     )
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert errors.startswith("The setting async_inputs is '/data'.")

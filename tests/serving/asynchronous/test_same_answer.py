@@ -135,7 +135,7 @@ def test_it_is_captured_under_the_id_that_was_told(server: ServerProcess, store:
         ids.append(accepted.json()["InferenceId"])
     assert ids[0] == "chosen"
     now = datetime.now(UTC)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         frame = store.traffic.read("paid", now - timedelta(hours=1), now + timedelta(hours=1))
         if frame.height and set(ids) <= set(frame["autopilot.inference_id"]):

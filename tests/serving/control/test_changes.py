@@ -103,7 +103,7 @@ class TestEndpoints:
     def test_the_server_follows_and_tells_so(self, server: ServerProcess, endpoint: str) -> None:
         """Its state comes to be InService, and the new version answers."""
         change(server, "PUT", f"endpoints/{endpoint}", {"variants": [{**V2, "name": "main"}]})
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while change(server, "GET", f"endpoints/{endpoint}/status")["status"]["state"] != "InService":
             assert time.monotonic() < end
         answer = server.client.post(f"/endpoints/{endpoint}/invocations", json=ROWS[0])
@@ -312,7 +312,7 @@ class TestJobs:
         source.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
         asked = {"model": "regressor", "source": str(source), "out": str(out)}
         job = change(server, "POST", "jobs/batch", asked, 201)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while (found := change(server, "GET", f"jobs/{job['id']}"))["status"] in ("queued", "running"):
             assert time.monotonic() < end
             time.sleep(0.1)

@@ -96,7 +96,7 @@ class TestOneModel:
         """In one line."""
         arguments = ["--store", str(tmp_path / "store"), "--port", "0", "--model", str(files / model)]
         child = spawn(*arguments, stderr=subprocess.PIPE)
-        _, stderr = child.communicate(timeout=20)
+        _, stderr = child.communicate(timeout=60)
         assert child.returncode == code
         assert message in stderr
         assert "Traceback" not in stderr

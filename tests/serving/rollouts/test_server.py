@@ -30,7 +30,7 @@ def asked(*servers: ServerProcess, share: float = 0.0) -> Generator[None]:
 
     def ask(server: ServerProcess, seed: int) -> None:
         draw = random.Random(seed)
-        with httpx.Client(base_url=server.url, timeout=10) as client:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
             while not stopping.is_set():
                 amount = planted.AMOUNT if draw.random() < share else 4.0
                 try:
@@ -57,7 +57,7 @@ def autopilot(store: Store, *arguments: str) -> "subprocess.CompletedProcess[str
 
 def wait_for(store: Store, rollout: Rollout, step: int) -> Rollout:
     """The roll-out when it has done so many steps, or has ended."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while (found := store.rollouts.get(rollout.id)).status == "running" and found.step < step:
         assert time.monotonic() < until, found
         time.sleep(0.05)

@@ -21,7 +21,7 @@ from tests.serving.conftest import ServerProcess, serving
 def kept(server: ServerProcess) -> Generator[http.client.HTTPConnection]:
     """A connection that has had an answer and waits for the next request."""
     address = urlsplit(server.url)
-    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=10)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
     connection.request("GET", "/ping")
     answer = connection.getresponse()
     assert (answer.status, answer.headers["connection"], answer.read()) == (200, None, b"")
@@ -44,7 +44,7 @@ def answers(
 def wait_until_refused(server: ServerProcess) -> None:
     """Until it takes no new connections."""
     address = urlsplit(server.url)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while True:
         try:
             socket.create_connection((str(address.hostname), address.port or 0)).close()

@@ -70,7 +70,7 @@ def total(server: ServerProcess | str, name: str, **labels: str) -> float:
     url = server if isinstance(server, str) else server.url
     found = [
         sample.value
-        for family in parse(urlopen(f"{url}/metrics", timeout=30).read().decode())
+        for family in parse(urlopen(f"{url}/metrics", timeout=60).read().decode())
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
     ]
@@ -202,7 +202,7 @@ def test_workers_notice_that_their_supervisor_was_killed_and_end(store: Store) -
     with two_workers(store) as server:
         workers = workers_of(server.process.pid)
         address = urlsplit(server.url)
-        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
+        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
         body = json.dumps(ROWS[0]).encode()
         connection.putrequest("POST", "/invocations")
         connection.putheader("content-length", str(len(body)))
@@ -255,7 +255,7 @@ def test_the_access_log_of_all_workers_is_one_stream_of_whole_lines(store: Store
 def test_a_server_that_cannot_start_says_why_and_ends(arguments: list[str], code: int, message: str) -> None:
     """With the exit code of its workers, and no traceback."""
     child = spawn("--port", "0", *arguments, stderr=subprocess.PIPE)
-    _, stderr = child.communicate(timeout=40)
+    _, stderr = child.communicate(timeout=60)
     assert child.returncode == code
     assert message in stderr
     assert "Traceback" not in stderr
