@@ -142,7 +142,7 @@ class Long(Linear):
     name = "long"
 
     def fit(self, job: Job) -> Fitted:
-        time.sleep(min(2.5, job.deadline.left_s / 2))
+        time.sleep(min(5.0, job.deadline.left_s / 2))
         return super().fit(job)
 
 
@@ -150,7 +150,7 @@ def test_a_refit_after_a_holdout_is_left_out_where_it_takes_too_much_of_the_time
     """The card says on how many rows the published model was trained."""
     x = np.arange(101_000) % 97
     frame = pl.DataFrame({"x": x, "y": 3.0 * x})
-    found = fitted(tmp_path, "y", frame, candidates=[Long()], budget=15, max_trials=1)
+    found = fitted(tmp_path, "y", frame, candidates=[Long()], budget=30, max_trials=1)
     assert [member.candidate for member in found.best.card.members] == ["long"]
     words = re.compile(r"Trained on 84,\d+ of the 101,000 rows, the others validated: to train on all would have taken")
     assert any(words.match(told) for told in found.best.card.notes)
