@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 
 from autopilot.alert_commands import rule_of
 from autopilot.parameters import Json, StorePath, open_store
-from storage.budget import refuse_two_levels
+from storage.budget import changed
 from storage.errors import AutopilotError, SettingError, UnknownNameError
 from storage.records import AlertState, CheckKind, Missed, Schedule
 
@@ -109,7 +109,6 @@ def schedule(
     opened = open_store(store)
     opened.endpoints.get(endpoint)
     called = name or endpoint
-    refuse_two_levels(level, budget)
     given = {
         "cron": cron,
         "check": check,
@@ -148,11 +147,10 @@ def _refuse_contradictions(*, remove: bool, pause: bool, resume: bool, others: b
 
 
 def _changed(before: Schedule, changes: dict[str, Any], alert: str | None, tell: list[str] | None) -> Schedule:
-    """A schedule with what was given in place of its own; a level takes the place of its budget, too."""
+    """A schedule with what was given in place of its own."""
     rule = before.alert if alert is None else rule_of(alert, before.alert.channels)
     rule = rule if tell is None else replace(rule, channels=tuple(tell))
-    changed = replace(before, **changes, alert=rule)
-    return replace(changed, budget=None) if "level" in changes else changed
+    return changed(before, {**changes, "alert": rule})
 
 
 def _tell(store: "Store", made: Schedule, rows: int | None, *, json: bool) -> None:

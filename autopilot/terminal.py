@@ -18,6 +18,7 @@ from autopilot.progress import shown
 from autopilot.result import Result
 from autopilot.search.frontier import Point, frontier_frame
 from storage.errors import counted, listed
+from storage.instants import minute_of
 from storage.records import Alias, Endpoint, Member, ModelVersion, Parity, Run, Scores, Trial
 from storage.signature import Column
 
@@ -114,7 +115,7 @@ def print_card(found: "Description", address: str) -> None:
     classes = f" ({', '.join(map(str, signature.classes))})" if signature.classes else ""
     task = signature.task if signature.task == "regression" else f"{signature.task} classification"
     say(f"[bold]{escape(card.name)}[/bold]: {task} of {escape(repr(signature.target) + classes)}")
-    say(f"made {card.created_at:%Y-%m-%d %H:%M} UTC from {card.rows:,} rows in {card.seconds:.1f} s, seed {card.seed}")
+    say(f"made {minute_of(card.created_at)} from {card.rows:,} rows in {card.seconds:.1f} s, seed {card.seed}")
     out.print(_columns(signature.columns))
     more = len(signature.columns) - _SHOWN_COLUMNS
     if more > 0:

@@ -14,6 +14,7 @@ from monitor.page import Subject, alarms_at, extra_text, meaning, missing_text, 
 from monitor.parts import Part, parts
 from monitor.report import EndpointReport
 from storage.errors import counted
+from storage.instants import span_of
 
 #: Columns that get a row; a sentence counts the others.
 MOST_ROWS = 200
@@ -64,8 +65,7 @@ def _about(report: DriftReport, subject: Subject | None) -> Iterator[str]:
         yield f"**{text(report.sentence)}**"
     if subject is not None:
         model = f"{subject.model}:{subject.version}"
-        period = f"{subject.start:%Y-%m-%d %H:%M} to {subject.end:%Y-%m-%d %H:%M} UTC"
-        yield f"Endpoint {text(subject.endpoint)}, model {text(model)}, {period}."
+        yield f"Endpoint {text(subject.endpoint)}, model {text(model)}, {span_of(subject.start, subject.end)}."
     yield text(meaning(report))
 
 

@@ -19,6 +19,7 @@ from monitor.performance.figures import Drop
 from monitor.performance.realised import RealisedQuality
 from monitor.sections import Sections
 from storage.errors import agreed, counted, listed
+from storage.instants import span_of
 from storage.records import CheckKind
 
 #: The field of the report that a check's verdict is of.
@@ -229,7 +230,7 @@ _VERDICTS: dict[CheckKind, Callable[[DriftReport, Sections, Span], Verdict]] = {
 def _where(span: Span) -> str:
     """Which traffic."""
     variant = "" if span.variant is None else f" (variant {span.variant!r})"
-    return f"of {span.endpoint!r}{variant} from {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M} UTC"
+    return f"of {span.endpoint!r}{variant} from {span_of(span.start, span.end)}"
 
 
 def _nobody_can_say(what: str, span: Span, why: str) -> str:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from storage.budget import refuse_two_levels
+from storage.budget import changed
 from storage.cron import recent
 from storage.errors import SettingError
 from storage.profiles import KEPT
@@ -135,10 +135,8 @@ class BacktestView(Struct, frozen=True):
 
 def tried(schedule: Schedule, choice: BacktestConfig) -> Schedule:
     """A schedule as it is tried. A level takes the place of its budget, too. Raises SettingError for both at once."""
-    refuse_two_levels(choice.level, choice.budget)
     given = {name: getattr(choice, name) for name in choice.__struct_fields__ if name not in ("start", "end")}
-    changed = replace(schedule, **{name: value for name, value in given.items() if value is not None})
-    return changed if choice.level is None else replace(changed, budget=None)
+    return changed(schedule, {name: value for name, value in given.items() if value is not None})
 
 
 def check_tried(schedule: Schedule, start: datetime, end: datetime, now: datetime) -> None:

@@ -16,9 +16,12 @@ a missed one spends nothing; a report that somebody asks for comes on top. Other
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
+
+from msgspec.structs import replace
 
 from storage.cron import Timing
 from storage.errors import SettingError
@@ -73,10 +76,15 @@ def level_at(budget: Budget, timing: Timing, due: datetime, zone: tzinfo = UTC) 
     return min(budget.alarms / max(_reports(timing, start, end), 1), LARGEST_LEVEL)
 
 
-def refuse_two_levels(level: float | None, budget: str | None) -> None:
-    """Raises SettingError where both are given."""
+def changed(schedule: Schedule, changes: Mapping[str, Any]) -> Schedule:
+    """A schedule with other values of some fields. A level takes the place of its budget, too.
+
+    Raises SettingError where both are given.
+    """
+    level, budget = changes.get("level"), changes.get("budget")
     if level is not None and budget is not None:
         raise SettingError(f"level is {level:g} and budget {budget[:80]!r}, which decides the level. Give one of them.")
+    return replace(schedule, **changes) if level is None else replace(schedule, **{"budget": None, **changes})
 
 
 def level_of(schedule: Schedule, due: datetime) -> float:

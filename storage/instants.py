@@ -1,4 +1,4 @@
-"""Moments as a command line names them."""
+"""Moments as people read them, and as a command line names them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,6 +7,24 @@ from storage.errors import SettingError
 
 _AGO = re.compile(r"(?P<count>\d{1,6})(?P<unit>[smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def minute_of(moment: datetime) -> str:
+    """A moment for people, to the minute, in UTC. It is aware.
+
+    >>> minute_of(datetime.fromisoformat("2024-05-01T13:30:59+02:00"))
+    '2024-05-01 11:30 UTC'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def span_of(start: datetime, end: datetime) -> str:
+    """From when to when, as `minute_of`.
+
+    >>> span_of(datetime(2024, 5, 1, 11, tzinfo=UTC), datetime(2024, 5, 1, 12, 30, tzinfo=UTC))
+    '2024-05-01 11:00 to 2024-05-01 12:30 UTC'
+    """
+    return f"{start.astimezone(UTC):%Y-%m-%d %H:%M} to {minute_of(end)}"
 
 
 def instant_of(text: str, option: str, now: datetime) -> datetime:

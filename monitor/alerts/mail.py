@@ -3,7 +3,6 @@
 import smtplib
 import ssl
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from email.message import EmailMessage
 from email.utils import formatdate
 from urllib.parse import unquote, urlsplit
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from storage.alerts import NO_MAIL_SERVER, page_of, weighed
 from storage.errors import FailureError, SettingError
+from storage.instants import minute_of
 from storage.records import AlertChange
 
 _PORTS = {"smtps": 465, "smtp": 587, "smtp+plain": 25}
@@ -124,19 +124,15 @@ def _paragraphs(change: AlertChange) -> Iterator[str]:
 def _facts(change: AlertChange) -> Iterator[str]:
     """Whose alert it is, since when and why, a line each."""
     yield f"Schedule {change.schedule!r} checks {change.check} of endpoint {change.endpoint!r}."
-    yield f"It is {change.state} since {_minute(change.at)}, by what was due at {_minute(change.scheduled_at)}."
+    yield f"It is {change.state} since {minute_of(change.at)}, by what was due at {minute_of(change.scheduled_at)}."
     if change.report_id is not None:
         takes = f"; {change.datapoints} make an alert" if change.of > 1 else ""
         bad = weighed(change)
         yield f"{bad[0].upper()}{bad[1:]}{takes}."
     if change.window_start is not None and change.window_end is not None:
-        yield f"Traffic from {_minute(change.window_start)} to {_minute(change.window_end)}."
+        yield f"Traffic from {minute_of(change.window_start)} to {minute_of(change.window_end)}."
     if change.report_id is not None:
         yield f"Report: {page_of(change)} at the address of your server."
-
-
-def _minute(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _connected(mailbox: Mailbox, timeout_s: float) -> smtplib.SMTP:

@@ -9,6 +9,7 @@ from monitor.checks.chance import wilson
 from storage.baselines import Baseline, ConstraintsFile, parse_document
 from storage.baselines.baseline import ColumnBaseline, Completeness, Domain, OfType, Share
 from storage.baselines.sagemaker import FeatureConstraints, MonitoringConfig
+from storage.instants import minute_of
 from storage.records import KeptBaseline
 
 #: What is said of a baseline that nobody has kept.
@@ -37,7 +38,7 @@ def asked_of(kept: KeptBaseline | None, suggested: Baseline) -> AskedOf:
     baseline = document if isinstance(document, Baseline) else constrained(document, suggested)
     taken = {column.name for column in suggested.columns}
     fitting = _with_columns(baseline, [column for column in baseline.columns if column.name in taken])
-    words = f"kept on {kept.kept_at:%Y-%m-%d %H:%M} UTC from {kept.source}"
+    words = f"kept on {minute_of(kept.kept_at)} from {kept.source}"
     return AskedOf(replace(fitting, extra_columns=True), words)  # what the model takes is not new
 
 

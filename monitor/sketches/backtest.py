@@ -18,6 +18,7 @@ from storage.backtests import Backtest, Drifted, WouldBe, check_tried
 from storage.budget import level_of
 from storage.cron import recent
 from storage.errors import SettingError, counted
+from storage.instants import minute_of
 from storage.records import AlertState, Schedule
 from storage.store import Store
 from storage.timing import duration_of, parse_timing
@@ -59,8 +60,8 @@ def backtest(
     windows = windows_of(schedule, start, end)
     if not windows.due:
         raise SettingError(
-            f"Nothing is due at {schedule.cron!r} ({schedule.zone}) from {_told(start)} to {_told(end)}. Ask for a "
-            f"longer period, which ends {SETTLED // _MINUTE} minutes ago at the latest."
+            f"Nothing is due at {schedule.cron!r} ({schedule.zone}) from {minute_of(start)} to {minute_of(end)}. Ask "
+            f"for a longer period, which ends {SETTLED // _MINUTE} minutes ago at the latest."
         )
     _refuse_parts_of_hours(windows)
     subject = subject_of(store, schedule.endpoint, schedule.variant)
@@ -70,8 +71,8 @@ def backtest(
     if not history.rows.any():
         raise SettingError(
             f"Nothing is there of what {subject.version.name}:{subject.version.version} answered at endpoint "
-            f"{schedule.endpoint!r} from {_told(first)} to {_told(last)}, neither traffic nor profiles. Ask for a time "
-            "in which it was served, and its traffic captured."
+            f"{schedule.endpoint!r} from {minute_of(first)} to {minute_of(last)}, neither traffic nor profiles. Ask "
+            "for a time in which it was served, and its traffic captured."
         )
     return replay(history, subject, schedule, windows, (start, end))
 
@@ -142,13 +143,9 @@ def _refuse_parts_of_hours(windows: Windows) -> None:
     for at in (*windows.starts, *windows.ends):
         if at != whole_hour(at):
             raise SettingError(
-                f"A window of the schedule begins or ends at {_told(at)}, and the past is kept by whole hours of UTC. "
-                "Have it due at minute 0, in a zone whose clock differs from UTC by whole hours."
+                f"A window of the schedule begins or ends at {minute_of(at)}, and the past is kept by whole hours of "
+                "UTC. Have it due at minute 0, in a zone whose clock differs from UTC by whole hours."
             )
-
-
-def _told(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _within(hours: NDArray[np.integer], bounds: list[NDArray[np.int64]]) -> NDArray[np.int64]:

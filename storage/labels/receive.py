@@ -9,6 +9,7 @@ from msgspec import Struct
 from storage.boundary.faults import held
 from storage.boundary.written_times import micros_of_datetime
 from storage.errors import InputError
+from storage.instants import minute_of
 from storage.labels.items import LabelItem, NewLabel
 from storage.labels.truths import Truths
 from storage.signature import Signature
@@ -90,7 +91,7 @@ def check_labels(
             raise InputError(f"{place(number, 'happened_at')} is {at}. Send a time of the year 1 or later, in UTC.")
         if happened_us - now_us > _AHEAD_US:
             raise InputError(
-                f"{place(number, 'happened_at')} is {at}, which is yet to come: it is {now:%Y-%m-%d %H:%M} UTC. Send "
+                f"{place(number, 'happened_at')} is {at}, which is yet to come: it is {minute_of(now)}. Send "
                 "when the label came to be known, with its zone, or leave it out."
             )
         yield NewLabel(item.inference_id, item.row, label, happened_us)
