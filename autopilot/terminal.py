@@ -16,7 +16,7 @@ from rich.table import Table
 from autopilot.progress import shown
 from autopilot.result import Result
 from autopilot.search.frontier import Point, frontier_frame
-from storage.errors import listed
+from storage.errors import counted, listed
 from storage.records import Alias, Endpoint, Member, ModelVersion, Parity, Run, Scores, Trial
 from storage.signature import Column
 
@@ -521,9 +521,10 @@ def _shadows(reports: "Sequence[ShadowReport]") -> Table:
 
 def print_drift(report: dict[str, Any], address: str) -> None:
     """A drift report: drifted columns first."""
-    what = "rows of traffic against the training sample" if "endpoint" in report else "rows against the reference"
+    row = counted(report["rows"], "row")
+    what = f"{row} of traffic against the training sample" if "endpoint" in report else f"{row} against the reference"
     is_overruled = not report["drifted"] and any(column["drifted"] for column in report["columns"])
-    title = f"{report['verdict']}{' of the table' if is_overruled else ''}: {report['rows']:,} {what}"
+    title = f"{report['verdict']}{' of the table' if is_overruled else ''}: {what}"
     tested = [column for column in report["columns"] if column["statistic"] is not None]
     has_p_values = all(column["p_value"] is not None for column in tested)  # other rules have distances, or both
     table = _table(title, "column", "test", "p-value" if has_p_values else "value", "alarms at", "effect", "verdict")
@@ -622,16 +623,16 @@ def print_baseline(told: dict[str, Any]) -> None:
     """What each column of a data-quality baseline is asked."""
     out.print(_asked(f"{told['rows']:,} rows suggest", told["columns"]))
     print_finds(told["finds"])
-    say(f"Written to  {told['folder']}  (edit the constraints in baseline.json)")
+    say(escape(f"Written to  {told['folder']}  (edit the constraints in baseline.json)"))
 
 
 def print_kept(told: dict[str, Any]) -> None:
     """What an endpoint's rows are asked, and where that comes from."""
     out.print(_asked(escape(f"{told['endpoint']}: the baseline is {told['baseline']}"), told["columns"]))
     if told["folder"]:
-        say(f"Written to  {told['folder']}")
+        say(escape(f"Written to  {told['folder']}"))
     told_how = f"autopilot monitor baseline {told['folder'] or 'FILE'} --endpoint {told['endpoint']}"
-    say(f"To change it, edit a baseline.json and keep it:  {told_how}")
+    say(escape(f"To change it, edit a baseline.json and keep it:  {told_how}"))
 
 
 def _asked(title: str, columns: Sequence[dict[str, Any]]) -> Table:
@@ -645,26 +646,29 @@ def _asked(title: str, columns: Sequence[dict[str, Any]]) -> Table:
 
 def print_violations(told: dict[str, Any]) -> None:
     """What a check found: a sentence for each violation."""
-    say(f"{told['verdict']}: {told['rows']:,} rows")
+    say(f"{told['verdict']}: {counted(told['rows'], 'row')}")
+    if "note" in told:
+        say(f"  {told['note']}")
     for violation in told["violations"]:
         examples = ", ".join(violation.get("examples", ()))
         name = violation.get("feature_name")
         sentence = violation.get("sentence") or f"{name}: {violation['description']}"
-        say(f"  {sentence}{f' Such as {examples}.' if examples else ''}")
+        say(escape(f"  {sentence}{f' Such as {examples}.' if examples else ''}"))
     for unchecked in told.get("unchecked", ()):
-        say(f"  Column {unchecked['column']!r} was not checked: {unchecked['note']}")
+        say(escape(f"  Column {unchecked['column']!r} was not checked: {unchecked['note']}"))
 
 
 def print_finds(found: dict[str, Any]) -> None:
     """How small a drift a schedule, or a comparison, will find."""
     past = found.get("windows")
-    counted = f", as the last {'window' if past == 1 else f'{past} windows'} had" if past else ""
-    windows = f"windows of {found['rows']:,} rows{counted}"
+    as_past = f", as the last {'window' if past == 1 else f'{past} windows'} had" if past else ""
+    windows = f"windows of {found['rows']:,} rows{as_past}"
     title = f"The smallest drift found in {found['power']:.0%} of {windows}, at level {found['level']:.3g}"
     table = _table(title, "column", "shift", "in sd", "share of rows that change", "that go missing", "note")
     for one in found["columns"]:
         change = (_percent(one["moved"]), _percent(one["missing"]))
-        table.add_row(one["name"], _small(one["shift"]), _small(one["shift_sd"]), *change, one["note"])
+        name, note = escape(one["name"]), escape(one["note"])
+        table.add_row(name, _small(one["shift"]), _small(one["shift_sd"]), *change, note)
     out.print(table)
     if found.get("left_out"):
         say(f"{found['left_out']:,} more columns were not looked at.")
@@ -681,13 +685,13 @@ def print_backtest(found: dict[str, Any], zone: str) -> None:
             f"{due:%Y-%m-%d %H:%M}",
             f"{one['rows']:,}",
             one["verdict"],
-            drifted,
+            escape(drifted),
             _small(one["level"]),
             one["state"],
             style="bold red" if one["breached"] else None,
         )
     out.print(table)
-    say(found["sentence"])
+    say(escape(found["sentence"]))
 
 
 def print_doctor(found: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from monitor.charts import chance, number, percent
 from monitor.checks import Quality, Violation
-from monitor.checks.check import LEAST_ROWS
+from monitor.checks.check import why_nothing_is_said
 from monitor.checks.kept import SUGGESTED
 from monitor.compare import MINIMUM_ROWS
 from monitor.drift import DriftReport
@@ -92,7 +92,7 @@ def _data_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
         asked = f"the baseline {found.baseline}" if _is_kept(found) else "what the reference keeps"
         return Verdict(found.verdict, False, f"{_rows(found.rows)} {_where(span)} keep {asked}.")
     if found.verdict != "violations":
-        why = f"There are {_rows(found.rows)}; that nothing was found in fewer than {LEAST_ROWS} says nothing."
+        why = why_nothing_is_said(found.rows, found.baseline_rows)
         return Verdict(found.verdict, None, _nobody_can_say("whether data are as they should be", span, why))
     first = _broken(found.violations[0])
     of = f"the baseline {found.baseline}" if _is_kept(found) else "data quality"

@@ -14,6 +14,7 @@ from monitor.checks.suggest import distinct_rows
 from monitor.checks.violation import Quality, QualityVerdict, Unchecked, Violation
 from storage.baselines.baseline import Baseline, ColumnBaseline
 from storage.boundary import held
+from storage.errors import counted
 from storage.traffic import OUTPUT_PREFIX
 
 #: With fewer rows, that nothing was found says nothing. As many as a comparison needs.
@@ -81,7 +82,7 @@ def check(
         *_repeated_answers(frame),
     ]
     return Quality(
-        verdict=_verdict(frame.height, violations),
+        verdict=_verdict(frame.height, baseline.rows if tests else LEAST_ROWS, violations),
         rows=frame.height,
         baseline_rows=baseline.rows,
         level=level,
@@ -92,10 +93,20 @@ def check(
     )
 
 
-def _verdict(rows: int, violations: Sequence[Violation]) -> QualityVerdict:
+def _verdict(rows: int, baseline_rows: int, violations: Sequence[Violation]) -> QualityVerdict:
     if violations:
         return "violations"
-    return "no rows" if not rows else "too few rows" if rows < LEAST_ROWS else "no violations"
+    return "no rows" if not rows else "too few rows" if min(rows, baseline_rows) < LEAST_ROWS else "no violations"
+
+
+def why_nothing_is_said(rows: int, baseline_rows: int) -> str:
+    """Why that nothing was found says nothing.
+
+    >>> why_nothing_is_said(1, 1000)
+    'There is 1 row, and the baseline has 1,000: that nothing was found in fewer than 30 says nothing.'
+    """
+    there = f"There {'is' if rows == 1 else 'are'} {counted(rows, 'row')}, and the baseline has {baseline_rows:,}"
+    return f"{there}: that nothing was found in fewer than {LEAST_ROWS} says nothing."
 
 
 # --------------------------------------------------------------------------------------------------------- columns
@@ -243,7 +254,9 @@ def _examples(one: _Read, question: Question) -> tuple[str, ...]:
 
 
 def _shown(value: Any) -> str:
-    return value.isoformat(" ") if isinstance(value, datetime) else held(value, sensitive=False)
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    return held(value.to_list() if isinstance(value, pl.Series) else value, sensitive=False)
 
 
 # ------------------------------------------------------------------------------------------------------------ rows

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from monitor.checks.check import check
+from monitor.checks.check import check, why_nothing_is_said
 from monitor.checks.folder import read_baseline, read_document, read_sagemaker, write_baseline, write_files
 from monitor.checks.kept import asked_of
 from monitor.checks.sagemaker import ViolationsFile, judge, violations_of
@@ -122,6 +122,8 @@ def _check(read: _Read, chosen: argparse.Namespace) -> dict[str, Any]:
     else:
         quality = check(window, read_baseline(Path(chosen.baseline)), level=chosen.level, now=datetime.now(UTC))
         file, found = violations_of(quality), msgspec.to_builtins(quality)
+        if quality.verdict in ("too few rows", "no rows"):
+            found["note"] = why_nothing_is_said(quality.rows, quality.baseline_rows)
     _write(file, chosen.out)
     return found
 

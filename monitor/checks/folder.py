@@ -76,4 +76,9 @@ def read_document(place: Path) -> Document:
 def read_sagemaker(place: Path) -> tuple[StatisticsFile, ConstraintsFile]:
     """SageMaker's two files of a folder, or a `constraints.json` and its neighbour. Raises DataError."""
     folder = place if place.is_dir() else place.parent
+    if not (folder / _STATISTICS).exists() and not (folder / _CONSTRAINTS).exists():
+        raise DataError(
+            f"The folder {str(folder)!r} has no {_OURS}, nor SageMaker's {_STATISTICS} and {_CONSTRAINTS}. "
+            "Make one with `autopilot monitor baseline FILE -o FOLDER`."
+        )
     return StatisticsFile.read(folder / _STATISTICS), ConstraintsFile.read(folder / _CONSTRAINTS)

@@ -81,6 +81,18 @@ def test_what_the_table_does_not_show_is_told(tmp_path: Path, capsys: pytest.Cap
     ]
 
 
+def test_names_and_values_in_brackets_are_told_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are no markup of the terminal: neither lost nor an error."""
+    usual, odd, folder = (str(tmp_path / name) for name in ("a.parquet", "b.parquet", "baseline"))
+    pl.DataFrame({"[/x]": ["a", "b"] * 100, "[red]y": range(200)}).write_parquet(usual)
+    pl.DataFrame({"[/x]": ["a", "[none]"] * 100, "[red]y": range(200)}).write_parquet(odd)
+    told = printed(capsys, "baseline", usual, "-o", folder)
+    assert sum(line.startswith(("│ [/x] ", "│ [red]y ")) for line in told) == 4
+    sentence = "Column '[/x]': 100 of 200 values (50%) are none of the 2 levels of the baseline."
+    assert printed(capsys, "check", folder, odd)[1] == f"{sentence} Of the baseline's 200, none did. Such as '[none]'."
+    assert printed(capsys, "check", folder, odd, "--rules", "sagemaker")[0] == "violations: 200 rows"
+
+
 def test_columns_of_too_few_rows_are_not_said_to_be_as_usual(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,15 @@ def test_a_window_is_checked(folder: Path) -> None:
     assert violation.description == told["violations"][0]["sentence"]
 
 
+def test_a_window_of_few_rows_is_told_how_many_it_takes(folder: Path) -> None:
+    """Beside its verdict; where there are enough, nothing is."""
+    MAY.head(29).write_parquet(folder / "few.parquet")
+    told = asked("check", str(folder / "baseline"), str(folder / "few.parquet"))
+    assert told["verdict"] == "too few rows"
+    assert told["note"].startswith("There are 29 rows, and the baseline has 1,000: that nothing was found in fewer")
+    assert "note" not in asked("check", str(folder / "baseline"), str(folder / "may.parquet"))
+
+
 def test_a_window_is_judged_by_sagemakers_rules(folder: Path) -> None:
     """The same file, with its texts."""
     out = folder / "constraint_violations.json"
@@ -79,3 +88,10 @@ def test_a_baseline_that_is_not_there_is_told(folder: Path) -> None:
     """An input error, not a traceback."""
     with pytest.raises(DataError, match="No such file"):
         asked("check", str(folder / "none"), str(folder / "may.parquet"))
+
+
+def test_a_folder_without_a_baseline_is_told_how_to_get_one(tmp_path: Path) -> None:
+    """Rather than which of SageMaker's files it lacks."""
+    MAY.write_parquet(tmp_path / "may.parquet")
+    with pytest.raises(DataError, match=r"has no baseline.json.*Make one with `autopilot monitor baseline FILE"):
+        asked("check", str(tmp_path), str(tmp_path / "may.parquet"))

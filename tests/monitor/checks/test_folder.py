@@ -33,8 +33,8 @@ def test_without_ours_sagemakers_files_are_read(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_baseline_is_told(tmp_path: Path) -> None:
     """So is a path where there is nothing, and one where no folder can be."""
-    for place in (tmp_path, tmp_path / "none.json"):
-        with pytest.raises(DataError, match="No such file"):
+    for place, told in ((tmp_path, "has no baseline.json"), (tmp_path / "none.json", "No such file")):
+        with pytest.raises(DataError, match=told):
             read_baseline(place)
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be made"):
