@@ -112,6 +112,8 @@ def channel(
     name
         Of the channel: what `schedule --tell` takes.
     """
+    from rich.markup import escape
+
     from autopilot import terminal
     from storage.alerts import ALERT_STATES, obstacle
 
@@ -140,7 +142,7 @@ def channel(
         terminal.print_json(listed)
         return
     for one in listed:
-        terminal.say(f"{one.name}: {one.kind} {shlex.join(one.target)} at {', '.join(one.states)}")
+        terminal.say(escape(f"{one.name}: {one.kind} {shlex.join(one.target)} at {', '.join(one.states)}"))
     if not listed:
         terminal.say("The store has no channels.")
 

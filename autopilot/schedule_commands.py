@@ -135,6 +135,8 @@ def schedule(
         opened.schedules.put(made)
     if run:
         opened.schedules.ask(called, now)
+        if not json:
+            _tell_asked(called)
     _tell(opened, made, rows, json=json)
 
 
@@ -155,6 +157,8 @@ def _changed(before: Schedule, changes: dict[str, Any], alert: str | None, tell:
 
 def _tell(store: "Store", made: Schedule, rows: int | None, *, json: bool) -> None:
     """Tell of a schedule as it is from now on, and how small a drift it will find."""
+    from rich.markup import escape
+
     from autopilot import terminal
 
     found, complaint = _finds(store, made, rows)
@@ -162,11 +166,11 @@ def _tell(store: "Store", made: Schedule, rows: int | None, *, json: bool) -> No
         terminal.print_json({**asdict(made), "finds": found})
         return
     when = "once it is resumed" if made.paused else "while `autopilot serve` runs"
-    terminal.say(f"{made.endpoint} is checked for {made.check} at {made.cron!r} ({made.zone}) {when}.")
+    terminal.say(escape(f"{made.endpoint} is checked for {made.check} at {made.cron!r} ({made.zone}) {when}."))
     if found is not None:
         terminal.print_finds(found)
     elif complaint:
-        terminal.say(complaint)
+        terminal.say(escape(complaint))
 
 
 def _finds(store: "Store", made: Schedule, rows: int | None) -> tuple[dict[str, Any] | None, str]:
@@ -194,6 +198,8 @@ def _change(
     store: "Store", endpoint: str, called: str, *, run: bool, pause: bool, resume: bool, remove: bool, json: bool
 ) -> None:
     """Change a schedule as asked, and list those of its endpoint."""
+    from rich.markup import escape
+
     from autopilot import terminal
 
     schedules, now = store.schedules, datetime.now(UTC)
@@ -209,10 +215,20 @@ def _change(
         terminal.print_json({"endpoint": endpoint, "removed": removed, "schedules": listed})
         return
     states = schedules.alerts.states()
+    if run:
+        _tell_asked(called)
     for one in listed:
-        terminal.say(_line(one, states[one.name]))
+        terminal.say(escape(_line(one, states[one.name])))
     if not listed:
         terminal.say(f"{endpoint} has no schedule.")
+
+
+def _tell_asked(called: str) -> None:
+    """Say that a check was asked for, and where to see what becomes of it."""
+    from autopilot import terminal
+
+    how = "begins within seconds while `autopilot serve` runs"
+    terminal.say(f"A check of {called} {how}: GET /api/schedules/{called}/executions tells what becomes of it.")
 
 
 def _line(one: Schedule, state: AlertState) -> str:

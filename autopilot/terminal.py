@@ -605,7 +605,7 @@ def _sections(report: dict[str, Any]) -> Iterator[str]:
     if quality := report.get("quality"):
         found = len(quality["violations"])
         told = f" ({found}), such as: {quality['violations'][0]['sentence']}" if found else ""
-        told += f". {quality['note'].removesuffix('.')}" if quality["note"] else ""
+        told += f". {quality['note'].removesuffix('.')}" if quality.get("note") else ""
         yield f"Data quality by the baseline {quality['baseline']}: {quality['verdict']}{told}"
     if both := report.get("multivariate"):
         yield f"All columns together: {both['verdict']}"
@@ -638,16 +638,16 @@ def print_baseline(told: dict[str, Any]) -> None:
     """What each column of a data-quality baseline is asked."""
     out.print(_asked(f"Suggested by {counted(told['rows'], 'row')}", told["columns"]))
     print_finds(told["finds"])
-    say(f"Written to  {told['folder']}  (edit the constraints in baseline.json)")
+    say(escape(f"Written to  {told['folder']}  (edit the constraints in baseline.json)"))
 
 
 def print_kept(told: dict[str, Any]) -> None:
     """What an endpoint's rows are asked, and where that comes from."""
     out.print(_asked(escape(f"{told['endpoint']}: the baseline is {told['baseline']}"), told["columns"]))
     if told["folder"]:
-        say(f"Written to  {told['folder']}")
+        say(escape(f"Written to  {told['folder']}"))
     told_how = f"autopilot monitor baseline {told['folder'] or 'FILE'} --endpoint {told['endpoint']}"
-    say(f"To change it, edit a baseline.json and keep it:  {told_how}")
+    say(escape(f"To change it, edit a baseline.json and keep it:  {told_how}"))
 
 
 def _asked(title: str, columns: Sequence[dict[str, Any]]) -> Table:
@@ -661,15 +661,16 @@ def _asked(title: str, columns: Sequence[dict[str, Any]]) -> Table:
 
 def print_violations(told: dict[str, Any]) -> None:
     """What a check found: a sentence for each violation."""
-    note = f". {told['note'].removesuffix('.')}" if told.get("note") else ""  # not by SageMaker's rules
-    say(f"{told['verdict']}: {counted(told['rows'], 'row')}{note}")
+    say(f"{told['verdict']}: {counted(told['rows'], 'row')}")
+    if told.get("note"):  # not by SageMaker's rules
+        say(f"  {told['note']}")
     for violation in told["violations"]:
         examples = ", ".join(violation.get("examples", ()))
         name = violation.get("feature_name")
         sentence = violation.get("sentence") or f"{name}: {violation['description']}"
-        say(f"  {sentence}{f' Such as {examples}.' if examples else ''}")
+        say(escape(f"  {sentence}{f' Such as {examples}.' if examples else ''}"))
     for unchecked in told.get("unchecked", ()):
-        say(f"  Column {unchecked['column']!r} was not checked: {unchecked['note']}")
+        say(escape(f"  Column {unchecked['column']!r} was not checked: {unchecked['note']}"))
 
 
 def print_finds(found: dict[str, Any]) -> None:
@@ -681,7 +682,8 @@ def print_finds(found: dict[str, Any]) -> None:
     table = _table(title, "column", "shift", "in sd", "share of rows that change", "that go missing", "note")
     for one in found["columns"]:
         change = (_percent(one["moved"]), _percent(one["missing"]))
-        table.add_row(one["name"], _small(one["shift"]), _small(one["shift_sd"]), *change, one["note"])
+        name, note = escape(one["name"]), escape(one["note"])
+        table.add_row(name, _small(one["shift"]), _small(one["shift_sd"]), *change, note)
     out.print(table)
     if found.get("left_out"):
         say(f"Not looked at: {counted(found['left_out'], 'more column')}.")
@@ -698,13 +700,13 @@ def print_backtest(found: dict[str, Any], zone: str) -> None:
             f"{due:%Y-%m-%d %H:%M}",
             f"{one['rows']:,}",
             one["verdict"],
-            drifted,
+            escape(drifted),
             _small(one["level"]),
             one["state"],
             style="bold red" if one["breached"] else None,
         )
     out.print(table)
-    say(found["sentence"])
+    say(escape(found["sentence"]))
 
 
 def print_doctor(found: dict[str, Any]) -> None:

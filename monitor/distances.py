@@ -205,13 +205,19 @@ _SURE = 0.05
 def quantile_cuts(x: Floats, bins: int) -> Floats:
     """Where to cut numbers so that each of `bins` bins holds as many reference rows: at its quantiles, ascending.
 
-    x: ascending. Fewer cuts where values repeat: a value that holds more rows than a bin has one of its own. Quantiles
-    lie between two values in proportion, as NumPy's and pandas' do.
+    x: ascending. Fewer cuts where values repeat: a value that holds more rows than a bin has one of its own. If that is
+    the smallest one and `bins` leaves room, a cut right below it keeps smaller ones of other rows apart. Quantiles lie
+    between two values in proportion, as NumPy's and pandas' do; infinities count as the largest numbers there.
 
-    >>> quantile_cuts(np.arange(9.0), 4), quantile_cuts(np.array([0.0, 0.0, 0.0, 5.0]), 4)
-    (array([2., 4., 6.]), array([0.  , 1.25]))
+    >>> quantile_cuts(np.arange(9.0), 4), quantile_cuts(np.array([2.0, 2.0, 2.0, 7.0]), 4).round(9)
+    (array([2., 4., 6.]), array([2.  , 2.  , 3.25]))
     """
-    return np.unique(np.quantile(x, np.arange(1, bins) / bins))
+    numbers = np.finfo(np.float64)
+    finite = np.clip(x, numbers.min / 2, numbers.max / 2)  # halves, whose difference is a number too
+    cuts = np.unique(np.quantile(finite, np.arange(1, bins) / bins))
+    if cuts[0] > finite[0] or len(cuts) == bins - 1:
+        return cuts
+    return np.concatenate([[np.nextafter(finite[0], -np.inf)], cuts])
 
 
 def counts_between(values: Floats, cuts: Floats) -> Counted:

@@ -94,8 +94,7 @@ def _data_quality(_: DriftReport, sections: Sections, span: Span) -> Verdict:
             found.verdict, False, f"{_rows(found.rows)} {_where(span)} {agreed(found.rows, 'keep')} {asked}."
         )
     if found.verdict != "violations":
-        why = f"{_there_are(found.rows)}. {found.note}"
-        return Verdict(found.verdict, None, _nobody_can_say("whether data are as they should be", span, why))
+        return Verdict(found.verdict, None, _nobody_can_say("whether data are as they should be", span, found.note))
     first = _broken(found.violations[0])
     of = f"the baseline {found.baseline}" if _is_kept(found) else "data quality"
     broken = f"{counted(len(found.violations), 'constraint')} of {of} broken in {_rows(found.rows)}"

@@ -81,7 +81,7 @@ def check(
         *_repeated_rows(frame.select(column.name for column in there), baseline, threshold),
         *_repeated_answers(frame),
     ]
-    verdict = _verdict(frame.height, violations)
+    verdict = _verdict(frame.height, baseline.rows if tests else LEAST_ROWS, violations)
     is_short = verdict in ("no rows", "too few rows")
     return Quality(
         verdict=verdict,
@@ -92,14 +92,19 @@ def check(
         threshold=threshold,
         violations=tuple(violations),
         unchecked=tuple(unchecked),
-        note=f"That nothing was found in fewer than {LEAST_ROWS} rows says nothing." if is_short else "",
+        note=_why_nothing_is_said(frame.height, baseline.rows) if is_short else "",
     )
 
 
-def _verdict(rows: int, violations: Sequence[Violation]) -> QualityVerdict:
+def _verdict(rows: int, baseline_rows: int, violations: Sequence[Violation]) -> QualityVerdict:
     if violations:
         return "violations"
-    return "no rows" if not rows else "too few rows" if rows < LEAST_ROWS else "no violations"
+    return "no rows" if not rows else "too few rows" if min(rows, baseline_rows) < LEAST_ROWS else "no violations"
+
+
+def _why_nothing_is_said(rows: int, baseline_rows: int) -> str:
+    there = f"There {agreed(rows, 'are')} {counted(rows, 'row')}, and the baseline has {baseline_rows:,}"
+    return f"{there}: that nothing was found in fewer than {LEAST_ROWS} says nothing."
 
 
 # --------------------------------------------------------------------------------------------------------- columns
@@ -247,7 +252,9 @@ def _examples(one: _Read, question: Question) -> tuple[str, ...]:
 
 
 def _shown(value: Any) -> str:
-    return value.isoformat(" ") if isinstance(value, datetime) else held(value, sensitive=False)
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    return held(value.to_list() if isinstance(value, pl.Series) else value, sensitive=False)
 
 
 # ------------------------------------------------------------------------------------------------------------ rows

@@ -82,6 +82,18 @@ def test_what_the_table_does_not_show_is_told(tmp_path: Path, capsys: pytest.Cap
     ]
 
 
+def test_names_and_values_in_brackets_are_told_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are no markup of the terminal: neither lost nor an error."""
+    usual, odd, folder = (str(tmp_path / name) for name in ("a.parquet", "b.parquet", "baseline"))
+    pl.DataFrame({"[/x]": ["a", "b"] * 100, "[red]y": range(200)}).write_parquet(usual)
+    pl.DataFrame({"[/x]": ["a", "[none]"] * 100, "[red]y": range(200)}).write_parquet(odd)
+    told = printed(capsys, "baseline", usual, "-o", folder)
+    assert sum(line.startswith(("│ [/x] ", "│ [red]y ")) for line in told) == 4
+    sentence = "Column '[/x]': 100 of 200 values (50%) are none of the 2 levels of the baseline."
+    assert printed(capsys, "check", folder, odd)[1] == f"{sentence} Of the baseline's 200, none did. Such as '[none]'."
+    assert printed(capsys, "check", folder, odd, "--rules", "sagemaker")[0] == "violations: 200 rows"
+
+
 def test_columns_of_too_few_rows_are_not_said_to_be_as_usual(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,8 +258,8 @@ def test_a_check_tells_how_many_rows_and_which_baseline_it_takes(
         assert run(["monitor", "check", place, few, "--rules", rules]) == 2
         assert f"autopilot monitor baseline FILE -o '{place}'" in capsys.readouterr().err
     assert printed(capsys, "baseline", usual, "-o", folder)
-    told = "too few rows: 10 rows. That nothing was found in fewer than 30 rows says nothing"
-    assert printed(capsys, "check", folder, few) == [told]
+    why = "There are 10 rows, and the baseline has 1,000: that nothing was found in fewer than 30 says nothing."
+    assert printed(capsys, "check", folder, few) == ["too few rows: 10 rows", why]
     assert printed(capsys, "check", folder, usual) == ["no violations: 1,000 rows"]
 
 

@@ -83,7 +83,9 @@ def test_a_schedule_is_run_paused_resumed_and_removed(store: Store, capsys: pyte
         run(["monitor", "schedule", "flights", "--cron", "every hour", "--name", name])
     capsys.readouterr()
     assert run(["monitor", "schedule", "flights", "--name", "other", "--run", "--pause"]) == 0
-    assert "other: drift at 'every hour' (UTC, paused), level 0.05, alert 1 of 1: OK\n" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "other: drift at 'every hour' (UTC, paused), level 0.05, alert 1 of 1: OK\n" in told
+    assert "GET /api/schedules/other/executions tells what becomes of it." in told
     assert [one.status for one in store.schedules.executions("other")] == ["pending"]
     assert run(["monitor", "schedule", "flights", "--name", "other", "--resume"]) == 0
     assert not store.schedules.get("other").paused

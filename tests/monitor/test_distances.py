@@ -172,6 +172,24 @@ def test_quantile_bins_hold_as_many_reference_rows_each(x: np.ndarray, bins: int
         assert counts.max() <= math.ceil(len(x) / bins) + 1
 
 
+@pytest.mark.parametrize("now", [0.0, 2.0])
+def test_a_constant_has_a_bin_of_its_own(now: float) -> None:
+    """What lies below it is as far from it as what lies above."""
+    cuts = distances.quantile_cuts(np.ones(50), 10)
+    counts = [distances.counts_between(side, cuts) for side in (np.ones(50), np.full(50, now))]
+    assert distances.total_variation(counts[0], counts[1]) == 1.0
+
+
+def test_quantiles_of_infinities_are_numbers() -> None:
+    """A third of either kind: the cuts between them are ascending, and each kind is on its side of all."""
+    x = np.repeat([-np.inf, 0.0, np.inf], 30)
+    cuts = distances.quantile_cuts(x, 10)
+    assert np.isfinite(cuts).all()
+    assert np.isfinite(np.diff(cuts)).all()
+    counts = distances.counts_between(x, cuts)
+    assert (counts[0], counts[-1], counts.sum()) == (30, 30, 90)
+
+
 def test_values_beyond_the_reference_are_in_the_outermost_bins() -> None:
     """Infinities too."""
     cuts = distances.quantile_cuts(np.arange(100.0), 4)

@@ -97,8 +97,8 @@ def test_few_rows_without_a_violation_say_nothing_of_data_quality() -> None:
     assert verdict("data-quality", quality=check(rows[:12], suggest(rows))) == (
         "too few rows",
         None,
-        f"Nobody can say whether data are as they should be in the traffic {WHERE}. There are 12 rows. That nothing "
-        "was found in fewer than 30 rows says nothing.",
+        f"Nobody can say whether data are as they should be in the traffic {WHERE}. There are 12 rows, and the "
+        "baseline has 400: that nothing was found in fewer than 30 says nothing.",
     )
 
 

@@ -158,6 +158,8 @@ def test_few_rows_and_none_are_verdicts() -> None:
     assert check(training().head(0), BASELINE).verdict == "no rows"
     assert check(training().head(29), BASELINE).verdict == "too few rows"
     assert check(training().head(30), BASELINE).verdict == "no violations"
+    steady = pl.DataFrame({"x": [1, 2] * 50})
+    assert check(steady, suggest(steady.head(28))).verdict == "too few rows"
     assert check(training().head(0).drop("town"), BASELINE).verdict == "violations"
     assert check(training().head(29).with_columns(town=pl.lit("Rom")), BASELINE).verdict == "violations"
 
@@ -249,3 +251,10 @@ def test_any_column_gives_a_verdict_on_any_other_one(before: pl.Series, now: pl.
         assert violation.observed is not None
         assert 0 < violation.observed <= 1
     assert check(before.alias("x").to_frame(), baseline, now=NOW).violations == ()
+
+
+def test_a_number_that_became_a_list_is_told_in_a_line() -> None:
+    """What was sent, not how Polars draws it."""
+    (violation,) = check(training().with_columns(visits=pl.concat_list("visits", "visits")), BASELINE).violations
+    assert violation.check == "type"
+    assert all(example.startswith("[") and "\n" not in example for example in violation.examples)

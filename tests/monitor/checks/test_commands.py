@@ -71,6 +71,15 @@ def test_a_window_is_checked(folder: Path) -> None:
     assert violation.description == told["violations"][0]["sentence"]
 
 
+def test_a_window_of_few_rows_is_told_how_many_it_takes(folder: Path) -> None:
+    """Beside its verdict; where there are enough, nothing is."""
+    MAY.head(29).write_parquet(folder / "few.parquet")
+    told = asked("check", str(folder / "baseline"), str(folder / "few.parquet"))
+    assert told["verdict"] == "too few rows"
+    assert told["note"].startswith("There are 29 rows, and the baseline has 1,000: that nothing was found in fewer")
+    assert not asked("check", str(folder / "baseline"), str(folder / "may.parquet"))["note"]
+
+
 def test_a_window_is_judged_by_sagemakers_rules(folder: Path) -> None:
     """The same file, with its texts."""
     out = folder / "constraint_violations.json"
