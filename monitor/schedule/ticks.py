@@ -11,6 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor.alerts import Messenger, Senders
 from monitor.schedule.backtests import Backtests
+from monitor.schedule.checks import Check, check
 from monitor.schedule.heartbeat import Heartbeat
 from monitor.schedule.hours import Hours
 from monitor.schedule.retention import forget
@@ -36,50 +37,42 @@ _log = logging.getLogger("monitor")
 
 
 @contextmanager
-def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
+def watching(store: Store, senders: Senders | None = None, make: Check = check) -> Generator[None]:
     """Follow schedules, tell of alerts, compact traffic, profile its hours, make backtests and forget what is long
     past, in threads of their own; and tell the store that this process does.
 
-    At the end, reports and the hour under way are waited for; commands that are told of alerts are ended, and told
-    again later; a backtest is given back.
+    At the end, reports and the hour under way are waited for, and are this process's until then, however long they
+    take; commands that are told of alerts are ended, and told again later; a backtest is given back.
 
-    senders: what brings alerts to channels; by default as the settings have it.
+    senders: what brings alerts to channels; by default as the settings have it. make: what an execution does.
     """
-    scheduler = BackgroundScheduler(
-        timezone=UTC,
-        executors={
-            "default": ThreadPoolExecutor(4),
-            "hours": ThreadPoolExecutor(1),
-            "backtests": ThreadPoolExecutor(1),
-        },
-        # A tick that comes late still counts (the default drops what is a second late), and several late ones are one.
-        job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
-    )
+    beginning, keeping = _scheduler(default=4, hours=1, backtests=1), _scheduler(default=2)
     # Not as jobs of the scheduler: it holds the lock that adding one takes while it waits for its threads at the end.
     reports, tellings = futures.ThreadPoolExecutor(REPORTS_AT_ONCE), futures.ThreadPoolExecutor(TOLD_AT_ONCE)
     settings = Settings.load()
     senders = senders or Senders.of(settings)
     _warn_of_channels(store, settings)
-    watch = Watch(store, lambda work: reports.submit(_logged(work)))
+    watch = Watch(store, lambda work: reports.submit(_logged(work)), make=make)
     messenger = Messenger(store, senders, lambda work: tellings.submit(_logged(work)), most=TOLD_AT_ONCE)
     heartbeat = Heartbeat(store, watch.owner)
     hours = Hours(store)
     backtests = Backtests(store)
     ticks = (
-        (watch.look, LOOK_EVERY_S, "default"),
-        (watch.renew, LEASE_S / 4, "default"),
-        (heartbeat.beat, BEAT_S, "default"),
-        (messenger.look, LOOK_EVERY_S, "default"),
-        (messenger.renew, LEASE_S / 4, "default"),
-        (store.traffic.compact, COMPACT_EVERY_S, "default"),
-        (hours.look, KEEP_EVERY_S, "hours"),
-        (backtests.look, LOOK_EVERY_S, "backtests"),
-        (backtests.renew, LOOK_EVERY_S, "default"),
-        (lambda: forget(store, settings.monitor_kept_days, utc_now), FORGET_EVERY_S, "default"),
+        (beginning, "default", LOOK_EVERY_S, watch.look),
+        (beginning, "default", LOOK_EVERY_S, messenger.look),
+        (beginning, "default", COMPACT_EVERY_S, store.traffic.compact),
+        (beginning, "hours", KEEP_EVERY_S, hours.look),
+        (beginning, "backtests", LOOK_EVERY_S, backtests.look),
+        (beginning, "default", FORGET_EVERY_S, lambda: forget(store, settings.monitor_kept_days, utc_now)),
+        (keeping, "default", LEASE_S / 4, watch.renew),
+        (keeping, "default", LEASE_S / 4, messenger.renew),
+        (keeping, "default", LOOK_EVERY_S, backtests.renew),
+        (keeping, "default", BEAT_S, heartbeat.beat),
     )
-    for tick, every_s, executor in ticks:
+    for scheduler, executor, every_s, tick in ticks:
         scheduler.add_job(_logged(tick), "interval", seconds=every_s, next_run_time=utc_now(), executor=executor)
-    scheduler.start()
+    beginning.start()
+    keeping.start()
     try:
         yield
     finally:
@@ -87,10 +80,21 @@ def watching(store: Store, senders: Senders | None = None) -> Generator[None]:
         messenger.stop()
         hours.stop()
         backtests.stop()
-        scheduler.shutdown(wait=True)  # before the two pools, as its ticks hand work to them
+        beginning.shutdown(wait=True)  # before the two pools, as its ticks hand work to them
         reports.shutdown()
         tellings.shutdown()
+        keeping.shutdown(wait=True)  # after all, as it says that they are at work
         _logged(heartbeat.end)()
+
+
+def _scheduler(**threads: int) -> BackgroundScheduler:
+    """One with so many threads of each executor."""
+    return BackgroundScheduler(
+        timezone=UTC,
+        executors={name: ThreadPoolExecutor(count) for name, count in threads.items()},
+        # A tick that comes late still counts (the default drops what is a second late), and several late ones are one.
+        job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+    )
 
 
 def _warn_of_channels(store: Store, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from monitor.schedule import LEASE_S, SETTLE, Watch, utc_now, watching
+from monitor.schedule import LEASE_S, SETTLE, Checked, Watch, Window, utc_now, watching
 from storage import Store
 from storage.records import Execution, Schedule, Variant
 from tests import portable
@@ -367,6 +367,34 @@ def test_a_running_monitor_follows_the_store(store: Store) -> None:
         wait_for(lambda: has_completed(store))
         wait_for(lambda: not list(store.root.glob("traffic/journals/*/*.journal")))
     assert threading.active_count() == before
+
+
+@pytest.mark.slow
+def test_what_an_ending_monitor_still_works_on_is_its_own(store: Store) -> None:
+    """It says so until the last report is made, however long that takes: no other one begins it."""
+    till.deploy(store, portable.classifier(), utc_now() - 9 * HOUR)
+    begun, ends = threading.Event(), threading.Event()
+
+    def check(store: Store, schedule: Schedule, window: Window, now: datetime) -> Checked:
+        begun.set()
+        ends.wait(30)
+        leased = lease_of(store)
+        wait_for(lambda: lease_of(store) > leased)
+        return Checked("no drift", False)
+
+    with watching(store, make=check):
+        store.schedules.put(replace(HOURLY, cron="every hour", created_at=utc_now() - HOUR))
+        begun.wait(30)
+        ends.set()
+    [made] = store.schedules.executions("hourly")
+    assert (made.status, made.attempts) == ("completed", 1)
+
+
+def lease_of(store: Store) -> datetime:
+    """Until when the hourly schedule's execution is somebody's."""
+    [running] = store.schedules.executions("hourly")
+    assert running.lease_until is not None
+    return running.lease_until
 
 
 def test_a_store_that_fails_is_logged_and_tried_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
