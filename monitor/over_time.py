@@ -99,9 +99,7 @@ def _as_numbers(reference: pl.Series, current: pl.Series, kind: Kind) -> _Usual 
     """Both sides as numbers, None for kinds that have none or a category without a level."""
     if kind not in ("number", "text", "category"):
         return None
-    before, after = (
-        values_of(side.fill_nan(None) if side.dtype.is_float() else side, kind) for side in (reference, current)
-    )
+    before, after = (values_of(side, kind) for side in (reference, current))
     if kind != "category":
         return _Usual("mean length in characters" if kind == "text" else "mean", _finite(before), _finite(after))
     levels = before.drop_nulls().value_counts(name="rows").sort("rows", before.name, descending=[True, False])
@@ -188,7 +186,7 @@ def examples(
 def _values(series: pl.Series, kind: Kind) -> pl.Series:
     if kind == "text":
         return series.cast(pl.String, strict=False).drop_nulls()
-    return values_of(series.fill_nan(None) if series.dtype.is_float() else series, kind).drop_nulls()
+    return values_of(series, kind).drop_nulls()
 
 
 def _levels(before: pl.Series, after: pl.Series) -> tuple[str, list[str]]:
