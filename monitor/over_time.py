@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.drift import Kind
-from monitor.pair import count_levels, values_of
+from monitor.pair import count_levels, level_rows, values_of
 from monitor.report import Examples, Moment, OverTime
 
 #: A window is cut into at most so many pieces, which still have room on a phone.
@@ -102,10 +102,10 @@ def _as_numbers(reference: pl.Series, current: pl.Series, kind: Kind) -> _Usual 
     before, after = (values_of(side, kind) for side in (reference, current))
     if kind != "category":
         return _Usual("mean length in characters" if kind == "text" else "mean", _finite(before), _finite(after))
-    levels = before.drop_nulls().value_counts(name="rows").sort("rows", before.name, descending=[True, False])
+    levels = level_rows(before).get_column("level")
     if levels.is_empty():
         return None
-    level = levels[before.name][0]
+    level = levels[0]
     return _Usual(
         f"share of {level!r}", _finite((before == level).cast(pl.Float64)), _finite((after == level).cast(pl.Float64))
     )

@@ -136,6 +136,16 @@ def count_levels(reference: pl.Series, current: pl.Series) -> pl.DataFrame:
     return rows.sort(pl.col("reference") + pl.col("current"), "level", descending=[True, False]).collect()
 
 
+def level_rows(values: pl.Series) -> pl.DataFrame:
+    """Rows of each level, those with most rows first, then by name: columns `level` and `rows`. Nulls are left out.
+
+    >>> level_rows(pl.Series(["Ulm", None, "Bonn", "Rome", "Rome"])).rows()
+    [('Rome', 2), ('Bonn', 1), ('Ulm', 1)]
+    """
+    counts = values.drop_nulls().rename("level").value_counts(name="rows")
+    return counts.sort("rows", "level", descending=[True, False])
+
+
 class _Side(NamedTuple):
     """One side of a pair: its values, some in their order, and how many raw ones were unreadable or infinite."""
 
