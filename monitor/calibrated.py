@@ -32,7 +32,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.drift import MINIMUM_EFFECT, UNTESTED, ColumnVerdict, Control, Counts, Kind
+from monitor.drift import (
+    MINIMUM_EFFECT,
+    UNTESTED,
+    Bars,
+    ColumnDrift,
+    ColumnVerdict,
+    Control,
+    Counts,
+    Histogram,
+    Kind,
+)
 from monitor.pair import BREAKS, Pair, present_of, why_broken, without_nulls
 from monitor.serial import MINIMUM_WORTH, Worth, in_order_of_levels, in_order_of_values, weigh
 from monitor.text import ROWS as TEXT_ROWS
@@ -73,6 +83,33 @@ class Finding(NamedTuple):
         if self.unjudged is not None and self.unjudged >= minimum_effect:
             return "not judged"
         return "not tested" if self.method == UNTESTED else "no drift"
+
+    def of(
+        self,
+        name: str,
+        kind: Kind,
+        missing: Counts,
+        *,
+        note: str,
+        chart: Histogram | Bars | None = None,
+        minimum_effect: float = MINIMUM_EFFECT,
+    ) -> ColumnDrift:
+        """What a report tells of the column. note: all of it, with the finding's own."""
+        return ColumnDrift(
+            name=name,
+            kind=kind,
+            method=self.method,
+            statistic=self.statistic,
+            p_value=self.p_value,
+            effect=self.effect,
+            threshold=self.threshold,
+            drifted=self.drifted,
+            note=note,
+            missing=missing,
+            chart=chart,
+            unjudged=self.unjudged,
+            verdict=self.verdict(minimum_effect),
+        )
 
 
 class Examined(NamedTuple):
