@@ -177,8 +177,8 @@ def attribution_drift_of_traffic(
     return attribution_drift(predictor, reference, current, level=level, seed=seed)
 
 
-def cost_of(predictor: Predictor, reference: pl.DataFrame, *, rows: int = _ROWS) -> float:
-    """About how many seconds `attribution_drift` takes of so many rows a side: by the clock, of some of the reference.
+def cost_of(predictor: Predictor, reference: pl.DataFrame) -> float:
+    """About how many seconds `attribution_drift` takes: by the clock, of some rows of the reference.
 
     0 for a reference without rows that the model can read.
     """
@@ -191,7 +191,7 @@ def cost_of(predictor: Predictor, reference: pl.DataFrame, *, rows: int = _ROWS)
     explainer.explain(usual.head(1), evaluations=_EVALUATIONS)  # what is made once is not of the rows
     began = perf_counter()
     explainer.explain(usual.head(_TIMED_ROWS), evaluations=_EVALUATIONS)
-    return (perf_counter() - began) / _TIMED_ROWS * 2 * rows
+    return (perf_counter() - began) / _TIMED_ROWS * 2 * _ROWS
 
 
 def violations(found: tuple[AttributionDrift, ...]) -> bytes:

@@ -32,8 +32,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from monitor.drift import MINIMUM_EFFECT, UNTESTED, ColumnVerdict, Control, Counts, Kind
-from monitor.pair import BREAKS, Pair, present_of, why_broken
+from monitor.drift import (
+    MINIMUM_EFFECT,
+    UNTESTED,
+    Bars,
+    ColumnDrift,
+    ColumnVerdict,
+    Control,
+    Counts,
+    Histogram,
+    Kind,
+)
+from monitor.pair import BREAKS, Pair, present_of, why_broken, without_nulls
 from monitor.serial import MINIMUM_WORTH, Worth, in_order_of_levels, in_order_of_values, weigh
 from monitor.text import ROWS as TEXT_ROWS
 from monitor.text import words
@@ -73,6 +83,33 @@ class Finding(NamedTuple):
         if self.unjudged is not None and self.unjudged >= minimum_effect:
             return "not judged"
         return "not tested" if self.method == UNTESTED else "no drift"
+
+    def of(
+        self,
+        name: str,
+        kind: Kind,
+        missing: Counts,
+        *,
+        note: str,
+        chart: Histogram | Bars | None = None,
+        minimum_effect: float = MINIMUM_EFFECT,
+    ) -> ColumnDrift:
+        """What a report tells of the column. note: all of it, with the finding's own."""
+        return ColumnDrift(
+            name=name,
+            kind=kind,
+            method=self.method,
+            statistic=self.statistic,
+            p_value=self.p_value,
+            effect=self.effect,
+            threshold=self.threshold,
+            drifted=self.drifted,
+            note=note,
+            missing=missing,
+            chart=chart,
+            unjudged=self.unjudged,
+            verdict=self.verdict(minimum_effect),
+        )
 
 
 class Examined(NamedTuple):
@@ -226,12 +263,12 @@ class Order:
     def worth_of_numbers(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Worth | None:
         """To a test of numbers, which are handed in ascending; None for independent rows."""
         cuts, of = _quartiles(x, y), "length" if self.pair.kind == "text" else "values"
-        return self._weigh(lambda values: _at_most(values.drop_nulls(), cuts), self.pair.present, of)
+        return self._weigh(lambda values: _at_most(without_nulls(values), cuts), self.pair.present, of)
 
     def worth_of_levels(self) -> Worth | None:
         """To a test of levels; there must be some."""
         scores = _levels_scored(self.pair.levels)
-        return self._weigh(lambda values: scores(values.drop_nulls()), self.pair.present, "values")
+        return self._weigh(lambda values: scores(without_nulls(values)), self.pair.present, "values")
 
     def worth_of_gaps(self) -> Worth | None:
         """To a test of missing values."""
@@ -397,14 +434,11 @@ def _levels_scored(levels: pl.DataFrame) -> Callable[[pl.Series], NDArray[np.flo
     groups = np.unique((np.cumsum(rows) - rows) * GROUPS // rows.sum(), return_inverse=True)[1]
     shares = np.bincount(groups, weights=rows) / rows.sum()
     table = np.eye(len(shares)) / np.sqrt(shares)
-    numbers = levels.select("level").with_columns(group=groups).with_row_index("number")
+    places = {level: number for number, level in enumerate(levels.get_column("level").to_list())}
 
     def scored(values: pl.Series) -> NDArray[np.float64]:
-        wanted = pl.DataFrame({"level": values.cast(pl.String)})
-        found = wanted.join(numbers, on="level", how="left", maintain_order="left")
-        if in_order_of_levels(found.get_column("number").to_numpy()):
-            return table[:0]
-        return table[found.get_column("group").to_numpy()]
+        numbers = np.array([places[value] for value in values.to_list()], dtype=np.int64)
+        return table[:0] if in_order_of_levels(numbers) else table[groups[numbers]]
 
     return scored
 

@@ -242,21 +242,8 @@ def too_few(reference_rows: int, rows: int, least: int = MINIMUM_ROWS) -> Findin
 
 
 def _column(told: _Told, finding: Finding, minimum_effect: float) -> ColumnDrift:
-    return ColumnDrift(
-        name=told.name,
-        kind=told.kind,
-        method=finding.method,
-        statistic=finding.statistic,
-        p_value=finding.p_value,
-        effect=finding.effect,
-        threshold=finding.threshold,
-        drifted=finding.drifted,
-        note=" ".join(filter(None, [told.note, finding.note])),
-        missing=told.missing,
-        chart=told.chart,
-        unjudged=finding.unjudged,
-        verdict=finding.verdict(minimum_effect),
-    )
+    note = " ".join(filter(None, [told.note, finding.note]))
+    return finding.of(told.name, told.kind, told.missing, note=note, chart=told.chart, minimum_effect=minimum_effect)
 
 
 def _chart(pair: Pair) -> Histogram | Bars | None:

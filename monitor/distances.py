@@ -95,7 +95,7 @@ def cramer_von_mises(x: Floats, y: Floats) -> Outcome:
     mean = (1 + 1 / rows) / 6
     variance = (rows + 1) * (4 * m * n * rows - 3 * (m * m + n * n) - 2 * m * n) / (180 * rows**2 * m * n)
     limit = 1 / 6 + (statistic - mean) / math.sqrt(45 * variance)
-    return Outcome("Cramér-von Mises", statistic, _cramer_von_mises_tail(limit), _apart(x, y))
+    return Outcome("Cramér-von Mises", statistic, _cramer_von_mises_tail(limit), largest_distance(x, y))
 
 
 def anderson_darling(x: Floats, y: Floats) -> Outcome:
@@ -123,7 +123,7 @@ def anderson_darling(x: Floats, y: Floats) -> Outcome:
     deviation = _anderson_darling_deviation(m, n)
     standard = (statistic - 1) / deviation
     limit = 1 + standard * math.sqrt(2 * math.pi**2 / 3 - 6)
-    return Outcome("Anderson-Darling", standard, _anderson_darling_tail(limit), _apart(x, y))
+    return Outcome("Anderson-Darling", standard, _anderson_darling_tail(limit), largest_distance(x, y))
 
 
 class _Steps(NamedTuple):
@@ -145,7 +145,8 @@ def _steps(x: Floats, y: Floats) -> _Steps:
     return _Steps(np.diff(at_or_below, prepend=0), np.diff(x_at_or_below, prepend=0), at_or_below, x_at_or_below)
 
 
-def _apart(x: Floats, y: Floats) -> float:
+def largest_distance(x: Floats, y: Floats) -> float:
+    """Of the two distribution functions, 0 to 1. x, y: ascending, without NaN."""
     return kolmogorov_smirnov(x, y).effect
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 from msgspec.structs import replace
 
-from monitor.drift import UNTESTED, Bars, ColumnDrift, Counts, DriftReport, Histogram, Kind
+from monitor.calibrated import untested
+from monitor.drift import Bars, ColumnDrift, Counts, DriftReport, Histogram, Kind
 from monitor.performance.labelled import known_at_time
 from monitor.performance.reference import read_sample
 from monitor.performance.windows import Window, windows_of
@@ -151,24 +152,13 @@ def read_reference(store: "Store", version: ModelVersion) -> pl.DataFrame:
 def with_redacted(drift: DriftReport, kinds: Mapping[str, Kind], redacted: Mapping[str, Redaction]) -> DriftReport:
     """The report with a line, in its place, for each column that could not be compared: its values were not kept."""
     found = {column.name: column for column in drift.columns}
-    columns = (found.get(name) or _untested(name, kind, redacted[name]) for name, kind in kinds.items())
+    columns = (found.get(name) or _redacted(name, kind, redacted[name]) for name, kind in kinds.items())
     return replace(drift, columns=tuple(columns))
 
 
-def _untested(name: str, kind: Kind, redaction: Redaction) -> ColumnDrift:
-    return ColumnDrift(
-        name=name,
-        kind=kind,
-        method=UNTESTED,
-        statistic=None,
-        p_value=None,
-        effect=None,
-        threshold=None,
-        drifted=False,
-        note=f"Redacted in captured traffic ({redaction}), so there is nothing to compare.",
-        missing=Counts(0, 0),
-        chart=None,
-    )
+def _redacted(name: str, kind: Kind, redaction: Redaction) -> ColumnDrift:
+    note = f"Redacted in captured traffic ({redaction}), so there is nothing to compare."
+    return untested().of(name, kind, Counts(0, 0), note=note)
 
 
 def masked(drift: DriftReport, signature: Signature) -> DriftReport:

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitor.drift import Kind
-from monitor.pair import count_levels, values_of
+from monitor.pair import count_levels, level_rows, values_of
 from monitor.report import Examples, Moment, OverTime
 
 #: A window is cut into at most so many pieces, which still have room on a phone.
@@ -36,11 +36,15 @@ _Floats = NDArray[np.float64]
 
 
 class _Usual(NamedTuple):
-    """A column as numbers whose mean is told: what it is in words, and both sides (rows,), NaN for what is left out."""
+    """A column as numbers whose mean is told: what it is in words, and both sides (rows,), NaN for what is left out.
+
+    is_share: whether they are 1 for rows that have a level, and 0 for others.
+    """
 
     of: str
     reference: _Floats
     current: _Floats
+    is_share: bool = False
 
 
 def over_time(
@@ -56,12 +60,12 @@ def over_time(
     times: Datetime with a time zone, a row of the frame each; other rows than the window's are left out. A piece is
     the shortest of one minute to a week of which `PIECES` are enough, the last one ends with the window.
 
-    Missing values and infinities are left out of a mean; a column without any value in the reference has no entry,
-    nor have times, columns of other kinds and numbers whose mean is
-    beyond the largest float. The band of a mean of n rows is u ± 1.96 s √(1/n + 1/N), of a reference
-    of N rows with mean u and standard deviation s (normal approximation; up to 30 rows it also holds the 2.5% and
-    97.5% quantiles of means of n rows drawn from the reference, with a fixed seed). That of a share p is the binomial
-    distribution's: from the 2.5% to the 97.5% quantile of n rows, divided by n. Rows are taken for independent.
+    Missing values and infinities are left out of a mean; a column without any value in the reference has no entry, nor
+    have times, columns of other kinds and numbers whose mean is beyond the largest float. The band of a mean of n rows
+    is u ± 1.96 s √(1/n + 1/N), of a reference of N rows with mean u and standard deviation s (normal approximation; up
+    to 30 rows it also holds the 2.5% and 97.5% quantiles of means of n rows drawn from the reference, with a fixed
+    seed). That of a share p is the binomial distribution's: from the 2.5% to the 97.5% quantile of n rows, divided by
+    n. Rows are taken for independent.
     """
     edges = _edges(start, end)
     # of the window's rows, the number of the piece; search is by microseconds since 1970
@@ -99,18 +103,14 @@ def _as_numbers(reference: pl.Series, current: pl.Series, kind: Kind) -> _Usual 
     """Both sides as numbers, None for kinds that have none or a category without a level."""
     if kind not in ("number", "text", "category"):
         return None
-    before, after = (
-        values_of(side.fill_nan(None) if side.dtype.is_float() else side, kind) for side in (reference, current)
-    )
+    before, after = (values_of(side, kind) for side in (reference, current))
     if kind != "category":
         return _Usual("mean length in characters" if kind == "text" else "mean", _finite(before), _finite(after))
-    levels = before.drop_nulls().value_counts(name="rows").sort("rows", before.name, descending=[True, False])
+    levels = level_rows(before).get_column("level")
     if levels.is_empty():
         return None
-    level = levels[before.name][0]
-    return _Usual(
-        f"share of {level!r}", _finite((before == level).cast(pl.Float64)), _finite((after == level).cast(pl.Float64))
-    )
+    level = levels[0]
+    return _Usual(f"share of {level!r}", _finite(before == level), _finite(after == level), is_share=True)
 
 
 def _finite(values: pl.Series) -> _Floats:
@@ -128,7 +128,7 @@ def _column(
         sums = np.bincount(piece[known], weights=usual.current[known], minlength=pieces)
         before = usual.reference[np.isfinite(usual.reference)]
         mean = float(before.mean())
-        bands = [_band(before, mean, int(n), is_share=usual.of.startswith("share")) for n in rows]
+        bands = [_band(before, mean, int(n), is_share=usual.is_share) for n in rows]
         values = [_told(total / n) if n else None for total, n in zip(sums.tolist(), rows.tolist(), strict=True)]
     moments = [
         Moment(at, n, value, *band) for at, n, value, band in zip(edges[:-1], rows.tolist(), values, bands, strict=True)
@@ -188,7 +188,7 @@ def examples(
 def _values(series: pl.Series, kind: Kind) -> pl.Series:
     if kind == "text":
         return series.cast(pl.String, strict=False).drop_nulls()
-    return values_of(series.fill_nan(None) if series.dtype.is_float() else series, kind).drop_nulls()
+    return values_of(series, kind).drop_nulls()
 
 
 def _levels(before: pl.Series, after: pl.Series) -> tuple[str, list[str]]:

@@ -100,7 +100,8 @@ def _quality(report: EndpointReport) -> Part | None:
         return None
     rows = [[one.sentence, ", ".join(one.examples)] for one in found.violations]
     rows += [[f"{one.column} was not checked: {one.note}", ""] for one in found.unchecked]
-    lines = [f"{found.verdict.capitalize()}.", f"The baseline was {found.baseline}." if found.baseline else ""]
+    baseline = f"The baseline was {found.baseline}." if found.baseline else ""
+    lines = [f"{found.verdict.capitalize()}.", found.note, baseline]
     return _part("Data quality", lines, ("finding", "such as"), rows)
 
 

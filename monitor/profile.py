@@ -99,7 +99,7 @@ def _most_changed_first(levels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ascending(series: pl.Series) -> NDArray[np.float64]:
-    return cast("NDArray[np.float64]", present_of(series).to_physical().cast(pl.Float64).to_numpy())
+    return cast("NDArray[np.float64]", present_of(series).cast(pl.Float64).to_numpy())
 
 
 def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 load. The tests hold them to SciPy's."""
 
 import math
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -31,14 +32,20 @@ def kolmogorov_tail(distance: float, size: int) -> float:
         return 1.0
     square = size * distance * distance
     if size <= _FEW or (size <= _MANY and square < _UPPER and size * distance**1.5 <= _LOWER):
-        from scipy.stats import kstwo
-
-        return float(kstwo.sf(distance, size))
+        return _left_to_scipy(distance, size)
     if square >= _NOTHING:
         return 0.0
     if square >= _UPPER:
         return min(1.0, 2 * float(smirnov(size, distance)))
     return min(1.0, max(0.0, 1 - _series(math.sqrt(square), size)))
+
+
+@lru_cache(1024)
+def _left_to_scipy(distance: float, size: int) -> float:
+    """Kept, for it takes milliseconds, and columns of as many rows have few distances: 100 beside 100 rows have 100."""
+    from scipy.stats import kstwo
+
+    return float(kstwo.sf(distance, size))
 
 
 def _series(z: float, size: int) -> float:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from monitor.checks.chance import wilson
 from monitor.checks.reading import Reading, read
 from monitor.drift import Kind
-from monitor.pair import kind_of
+from monitor.pair import kind_of, level_rows
 from storage.baselines.baseline import (
     Baseline,
     ColumnBaseline,
@@ -151,9 +151,7 @@ def _number_facts(values: pl.Series, _: datetime | None) -> Statistics:
 
 
 def _category_facts(values: pl.Series, now: datetime | None) -> Statistics:
-    counts = (
-        values.drop_nulls().alias("level").value_counts(name="rows").sort("rows", "level", descending=[True, False])
-    )
+    counts = level_rows(values)
     levels: dict[str, int] = dict(counts.iter_rows()) if counts.height <= MOST_LEVELS else {}
     return replace(_text_facts(values, now), levels=levels)
 

@@ -166,7 +166,9 @@ def _levels(column: Column) -> tuple[_Counts, _Counts, Sequence[object]]:
 
 def _nothing_shared(column: Column) -> tuple[_Counts, _Counts, Sequence[object]]:
     """A number is never equal to a string, whatever it says."""
-    before, after = (side.drop_nulls().value_counts(name="rows") for side in (column.reference, column.current))
+    before, after = (
+        side.drop_nulls().value_counts(sort=True, name="rows") for side in (column.reference, column.current)
+    )
     reference, current = np.zeros((2, before.height + after.height), dtype=np.int64)
     reference[: before.height], current[before.height :] = before["rows"], after["rows"]
     return reference, current, list(range(len(reference)))

@@ -44,10 +44,6 @@ class Measure(NamedTuple):
     is_test: bool = False
 
 
-def _largest_distance(x: _Values, y: _Values) -> float:
-    return kolmogorov_smirnov(x, y).effect
-
-
 #: Each measure by the name that a user calls it by. Thresholds are Evidently's defaults for it, but for those of
 #: L-infinity (SageMaker), the divergence in bits (Vertex AI), Cramér's V (Deepchecks) and PSI (the middle one of the
 #: usual 0.1, 0.2 and 0.25).
@@ -60,7 +56,9 @@ MEASURES: dict[str, Measure] = {
     "wasserstein-normalised": Measure(
         "Wasserstein over the reference's σ", of_values=distances.wasserstein_normalised, threshold=0.1, finite=True
     ),
-    "l-infinity": Measure("L-infinity", of_values=_largest_distance, of_counts=distances.l_infinity, threshold=0.1),
+    "l-infinity": Measure(
+        "L-infinity", of_values=distances.largest_distance, of_counts=distances.l_infinity, threshold=0.1
+    ),
     "total-variation": Measure("total variation", of_counts=distances.total_variation),
     "psi": Measure("PSI", of_counts=distances.psi, threshold=0.2),
     "hellinger": Measure("Hellinger", of_counts=distances.hellinger, threshold=0.1),

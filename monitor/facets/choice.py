@@ -8,7 +8,7 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from monitor.pair import values_of
+from monitor.pair import level_rows, values_of
 from storage.errors import SettingError
 from storage.facets import NamedFacet, fairness_columns, parse_facet
 from storage.records import ModelVersion
@@ -85,8 +85,7 @@ def facets_of(series: pl.Series, most: int = 12) -> tuple[Facet, ...]:
     >>> [facet.value_or_threshold for facet in facets_of(pl.Series("town", ["Ulm", "Bonn", "Ulm"]))]
     ['Ulm', 'Bonn']
     """
-    counts = values_of(series, "category").drop_nulls().alias("value").value_counts(name="rows")
-    levels = counts.sort(["rows", "value"], descending=[True, False]).head(most).get_column("value")
+    levels = level_rows(values_of(series, "category")).head(most).get_column("level")
     return tuple(Facet(column=series.name, values=(level,)) for level in levels)
 
 

@@ -34,6 +34,7 @@ from monitor.multivariate.columns import (
     DEPENDENT,
     TOGETHER,
     LeftOut,
+    Table,
     Told,
     drawn,
     matrix_of,
@@ -108,18 +109,7 @@ def domain_classifier(
     X, names = matrix_of(table)
     rows, reference_rows = table.current_rows, table.reference_rows
     if note := _why_not(names, reference_rows, rows):
-        return DomainClassifier(
-            auc=None,
-            effect=None,
-            p_value=None,
-            threshold=level,
-            drifted=False,
-            rows=rows,
-            reference_rows=reference_rows,
-            told=(),
-            left_out=table.left_out,
-            note=note,
-        )
+        return _untold(table, level, note)
     y = np.repeat([0, 1], [reference_rows, rows])
     places = _places(X)
     blocks = _dealt(places, y, rng)
@@ -146,6 +136,21 @@ def domain_classifier(
         told=_told(X, y, names, models, rng) if drifted else (),
         left_out=table.left_out,
         note=serial_note,
+    )
+
+
+def _untold(table: Table, level: float, note: str) -> DomainClassifier:
+    return DomainClassifier(
+        auc=None,
+        effect=None,
+        p_value=None,
+        threshold=level,
+        drifted=False,
+        rows=table.current_rows,
+        reference_rows=table.reference_rows,
+        told=(),
+        left_out=table.left_out,
+        note=note,
     )
 
 

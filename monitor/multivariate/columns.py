@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.compare import refuse_absent
 from monitor.drift import Kind
-from monitor.pair import kind_of, values_of
+from monitor.pair import kind_of, level_rows, values_of
 
 Values = NDArray[np.float64]
 
@@ -55,16 +55,14 @@ def table_of(reference: pl.DataFrame, current: pl.DataFrame, kinds: Mapping[str,
     left_out: list[LeftOut] = []
     for name in reference.columns:
         kind = (kinds or {}).get(name) or kind_of(reference[name], current[name])
-        reason = _REASONS.get(kind, "")
-        if not reason:
-            both = [values_of(side[name], "category" if kind == "text" else kind) for side in (reference, current)]
-            values[name] = pl.concat(both)
-            seen[name] = kind
-            reason = "" if values[name].n_unique() > 1 else "All its rows are alike."
-        if reason:
-            left_out.append(LeftOut(name, reason))
-            values.pop(name, None)
-            seen.pop(name, None)
+        if kind in _REASONS:
+            left_out.append(LeftOut(name, _REASONS[kind]))
+            continue
+        both = pl.concat(values_of(side[name], "category" if kind == "text" else kind) for side in (reference, current))
+        if both.n_unique() < 2:
+            left_out.append(LeftOut(name, "All its rows are alike."))
+            continue
+        seen[name], values[name] = kind, both
     return Table(seen, values, reference.height, current.height, tuple(left_out))
 
 
@@ -103,8 +101,7 @@ def _features(series: pl.Series, kind: Kind) -> Values:
 
 def _places(series: pl.Series) -> Values:
     """The place of each row's level, 0 for the commonest; of equals the first by name."""
-    counts = series.drop_nulls().alias("level").value_counts(name="rows")
-    levels = counts.sort(["rows", "level"], descending=[True, False]).get_column("level")
+    levels = level_rows(series).get_column("level")
     places = pl.Series(range(len(levels)), dtype=pl.Float64)
     return series.replace_strict(levels, places, default=None, return_dtype=pl.Float64).to_numpy()
 

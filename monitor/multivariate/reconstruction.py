@@ -38,6 +38,7 @@ from monitor.multivariate.columns import (
     table_of,
     told_by,
 )
+from monitor.pair import level_rows
 from monitor.serial import weigh
 from monitor.two_sample import kolmogorov_smirnov
 from storage.errors import SettingError
@@ -189,8 +190,8 @@ def _numbers(series: pl.Series, kind: Kind, taught: NDArray[np.int64]) -> Values
 def _shares(series: pl.Series, taught: NDArray[np.int64]) -> Values:
     """Of each row's level, the share of the teaching rows that have it; missing ones have the commonest."""
     own = series[taught]
-    counts = own.drop_nulls().alias("level").value_counts(name="rows").sort(["rows", "level"], descending=[True, False])
-    commonest = cast("str", counts.item(0, "level")) if counts.height else ""
+    levels = level_rows(own).get_column("level")
+    commonest = cast("str", levels[0]) if len(levels) else ""
     filled = series.fill_null(commonest)
     shares = own.fill_null(commonest).alias("level").value_counts(name="share", normalize=True)
     found = filled.replace_strict(shares["level"], shares["share"], default=0.0, return_dtype=pl.Float64)

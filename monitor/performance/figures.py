@@ -18,7 +18,7 @@ LEAST_GROWTH = 0.05
 
 
 class Figure(Struct, frozen=True):
-    """A metric with the ends of its 95 % interval. rows: that it is of. note: why there is none, or what to mind."""
+    """A metric with the ends of its 95 % interval. rows: that it is of. note: why there is none."""
 
     metric: str
     value: float | None
@@ -55,12 +55,12 @@ class Ends(NamedTuple):
     high: float
 
 
-def figure_of(metric: Metric, measured: Measured, note: str = "") -> Figure:
+def figure_of(metric: Metric, measured: Measured) -> Figure:
     """A measured metric with its interval; without a value where it is not defined."""
     if not math.isfinite(measured.value):
-        return Figure(metric.name, None, None, None, measured.rows, note or _why_none(metric, measured))
+        return Figure(metric.name, None, None, None, measured.rows, _why_none(metric, measured))
     low, high = interval(metric, measured)
-    return Figure(metric.name, measured.value, low, high, measured.rows, note)
+    return Figure(metric.name, measured.value, low, high, measured.rows)
 
 
 def _why_none(metric: Metric, measured: Measured) -> str:

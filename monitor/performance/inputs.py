@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from monitor.pair import level_rows
 from storage.signature import Column
 
 Matrix = NDArray[np.float64]
@@ -82,8 +83,7 @@ def _numbers(series: pl.Series) -> Matrix:
 
 def _levels(series: pl.Series) -> dict[str, int]:
     """The most frequent levels, each with its number from 1 in the order of names."""
-    counts = series.drop_nulls().cast(pl.String).alias("level").value_counts(name="rows")
-    frequent = counts.filter(pl.col("rows") >= _LEAST_LEVEL_ROWS).sort(["rows", "level"], descending=[True, False])
+    frequent = level_rows(series.cast(pl.String)).filter(pl.col("rows") >= _LEAST_LEVEL_ROWS)
     names = frequent.get_column("level").head(_MOST_LEVELS).to_list()
     return {cast("str", name): number for number, name in enumerate(sorted(names), 1)}
 

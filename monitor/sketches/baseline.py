@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from monitor.drift import Kind
-from monitor.pair import Pair, pair_up
+from monitor.pair import Pair, pair_up, without_nulls
 from monitor.sketches.cells import Cells, LevelCounter, NumberCells, level_cells, number_cells
 from monitor.sketches.neighbours import (
     NOTHING,
@@ -144,7 +144,7 @@ class Baseline(Struct, frozen=True, dict=True, omit_defaults=True):
     def in_order(self, place: int, values: pl.Series) -> Ordered:
         """A column's values, as its kind and in the order of the rows; nulls are passed over."""
         column, counter, grouping = self.columns[place], self.counters[place], self.groupings[place]
-        values = values.drop_nulls() if values.null_count() else values
+        values = without_nulls(values)
         if isinstance(column.cells, NumberCells):
             return numbers_in_order(values, column.cells, grouping)
         if counter is None:

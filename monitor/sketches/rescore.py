@@ -322,21 +322,7 @@ def _column(counts: NDArray[np.int64], column: BaselineColumn, finding: Finding)
         _told(infinite, "value", "are infinite, or too large to be squared"),
         _told(unseen, "row", "have a level that the reference lacks"),
     )
-    return ColumnDrift(
-        name=column.name,
-        kind=column.kind,
-        method=finding.method,
-        statistic=finding.statistic,
-        p_value=finding.p_value,
-        effect=finding.effect,
-        threshold=finding.threshold,
-        drifted=finding.drifted,
-        note=" ".join(filter(None, notes)),
-        missing=Counts(column.missing, missing),
-        chart=None,
-        unjudged=finding.unjudged,
-        verdict=finding.verdict(MINIMUM_EFFECT),
-    )
+    return finding.of(column.name, column.kind, Counts(column.missing, missing), note=" ".join(filter(None, notes)))
 
 
 def _told(count: int, what: str, *said: str) -> str:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from monitor import compare
+from monitor.checks import check, suggest
 from monitor.harm import Harm, HarmRanking
 from monitor.page import render
 from monitor.parts import parts, safely
@@ -49,6 +50,13 @@ def test_broken_section_gives_a_note(caplog: pytest.LogCaptureFixture) -> None:
     assert "This section could not be drawn (AttributeError)" in page
     assert "What was tested" in page
     assert "'All columns together' of a report's page failed" in caplog.text
+
+
+def test_why_few_rows_say_nothing_of_data_quality_is_told() -> None:
+    """On the page and in Markdown too, whatever check the report is of."""
+    usual = pl.DataFrame({"a": range(100)})
+    (quality, _) = parts(endpoint_report(quality=check(usual.head(5), suggest(usual))))
+    assert quality.lines == ("Too few rows.", "That nothing was found in fewer than 30 rows says nothing.")
 
 
 def test_what_was_tested_is_told_of_two_tables() -> None:

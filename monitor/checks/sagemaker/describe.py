@@ -23,6 +23,7 @@ from monitor.checks.sagemaker.files import (
 )
 from monitor.checks.sagemaker.sketch import sketched
 from monitor.drift import Kind
+from monitor.pair import level_rows
 from storage.baselines.baseline import (
     Baseline,
     ColumnBaseline,
@@ -121,9 +122,7 @@ def _buckets(ascending: NDArray[np.float64], low: float, high: float) -> tuple[B
 
 
 def _string(common: Common, values: pl.Series) -> StringStatistics:
-    counts = (
-        values.drop_nulls().alias("level").value_counts(name="rows").sort("rows", "level", descending=[True, False])
-    )
+    counts = level_rows(values)
     buckets = tuple(LevelBucket(level, rows) for level, rows in counts.iter_rows())
     distribution = LevelDistribution(Categorical(buckets)) if counts.height <= MOST_LEVELS else None
     return StringStatistics(common, float(counts.height), distribution)
