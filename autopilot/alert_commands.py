@@ -82,11 +82,12 @@ def _why(change: AlertChange) -> str:
     """How many verdicts were bad, if one decided, and what was found."""
     if change.report_id is None:
         return change.sentence
-    bad = (
-        f"{change.bad} of the last {change.of} verdicts were bad"
-        if change.bad
-        else f"no bad verdict among the last {change.of}"
-    )
+    if change.of == 1:
+        bad = f"the last verdict was {'bad' if change.bad else 'not bad'}"
+    elif change.bad:
+        bad = f"{change.bad} of the last {change.of} verdicts {'was' if change.bad == 1 else 'were'} bad"
+    else:
+        bad = f"no bad verdict among the last {change.of}"
     return f"{bad}. {change.sentence}" if change.sentence else bad
 
 

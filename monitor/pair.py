@@ -20,6 +20,9 @@ from storage.boundary import parse_times
 _TEXT_WORDS = 3
 _TEXT_DISTINCT = 0.5
 
+#: Strings that tell what a column is: enough, and bounded.
+_TOLD_BY = 10_000
+
 #: Rows of each side that are kept in their order. Of larger windows, evenly spaced ones are kept: what depends on
 #: closer neighbours only is then worth 32,768 rows at least, whose chance differences are below `MINIMUM_EFFECT`.
 STRETCH_ROWS = 32_768
@@ -184,7 +187,8 @@ def values_of(series: pl.Series, kind: Kind) -> pl.Series:
 def kind_of(reference: pl.Series, current: pl.Series) -> Kind:
     """What a column is by its type; the current one's where the reference has nothing but nulls.
 
-    Strings are text if they have three words on average and most of them differ, else categories.
+    Strings are times if each is one by ISO 8601, as csv and JSON have them; text if they have three words on average
+    and most of them differ; else categories.
     """
     series = current if reference.dtype == pl.Null else reference
     dtype = series.dtype
@@ -193,12 +197,17 @@ def kind_of(reference: pl.Series, current: pl.Series) -> Kind:
     if dtype in (pl.Datetime, pl.Date):
         return "time"
     if dtype == pl.String:
-        return "text" if _is_text(series) else "category"
+        values = series.drop_nulls().head(_TOLD_BY)
+        return "time" if _are_times(values) else "text" if _are_text(values) else "category"
     return "category" if dtype in (pl.Boolean, pl.Categorical, pl.Enum, pl.Null) else "other"
 
 
-def _is_text(series: pl.Series) -> bool:
-    values = series.drop_nulls().head(10_000)  # enough to tell, and bounded
+def _are_times(values: pl.Series) -> bool:
+    first = values.head(1)  # tells most columns that are none
+    return len(first) > 0 and parse_times(first).null_count() == 0 and parse_times(values).null_count() == 0
+
+
+def _are_text(values: pl.Series) -> bool:
     if not len(values) or values.n_unique() <= _TEXT_DISTINCT * len(values):
         return False
     spaces = cast("float", values.str.count_matches(r"\s+").mean())

@@ -48,7 +48,7 @@ def sagemaker_robust(columns: Sequence[Column]) -> list[Finding]:
 
 def _judge(column: Column, *, is_robust: bool) -> Finding:
     pair = column.pair
-    if pair.kind in ("time", "other"):
+    if pair.kind == "other" or column.reference.dtype.is_temporal() or (column.told and pair.kind == "time"):
         return untested(f"SageMaker Model Monitor does not compare columns of type {column.reference.dtype}.")
     rows = pair.present
     if not rows.reference or not rows.current:
@@ -64,6 +64,6 @@ def _distance(column: Column) -> float:
     if pair.kind == "number":
         x, y = (side.drop_nulls().to_numpy() for side in (pair.reference, pair.current))
         return kolmogorov_smirnov(x, y).effect
-    text = pair.kind == "text"
-    levels = count_levels(*(s.cast(pl.String) for s in (column.reference, column.current))) if text else pair.levels
+    raw = pair.kind in ("text", "time")  # Deequ takes both for strings
+    levels = count_levels(*(s.cast(pl.String) for s in (column.reference, column.current))) if raw else pair.levels
     return l_infinity(levels["reference"].to_numpy(), levels["current"].to_numpy())

@@ -134,7 +134,7 @@ def test_alerts_are_shown(store: Store, monitor: Callable[..., object], capsys: 
     monitor("alerts", "hourly")
     assert capsys.readouterr().out.splitlines() == [
         "hourly is InAlert.",
-        "2024-06-01 12:00 InAlert: 1 of the last 1 verdicts were bad",
+        "2024-06-01 12:00 InAlert: the last verdict was bad",
         "2024-06-01 12:00 ops waiting (InAlert)",
     ]
     monitor("alerts", "hourly", "--json")
@@ -154,7 +154,7 @@ def test_alerts_of_a_schedule_that_was_removed_are_shown(
     store.schedules.remove("hourly", NOON + HOUR)
     monitor("alerts", "hourly")
     shown = [
-        "2024-06-01 13:00 InAlert: 1 of the last 1 verdicts were bad",
+        "2024-06-01 13:00 InAlert: the last verdict was bad",
         "2024-06-01 13:00 ops waiting (InAlert)",
     ]
     assert capsys.readouterr().out.splitlines() == ["hourly was removed when it was InAlert.", *shown]
@@ -176,7 +176,7 @@ def test_why_a_state_changed_is_shown(
     monitor("alerts", "hourly")
     assert capsys.readouterr().out.splitlines() == [
         "hourly is OK.",
-        "2024-06-01 13:00 OK: no bad verdict among the last 1. Checks are made again.",
+        "2024-06-01 13:00 OK: the last verdict was not bad. Checks are made again.",
         "2024-06-01 12:00 Failing: The last check could not be made, so that nobody watches endpoint 'till': "
         "ValueError: [red].",
     ]
