@@ -6,7 +6,8 @@
 Side by side, the difference has an interval: both answered the same rows, so that what made a row hard cancels out, and
 small differences are told from luck with far fewer rows than two intervals would need.
 
-- A mean: the normal interval of the differences of the rows; of a root of a mean by the delta method.
+- A mean: the normal interval of the differences of the rows; of a root of a mean by the delta method. Of one model
+  alone, a share has Wilson's, and no interval goes beyond what its metric can be.
 - The area under the ROC curve: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988), by the ranks of Sun and Xu,
   IEEE Signal Processing Letters 21 (2014).
 
@@ -96,8 +97,10 @@ class Quality:
         """Metrics of the first model; empty without rows."""
         found: list[MetricValue] = []
         for metric, (values, covariance) in self._all():
-            half = _WIDTH * math.sqrt(covariance[0, 0])
-            found.append(MetricValue(metric, float(values[0]), float(values[0]) - half, float(values[0]) + half))
+            value, half = float(values[0]), _WIDTH * math.sqrt(covariance[0, 0])
+            most = 1.0 if metric == "roc_auc" else math.inf
+            ends = max(value - half, 0.0), min(value + half, most)
+            found.append(MetricValue(metric, value, *(_share_ends(value, self.rows) if metric == "accuracy" else ends)))
         return tuple(found)
 
     def pairs(self) -> tuple[MetricPair, ...]:
@@ -116,6 +119,18 @@ class Quality:
         found = [(name, means.estimate(is_root=name == "rmse")) for name, means in self._means.items()]
         area = self._areas.estimate() if self._areas is not None else None
         return [("roc_auc", area), *found] if area is not None else found
+
+
+def _share_ends(share: float, rows: int) -> tuple[float, float]:
+    """The ends of a share's interval (Wilson 1927): of few rows that are all right, others are still plausible.
+
+    >>> [round(end, 3) for end in _share_ends(1.0, 2)], [round(end, 3) for end in _share_ends(0.5, 100)]
+    ([0.342, 1.0], [0.404, 0.596])
+    """
+    more = _WIDTH**2 / rows
+    half = _WIDTH * math.sqrt((share * (1 - share) + more / 4) / rows)
+    low, high = ((share + more / 2 + sign * half) / (1 + more) for sign in (-1, 1))
+    return max(low, 0.0), min(high, 1.0)
 
 
 #: Values of a metric, one for each side, and their covariance.

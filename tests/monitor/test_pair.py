@@ -32,6 +32,9 @@ SENTENCES = ["the parcel came two days late", "all was well and quick", "where i
         ([""], "category"),
         ([date(2024, 5, 1)], "time"),
         ([datetime(2024, 5, 1)], "time"),  # noqa: DTZ001 - a time without a zone is what is read from most files
+        (["2024-05-01T10:00:00Z", None, "2024-05-02"], "time"),
+        (["2024-05-01", "soon"], "category"),
+        (["2024", "2025"], "category"),
         ([[1, 2]], "other"),
         ([None], "category"),
     ],

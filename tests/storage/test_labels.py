@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from scipy import stats
 from sklearn import metrics as oracle
 
 from storage import ConflictError, DataError, InputError, Signature, Store, UnknownNameError
@@ -576,6 +577,12 @@ def test_a_summary_tells_how_good_answers_were(paid: Store) -> None:
         },
         abs=1e-7,
     )
+    ends = {value.metric: (value.low, value.high) for value in version.metrics}
+    right = sum((share >= 0.5) == one for share, one in zip(p, y, strict=True))
+    wilson = stats.binomtest(right, 4).proportion_ci(method="wilson")
+    assert ends["accuracy"] == pytest.approx((wilson.low, wilson.high))
+    assert all(low >= 0 for low, _ in ends.values())
+    assert ends["roc_auc"][1] <= 1
     assert label_summary(paid, "paid", NOON + timedelta(hours=1)).versions == ()
     put(paid, *(LabelItem("c", score + 2, row) for row, score in enumerate(portable.SCORES)), endpoint="price")
     (version,) = label_summary(paid, "price").versions

@@ -68,6 +68,12 @@ def test_exactly_the_threshold_is_no_violation() -> None:
     assert not judge("sagemaker-simple", ["a"] * 10, ["a"] * 9 + ["b"]).drifted
 
 
+def test_written_times_are_categories_to_deequ() -> None:
+    """Strings like others, of which none is shared: half of the rows have each."""
+    finding = judge("sagemaker-simple", ["2024-05-01", "2024-05-02"] * 50, ["2024-06-01", "2024-06-02"] * 50)
+    assert (finding.statistic, finding.drifted) == (0.5, True)
+
+
 def test_texts_are_categories_to_deequ() -> None:
     """So that texts, which all differ, are hardly ever apart."""
     before = [f"this is message number {number}" for number in range(100)]
