@@ -10,6 +10,9 @@ import zstandard
 from serving.errors import AcceptError, BodyError, BodyTooLargeError, MediaTypeError
 from serving.media import Format, pack, sent_format, unpack, wanted_encoding, wanted_format
 
+#: Without the time, so that tests with it are always called the same.
+ABC = gzip.compress(b"abc", mtime=0)
+
 
 @pytest.mark.parametrize(
     ("content_type", "format"),
@@ -90,11 +93,7 @@ def test_unpacking_stops_at_the_limit() -> None:
         unpack(gzip.compress(b"ab") * 3, b"gzip", 5)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"plain", gzip.compress(b"abc")[:-3], gzip.compress(b"abc") + b"x"],
-    ids=["none", "cut", "more"],  # gzip writes the time
-)
+@pytest.mark.parametrize("body", [b"plain", ABC[:-3], ABC + b"x"])
 def test_damaged_gzip_is_refused(body: bytes) -> None:
     """Not gzip, cut short, or followed by something else."""
     with pytest.raises(BodyError, match="gzip"):
@@ -117,7 +116,7 @@ def raw_deflate(body: bytes) -> bytes:
         (b"zstd", zstd(b"ab") + zstd(b"") + zstd(b"cd")),
         (b"deflate", zlib.compress(b"abcd")),
         (b"deflate", raw_deflate(b"abcd")),
-        (b"X-Gzip", gzip.compress(b"abcd")),
+        (b"X-Gzip", gzip.compress(b"abcd", mtime=0)),
     ],
 )
 def test_other_encodings_are_unpacked(encoding: bytes, packed: bytes) -> None:

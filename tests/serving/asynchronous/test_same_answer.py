@@ -53,7 +53,7 @@ ASKED: list[tuple[bytes, dict[str, str], str]] = [
     (BODIES["json"], {}, "?columns=p_yes,label"),
     (BODIES["csv"], {"content-type": "text/csv", "x-amzn-sagemaker-enable-explanations": "`true`"}, ""),
     (BODIES["json"], {"x-amzn-sagemaker-custom-attributes": "trace=7;autopilot:probabilities=false"}, ""),
-    (gzip.compress(BODIES["csv"]), {"content-type": "text/csv", "content-encoding": "gzip"}, ""),
+    (gzip.compress(BODIES["csv"], mtime=0), {"content-type": "text/csv", "content-encoding": "gzip"}, ""),
     (json.dumps({"inputs": {"amount": [4]}}).encode(), {}, ""),
     (b"4,Ulm,2,2023-05-01\n" * 3_000, {"content-type": "text/csv", "accept": "application/json"}, ""),
     (b"much,Ulm,2,\n", {"content-type": "text/csv"}, ""),
