@@ -128,7 +128,7 @@ def test_whether_schedules_are_followed_is_told(tmp_path: Path, capsys: pytest.C
                 f"since {there.started_at:%Y-%m-%d %H:%M:%S} UTC"
             )
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         assert shown(capsys, store.root)[0] == "Monitor: none. `autopilot serve` starts one."
 
 

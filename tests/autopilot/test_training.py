@@ -131,7 +131,7 @@ class Slow(LightGBM):
 def test_a_refit_that_the_time_cuts_short_is_told(tmp_path: Path) -> None:
     """The model is there, with fewer rounds than the search found best."""
     events: list[Event] = []
-    fitted(tmp_path, candidates=[Slow()], budget=12, quality="fast", progress=events.append)
+    fitted(tmp_path, candidates=[Slow()], budget=25, quality="fast", progress=events.append)
     words = re.compile(r"slow #\d+ was trained on all rows for 1 rounds of \d+: there was no more time")
     assert any(words.search(told) for told in notes(events))
 

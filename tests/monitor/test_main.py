@@ -47,7 +47,7 @@ def test_a_signal_that_comes_at_once_ends_the_monitor(tmp_path: Path) -> None:
         with monitor("--store", str(tmp_path)) as process:
             ready(process)
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
 
 
 def test_a_signal_that_comes_as_reports_begin_ends_the_monitor(store: Store) -> None:
@@ -61,7 +61,7 @@ def test_a_signal_that_comes_as_reports_begin_ends_the_monitor(store: Store) -> 
         ready(process)
         soon(lambda: store.schedules.executions("one", 1))
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert not [one for name in names for one in store.schedules.executions(name) if one.status == "running"]
 
 

@@ -38,13 +38,13 @@ class ServerProcess:
         """Ask it to end, and give its exit code."""
         self.client.close()
         self.process.terminate()
-        return self.process.wait(10)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         """End it as a power cut would, as far as the process is concerned."""
         self.client.close()
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 def spawn(*arguments: str, stderr: IO[str] | int, environ: dict[str, str] | None = None) -> "subprocess.Popen[str]":

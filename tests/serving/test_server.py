@@ -476,7 +476,7 @@ class TestProcess:
         """Exit code 0 and no traceback."""
         with serving(store) as server:
             server.process.send_signal(wanted)
-            assert server.process.wait(10) == 0
+            assert server.process.wait(60) == 0
             assert server.log == ""
 
     def test_requests_under_way_are_answered_before_it_ends(self, store: Store) -> None:
@@ -493,7 +493,7 @@ class TestProcess:
             time.sleep(0.3)
             connection.send(body[10:])
             assert json.load(connection.getresponse()) == {"predictions": [{"value": 1.0}]}
-            assert server.process.wait(10) == 0
+            assert server.process.wait(60) == 0
 
     def test_a_port_in_use_is_told_in_one_line(self, tmp_path: Path) -> None:
         """With the way out, exit code 1 and no traceback; no store is made."""

@@ -345,7 +345,7 @@ def test_a_schedule_has_one_execution_at_a_time(till_store: Store) -> None:
     assert outcomes(till_store) == [(NOON, "completed"), (NOON + HOUR, "completed")]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not condition():

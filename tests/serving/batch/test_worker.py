@@ -178,7 +178,7 @@ def test_a_worker_of_a_server_ends_well_when_no_job_waits(store: Store) -> None:
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said = process.stderr.read()
-    assert (process.wait(30), said) == (0, "")
+    assert (process.wait(60), said) == (0, "")
     process.stderr.close()
     assert process.stdin is not None
     process.stdin.close()

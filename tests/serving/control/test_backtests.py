@@ -290,7 +290,7 @@ def test_one_whose_monitor_was_killed_is_made_by_another(
             while store.jobs.get(asked["id"]).status == "queued":
                 time.sleep(0.002)
             process.kill()
-            process.wait(10)
+            process.wait(60)
         claimed = store.jobs.get(asked["id"])
         assert (claimed.status, claimed.attempts) == ("running", 1)
         assert claimed.owner is not None

@@ -65,7 +65,7 @@ def test_what_comes_on_kept_connections_is_answered_and_then_they_are_closed(sto
                 assert (status, "about to end" in json.loads(body)[told]) == (503, True)
         for status, body in answers(predicting, "POST", "/invocations", json.dumps(ROWS[0])):
             assert (status, json.loads(body)) == (200, {"predictions": [{"value": 1.0}]})
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
         assert "Traceback" not in server.log
 
 
