@@ -56,7 +56,8 @@ def test_why_few_rows_say_nothing_of_data_quality_is_told() -> None:
     """On the page and in Markdown too, whatever check the report is of."""
     usual = pl.DataFrame({"a": range(100)})
     (quality, _) = parts(endpoint_report(quality=check(usual.head(5), suggest(usual))))
-    assert quality.lines == ("Too few rows.", "That nothing was found in fewer than 30 rows says nothing.")
+    why = "There are 5 rows, and the baseline has 100: that nothing was found in fewer than 30 says nothing."
+    assert quality.lines == ("Too few rows.", why)
 
 
 def test_what_was_tested_is_told_of_two_tables() -> None:
