@@ -241,7 +241,7 @@ def _promise(level: float) -> str:
 
 
 def _there_are(count: int) -> str:
-    return f"There {'is' if count == 1 else 'are'} {_rows(count)}"
+    return f"There {agreed(count, 'are')} {_rows(count)}"
 
 
 def _rows(count: int) -> str:

@@ -127,8 +127,7 @@ def _facts(change: AlertChange) -> Iterator[str]:
     yield f"It is {change.state} since {minute_of(change.at)}, by what was due at {minute_of(change.scheduled_at)}."
     if change.report_id is not None:
         takes = f"; {change.datapoints} make an alert" if change.of > 1 else ""
-        bad = weighed(change)
-        yield f"{bad[0].upper()}{bad[1:]}{takes}."
+        yield f"{weighed(change).capitalize()}{takes}."
     if change.window_start is not None and change.window_end is not None:
         yield f"Traffic from {minute_of(change.window_start)} to {minute_of(change.window_end)}."
     if change.report_id is not None:
